@@ -1,0 +1,149 @@
+"""What every call goes through: its key, its deadline, safe repetition, and the typed no."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from time import monotonic
+from typing import Any, Generic, TypeVar
+
+import grpc
+from google.protobuf import descriptor_pool
+from google.protobuf.message import Message
+
+from giftpay.errors import GiftpayError, Keys, OutcomeUnknown
+from giftpay.keys import FindCommands, command_finder, name_commands
+from giftpay.status import call_error, unanswered
+
+BACKOFF_FIRST_S = 0.05
+BACKOFF_MAX_S = 1.0
+CLOSED = "The client was closed."
+
+Item = TypeVar("Item")
+Response = TypeVar("Response", bound=Message)
+
+
+class Channel:
+    """What the generated stubs take for their channel."""
+
+    def __init__(self, wire: grpc.aio.Channel, *, timeout: float) -> None:
+        self._wire = wire
+        self.timeout = timeout
+        self.closed = False
+
+    async def close(self) -> None:
+        """End the calls under way and the connection."""
+        self.closed = True
+        await self._wire.close()
+
+    def unary_unary(
+        self, method: str, *, response_deserializer: Callable[[bytes], Response], **_: object
+    ) -> "UnaryRpc[Response]":
+        """An rpc with one request and one answer."""
+        attempt: grpc.aio.UnaryUnaryMultiCallable[bytes, Response]
+        # Without a serializer, as every attempt sends the very same bytes.
+        attempt = self._wire.unary_unary(method, None, response_deserializer)
+        return UnaryRpc(self, attempt, find_commands(method))
+
+    def unary_stream(self, method: str, **serializers: Any) -> "StreamRpc":
+        """An rpc with a stream of answers."""
+        return StreamRpc(self, self._wire.unary_stream(method, **serializers), keys=None)
+
+    def stream_stream(self, method: str, **serializers: Any) -> "StreamRpc":
+        """An rpc with a stream of commands and a stream of answers."""
+        start = self._wire.stream_stream(method, **serializers)
+        find = find_commands(method) or tuple
+
+        async def named(requests: AsyncIterable[Message]) -> AsyncIterator[Message]:
+            async for request in requests:
+                name_commands(find(request))
+                yield request
+
+        return StreamRpc(self, lambda requests, **rest: start(named(requests), **rest), keys=())
+
+
+class UnaryRpc(Generic[Response]):
+    """Repeats the call until there is an answer or the deadline has come."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        attempt: grpc.aio.UnaryUnaryMultiCallable[bytes, Response],
+        find: FindCommands | None,
+    ) -> None:
+        self._channel, self._attempt, self._find = channel, attempt, find
+
+    async def __call__(
+        self, request: Message, *, timeout: float | None = None, **options: Any
+    ) -> Response:
+        deadline = monotonic() + (self._channel.timeout if timeout is None else timeout)
+        keys = None if self._find is None else name_commands(self._find(request))
+        try:
+            return await self._answer(request.SerializeToString(), keys, deadline, options)
+        except asyncio.CancelledError:
+            if not self._channel.closed:
+                raise
+            raise unanswered(CLOSED, keys) from None
+
+    async def _answer(
+        self, payload: bytes, keys: Keys | None, deadline: float, options: dict[str, Any]
+    ) -> Response:
+        failures = 0
+        while True:
+            try:
+                return await self._attempt(payload, timeout=deadline - monotonic(), **options)
+            except grpc.aio.AioRpcError as error:
+                wait_s = backoff_s(failures)
+                repeat = error.code() is grpc.StatusCode.UNAVAILABLE
+                if not repeat or monotonic() + wait_s >= deadline:
+                    raise _last_word(call_error(error, keys), failures) from error
+            failures += 1
+            await asyncio.sleep(wait_s)
+
+
+class StreamRpc:
+    """Calls once: what a stream has delivered cannot be taken back."""
+
+    def __init__(self, channel: Channel, start: Callable[..., Any], *, keys: Keys | None) -> None:
+        self._channel, self._start, self._keys = channel, start, keys
+
+    async def __call__(self, requests: object, **options: Any) -> AsyncIterator[Any]:
+        call = self._start(requests, **options)
+        try:
+            async for message in call:
+                yield message
+        except grpc.aio.AioRpcError as error:
+            raise call_error(error, self._keys) from error
+        except asyncio.CancelledError:
+            if not self._channel.closed:
+                raise
+            raise unanswered(CLOSED, self._keys) from None
+        finally:
+            call.cancel()
+
+
+def backoff_s(failures: int) -> float:
+    """How long to wait after one more failure than these.
+
+    Anything up to the bound ("full jitter"), so that those who failed together come back apart.
+    """
+    return random.uniform(0, min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(failures, 10)))
+
+
+def find_commands(method: str) -> FindCommands | None:
+    """How to find the commands in a request of an rpc, such as "/giftpay.v1.GiftService/SendGift"."""
+    rpc = descriptor_pool.Default().FindMethodByName(method.strip("/").replace("/", "."))
+    return command_finder(rpc.input_type)
+
+
+def _last_word(error: GiftpayError, failures: int) -> GiftpayError:
+    """The error that a call ends with after so many attempts without an answer."""
+    if not failures or not error.keys or error.pinned:
+        return error
+    # It tells of the last attempt alone; an earlier one may have been carried out.
+    return OutcomeUnknown(
+        error.message,
+        reason=error.reason,
+        metadata=error.metadata,
+        code=error.code,
+        keys=error.keys,
+    )

@@ -1,0 +1,96 @@
+"""From a status or a refusal on the wire to the exception that says it."""
+
+from collections.abc import Mapping
+from typing import TypedDict, TypeVar, Unpack, cast
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+from grpc_status import rpc_status
+
+from giftpay.errors import (
+    GiftpayError,
+    InvalidArgument,
+    Keys,
+    OutcomeUnknown,
+    Overloaded,
+    Unavailable,
+    error_type,
+)
+from giftpay.v1 import ErrorReason, Refusal
+
+DOMAIN = "giftpay"
+Detail = TypeVar("Detail", bound=Message)
+
+
+class Facts(TypedDict, total=False):
+    """What a status says besides its sentence."""
+
+    reason: str
+    metadata: Mapping[str, str]
+    code: grpc.StatusCode
+
+
+UNANSWERED = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.CANCELLED,
+}
+
+
+def refusal_error(refusal: Refusal, *, key: str = "") -> GiftpayError:
+    """The exception that SendGift would have raised for this no of a batch or of a stream."""
+    known = refusal.reason in ErrorReason.values()
+    reason = ErrorReason.Name(refusal.reason) if known else str(refusal.reason)
+    keys = (key,) if key else ()
+    return error_type(reason)(refusal.message, reason=reason, metadata=refusal.metadata, keys=keys)
+
+
+def call_error(error: grpc.aio.AioRpcError, keys: Keys | None) -> GiftpayError:
+    """The exception for a call that ended with this status; `keys` is None for a read.
+
+    Only the server's own word is a no. Any other end of a command, such as a proxy's status or an
+    answer that is too large to receive, leaves its outcome unknown.
+    """
+    status = _status(error)
+    info = _detail(status, ErrorInfo())
+    facts = Facts(reason=info.reason, metadata=info.metadata, code=error.code())
+    if error.code() in UNANSWERED or info.domain != DOMAIN:
+        return unanswered(f"{error.code().name}: {error.details()}", keys, **facts)
+    refused = error_type(info.reason)(error.details() or "", keys=keys or (), **facts)
+    return _with_details(refused, status)
+
+
+def unanswered(message: str, keys: Keys | None, **facts: Unpack[Facts]) -> GiftpayError:
+    """The exception for a call without an answer; `keys` is None for a read."""
+    if keys is None:
+        return Unavailable(message, **facts)
+    return OutcomeUnknown(message, keys=keys, **facts)
+
+
+def _status(error: grpc.aio.AioRpcError) -> Status:
+    try:
+        return rpc_status.from_call(cast(grpc.Call, error)) or Status()
+    except (ValueError, DecodeError):  # something between rewrote the status or cut it
+        return Status()
+
+
+def _detail(status: Status, detail: Detail) -> Detail:
+    """The first detail of this type; an empty one where there is none."""
+    for packed in status.details:
+        if packed.Unpack(detail):
+            break
+    return detail
+
+
+def _with_details(error: GiftpayError, status: Status) -> GiftpayError:
+    match error:
+        case Overloaded():
+            error.retry_after = (
+                _detail(status, RetryInfo()).retry_delay.ToTimedelta().total_seconds()
+            )
+        case InvalidArgument():
+            violations = _detail(status, BadRequest()).field_violations
+            error.violations = tuple((each.field, each.description) for each in violations)
+    return error

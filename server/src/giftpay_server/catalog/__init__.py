@@ -1,0 +1,1 @@
+"""Prices, gifts and rates, by version."""

@@ -1,0 +1,89 @@
+"""The server's settings, read from the environment at one place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from giftpay_server.ledger.journal import Limits
+from giftpay_server.postgres.embedded import default_state_folder
+
+DEFAULT_LISTEN = "127.0.0.1:50051"
+LOOPBACK = ("127.0.0.1:", "localhost:", "[::1]:", "unix:")
+
+
+class ConfigError(Exception):
+    """A setting that cannot be used, and what it may be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything that a server may be told."""
+
+    database_url: str = ""  # GIFTPAY_DATABASE_URL; empty: an embedded Postgres of its own
+    migrate_url: str = ""  # GIFTPAY_MIGRATE_URL; a login that may change the schema, if another
+    state: Path = field(default_factory=default_state_folder)  # GIFTPAY_STATE
+    listen: str = DEFAULT_LISTEN  # GIFTPAY_LISTEN, host:port; port 0: any
+    insecure: bool = False  # GIFTPAY_INSECURE=1: other addresses than loopback too
+    share_port: bool = False  # several processes accept on one port
+    pool_size: int = 10  # GIFTPAY_POOL_SIZE, connections of one process
+    grace_s: float = 10.0  # GIFTPAY_GRACE_S, for calls in flight at shutdown
+    sandbox_url: str = ""  # GIFTPAY_SANDBOX_URL; empty: with the embedded Postgres, one of its own
+    trusted_callers: frozenset[str] = frozenset()  # GIFTPAY_TRUSTED_CALLERS, names with commas
+    payout_poll_s: float = 1.0  # GIFTPAY_PAYOUT_POLL_S, how often due payouts are looked for
+    limits: Limits = field(default_factory=Limits)  # GIFTPAY_BATCH_MAX, GIFTPAY_QUEUE_MAX, GIFTPAY_WAIT_MAX_S
+
+    def __post_init__(self) -> None:
+        if not self.listen.startswith(LOOPBACK) and not self.insecure:
+            raise ConfigError(
+                f"{self.listen} is not a loopback address, and callers are not identified yet: "
+                "whoever reaches the port may move money. Pass --insecure if that is meant."
+            )
+
+
+def from_environment(environment: Mapping[str, str] = os.environ) -> Config:
+    """The settings of the environment; raises ConfigError naming the variable that is wrong."""
+    read = _Reader(environment)
+    defaults = Limits()
+    return Config(
+        database_url=read.text("DATABASE_URL"),
+        migrate_url=read.text("MIGRATE_URL"),
+        listen=read.text("LISTEN") or DEFAULT_LISTEN,
+        insecure=read.text("INSECURE") == "1",
+        pool_size=read.whole("POOL_SIZE", 10, least=3),
+        grace_s=read.seconds("GRACE_S", 10.0),
+        sandbox_url=read.text("SANDBOX_URL"),
+        trusted_callers=frozenset(filter(None, read.text("TRUSTED_CALLERS").split(","))),
+        payout_poll_s=read.seconds("PAYOUT_POLL_S", 1.0),
+        limits=Limits(
+            batch_max=read.whole("BATCH_MAX", defaults.batch_max, least=1),
+            queue_max=read.whole("QUEUE_MAX", defaults.queue_max, least=1),
+            wait_max_s=read.seconds("WAIT_MAX_S", defaults.wait_max_s),
+        ),
+    )
+
+
+class _Reader:
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+
+    def text(self, name: str) -> str:
+        return self._environment.get(f"GIFTPAY_{name}", "").strip()
+
+    def whole(self, name: str, default: int, *, least: int) -> int:
+        text = self.text(name) or str(default)
+        if not text.isascii() or not text.isdigit() or int(text) < least:
+            raise ConfigError(f"GIFTPAY_{name} must be a whole number from {least}, not {text!r}")
+        return int(text)
+
+    def seconds(self, name: str, default: float) -> float:
+        text = self.text(name) or str(default)
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if not 0 < value < 86_400:
+            raise ConfigError(f"GIFTPAY_{name} must be seconds above zero, not {text!r}")
+        return value

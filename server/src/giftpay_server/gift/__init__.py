@@ -1,0 +1,1 @@
+"""Gifts: coins leave the sender, diamonds reach the recipient."""

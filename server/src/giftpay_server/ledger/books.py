@@ -1,0 +1,200 @@
+"""What a batch of commands reads and changes, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import IntEnum
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
+
+from giftpay.v1 import SystemAccount, TransactionKind, Unit, WalletStatus
+
+AMOUNT_LIMIT = 10**12  # a movement
+BALANCE_LIMIT = 10**15  # an account
+
+AccountKey = tuple[str, "Unit.ValueType"]  # owner_id, unit
+
+
+@dataclass(slots=True)
+class Account:
+    """One owner in one unit; all amounts in whole units."""
+
+    owner_id: str
+    unit: Unit.ValueType
+    balance: int = 0
+    held: int = 0
+    seq: int = 0
+    spent: int = 0
+    floor: int = 0
+
+    @property
+    def available(self) -> int:
+        return self.balance - self.held
+
+    @property
+    def minted(self) -> int:
+        """Where the odometer's next credit begins."""
+        return self.balance + self.spent
+
+
+@dataclass(slots=True)
+class Owner:
+    """Who holds a wallet, and what slices gate on."""
+
+    owner_id: str
+    status: WalletStatus.ValueType
+    country: str
+    adult_from: date | None  # None: age unverified
+    create_time: datetime
+
+
+class LotKind(IntEnum):
+    """What a lot's coins came from."""
+
+    PAID = 1
+    BONUS = 2
+    REVERSAL = 3
+    ADJUSTMENT = 4
+
+
+class Grant(NamedTuple):
+    """What a credit's new lot is to say of itself."""
+
+    kind: LotKind
+    source_id: str  # the order, the reversed gift or the adjustment
+    price: int | None = None  # minor units
+    currency: str | None = None
+
+
+class Leg(NamedTuple):
+    """One movement that a decision asks for: signed, against a system account."""
+
+    owner_id: str
+    unit: Unit.ValueType
+    amount: int
+    system: SystemAccount.ValueType
+    grant: Grant | None = None
+    overdraw: bool = False  # a claw-back: may pass below zero
+
+
+class Entry(NamedTuple):
+    """A leg as it was booked."""
+
+    owner_id: str
+    unit: int
+    seq: int
+    transaction_id: str
+    system: int
+    amount: int
+    balance: int  # after it
+
+
+class Lot(NamedTuple):
+    """Positions [first, first + size) of an account's odometer."""
+
+    owner_id: str
+    unit: int
+    seq: int  # of the entry that minted it
+    first: int
+    size: int
+    grant: Grant
+
+
+class HoldState(IntEnum):
+    """Where a hold stands."""
+
+    OPEN = 1
+    CAPTURED = 2
+    RELEASED = 3
+
+
+@dataclass(slots=True, frozen=True)
+class Hold:
+    """An amount reserved and not yet moved; captured whole or released whole."""
+
+    owner_id: str
+    hold_id: str
+    unit: Unit.ValueType
+    amount: int
+    state: HoldState
+    create_time: datetime
+    end_time: datetime | None = None
+
+
+class Row(Protocol):
+    """A slice's row; lies with one owner and changes only in a batch that locked that owner."""
+
+    @property
+    def key(self) -> Hashable: ...
+
+
+R = TypeVar("R", bound=Row)
+
+
+class Table(Protocol):
+    """Where a slice keeps one kind of row: loaded and saved a batch at a time."""
+
+    async def load(self, connection: Any, keys: Sequence[Any]) -> Sequence[Row]: ...
+
+    async def save(self, connection: Any, rows: Sequence[Any]) -> None: ...
+
+
+class Personal(NamedTuple):
+    """A field of a request that may identify a person: stored apart, hashed in the request."""
+
+    owner_id: str
+    field: str
+    value: str
+    salt: bytes  # 16 random bytes
+    shown: bool = True  # whether the value is kept to be shown, or only compared
+
+
+class Transaction(NamedTuple):
+    """What one command decided, for ever."""
+
+    id: str
+    caller: str
+    kind: TransactionKind.ValueType
+    request: bytes
+    reason: int  # giftpay.v1.ErrorReason; 0: posted
+    answer: bytes
+    catalog_version: int
+    entries: str  # 'anna/1/17 ben/2/4'
+    create_time: datetime
+    salt: bytes = b""
+
+
+@dataclass(slots=True)
+class Books:
+    """Everything the commands of one batch may look at, as it stands under their locks."""
+
+    now: datetime
+    # The current catalog; the kernel only asks it for its version (0: none was applied).
+    catalog: Any
+    accounts: dict[AccountKey, Account] = field(default_factory=dict)
+    owners: dict[str, Owner] = field(default_factory=dict)
+    transactions: dict[str, Transaction] = field(default_factory=dict)
+    claims: dict[str, str] = field(default_factory=dict)  # id -> transaction_id
+    rows: dict[tuple[type[Row], Hashable], Row] = field(default_factory=dict)
+
+    def row(self, kind: type[R], key: Hashable) -> R | None:
+        """The slice's row, if there is one; only rows that the command's `reads` named are here."""
+        return cast("R | None", self.rows.get((kind, key)))
+
+
+@dataclass(slots=True)
+class Draft:
+    """Everything one batch writes, in the order it was decided."""
+
+    transactions: list[Transaction] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    accounts: dict[AccountKey, Account] = field(default_factory=dict)
+    # What the system accounts gained, and in how many entries.
+    systems: dict[tuple[int, int], list[int]] = field(default_factory=dict)
+    lots: list[Lot] = field(default_factory=list)
+    claims: dict[str, str] = field(default_factory=dict)
+    owners: dict[str, Owner] = field(default_factory=dict)
+    holds: dict[str, Hold] = field(default_factory=dict)
+    rows: dict[tuple[type[Row], Hashable], Row] = field(default_factory=dict)
+    personal: list[tuple[str, Personal]] = field(default_factory=list)  # by transaction_id

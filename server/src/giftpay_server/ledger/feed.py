@@ -1,0 +1,79 @@
+"""Wakes those who follow an account. A hint and never the truth: the readers poll as well."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from giftpay_server.ledger.books import Draft
+from giftpay_server.postgres.pool import CONNECTION_LOST, Connection, Pool
+
+log = logging.getLogger(__name__)
+
+CHANNEL = "giftpay_entries"
+HINT_MAX = 7_900  # bytes; Postgres refuses a payload of 8000
+RECONNECT_S = 1.0
+
+
+class Feed:
+    """Who waits for whose entries, in this process."""
+
+    def __init__(self) -> None:
+        self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._name = os.urandom(6).hex()  # so that we do not listen to ourselves
+
+    @contextmanager
+    def watching(self, owner_id: str) -> Iterator[asyncio.Event]:
+        """An event that is set whenever the owner may have new entries."""
+        woken = asyncio.Event()
+        self._waiting[owner_id].add(woken)
+        try:
+            yield woken
+        finally:
+            self._waiting[owner_id].discard(woken)
+            if not self._waiting[owner_id]:
+                del self._waiting[owner_id]
+
+    def hint(self, draft: Draft) -> str:
+        """What to tell the other servers: whose accounts moved, or nobody in particular."""
+        owners = " ".join({owner for owner, _ in draft.accounts})
+        return f"{self._name} {owners if len(owners) <= HINT_MAX else '*'}"
+
+    def wake(self, draft: Draft) -> None:
+        """Wakes those in this process who follow an account that moved."""
+        if self._waiting:
+            self._wake(owner for owner, _ in draft.accounts)
+
+    async def listen(self, pool: Pool) -> None:
+        """Passes on the hints of the other servers, for ever."""
+        while True:
+            try:
+                async with pool.acquire() as connection:
+                    await self._listen(connection)
+            except CONNECTION_LOST:
+                log.info("the hints of other servers are off: the database is away")
+            await asyncio.sleep(RECONNECT_S)
+
+    async def _listen(self, connection: Connection) -> None:
+        lost = asyncio.Event()
+        connection.add_termination_listener(lambda *_: lost.set())
+        await connection.add_listener(CHANNEL, self._hinted)
+        try:
+            await lost.wait()
+        finally:
+            if not connection.is_closed():
+                await connection.remove_listener(CHANNEL, self._hinted)
+
+    def _hinted(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
+        name, *owners = str(payload).split(" ")
+        if name != self._name:
+            self._wake(list(self._waiting) if owners == ["*"] else owners)
+
+    def _wake(self, owners: Iterable[str]) -> None:
+        for owner_id in owners:
+            for woken in self._waiting.get(owner_id, ()):
+                woken.set()

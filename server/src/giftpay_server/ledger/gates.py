@@ -1,0 +1,48 @@
+"""Gates that stand before money moves; booking what a provider already did passes none."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from giftpay.v1 import (
+    ERROR_REASON_AGE_UNVERIFIED,
+    ERROR_REASON_BALANCE_LIMIT,
+    ERROR_REASON_UNDER_AGE,
+    ERROR_REASON_WALLET_CLOSED,
+    ERROR_REASON_WALLET_FROZEN,
+    WALLET_STATUS_ACTIVE,
+    WALLET_STATUS_FROZEN,
+    Unit,
+)
+
+from giftpay_server.ledger.books import BALANCE_LIMIT, Account, Owner
+from giftpay_server.ledger.commands import Refused, refuse
+
+ADULT_AGE = 18  # years, as the platforms' own terms have it
+
+
+def may_move(owner: Owner) -> Refused | None:
+    """Refuses a wallet that is frozen or closed."""
+    if owner.status == WALLET_STATUS_ACTIVE:
+        return None
+    frozen = owner.status == WALLET_STATUS_FROZEN
+    reason = ERROR_REASON_WALLET_FROZEN if frozen else ERROR_REASON_WALLET_CLOSED
+    return refuse(reason, owner_id=owner.owner_id)
+
+
+def is_adult(owner: Owner, today: date) -> Refused | None:
+    """Refuses an owner who is not known to be of age today (UTC)."""
+    if owner.adult_from is None:
+        return refuse(ERROR_REASON_AGE_UNVERIFIED, owner_id=owner.owner_id)
+    if owner.adult_from > today:
+        return refuse(ERROR_REASON_UNDER_AGE, owner_id=owner.owner_id, adult_age=ADULT_AGE)
+    return None
+
+
+def room_for(account: Account, amount: int) -> Refused | None:
+    """Refuses a credit that would pass the limit of a balance."""
+    if account.balance + amount <= BALANCE_LIMIT:
+        return None
+    unit = Unit.Name(account.unit).removeprefix("UNIT_")
+    owner_id = account.owner_id
+    return refuse(ERROR_REASON_BALANCE_LIMIT, owner_id=owner_id, unit=unit, limit=BALANCE_LIMIT)

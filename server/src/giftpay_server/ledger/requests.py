@@ -1,0 +1,55 @@
+"""The request as it is stored, and how it is compared with one that comes later."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from giftpay.v1 import TransactionKind
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
+from giftpay_server.ledger.books import Personal, Transaction
+from giftpay_server.ledger.commands import Command
+
+
+def stored_request(command: Command) -> bytes:
+    """The request with a salted hash in the place of its personal field."""
+    personal = command.personal
+    if personal is None:
+        return command.request.SerializeToString()
+    stored = type(command.request)()
+    stored.CopyFrom(command.request)
+    setattr(stored, personal.field, _digest(personal.salt, personal))
+    return stored.SerializeToString()
+
+
+def differing_fields(command: Command, earlier: Transaction) -> Sequence[str]:
+    """The names of the fields in which a command differs from what its key stands for."""
+    if command.kind != earlier.kind:
+        return (f"kind ({TransactionKind.Name(earlier.kind)})",)
+    asked, stored = type(command.request)(), type(command.request).FromString(earlier.request)
+    asked.CopyFrom(command.request)
+    if command.personal is not None:
+        _hash_alike(asked, stored, personal=command.personal, salt=earlier.salt)
+    fields = asked.DESCRIPTOR.fields
+    return [field.name for field in fields if _value(asked, field) != _value(stored, field)]
+
+
+def _hash_alike(asked: Message, stored: Message, *, personal: Personal, salt: bytes) -> None:
+    earlier = getattr(stored, personal.field)
+    if earlier and not salt:  # erased: nothing is left to compare with
+        setattr(asked, personal.field, earlier)
+    else:
+        setattr(asked, personal.field, _digest(salt, personal))
+
+
+def _digest(salt: bytes, personal: Personal) -> str:
+    text = f"{personal.field}={personal.value}"
+    return hashlib.blake2b(text.encode(), key=salt, digest_size=16).hexdigest()
+
+
+def _value(message: Message, field: FieldDescriptor) -> Any:
+    value = getattr(message, field.name)
+    return (message.HasField(field.name), value) if field.has_presence else value

@@ -1,0 +1,156 @@
+"""How a batch of commands is decided: purely, in series, each seeing those before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from giftpay.v1 import ERROR_REASON_WALLET_NOT_FOUND
+
+from giftpay_server.ledger.books import (
+    AMOUNT_LIMIT,
+    BALANCE_LIMIT,
+    Account,
+    Books,
+    Draft,
+    Entry,
+    Hold,
+    HoldState,
+    Leg,
+    Lot,
+    Transaction,
+)
+from giftpay_server.ledger.commands import (
+    Answer,
+    Command,
+    Decision,
+    KeyReused,
+    Outcome,
+    Posted,
+    Refused,
+    refuse,
+)
+from giftpay_server.ledger.requests import differing_fields, stored_request
+
+
+class BrokenRuleError(Exception):
+    """A slice decided something that the books forbid: a defect of ours, never the caller's."""
+
+
+def decide(commands: Sequence[Command], books: Books, draft: Draft) -> list[Answer]:
+    """Decides each command in turn, changing the books and writing the draft."""
+    return [_decide_one(command, books, draft) for command in commands]
+
+
+def _decide_one(command: Command, books: Books, draft: Draft) -> Answer:
+    earlier = books.transactions.get(command.id)
+    if earlier is not None:
+        return replay(command, earlier)
+    decision = _gate(command, books)
+    match decision:
+        case Posted():
+            transaction = _post(command, decision, books, draft)
+        case Refused():
+            transaction = _transaction(command, books, decision.reason, decision.stored())
+    books.transactions[command.id] = transaction
+    draft.transactions.append(transaction)
+    if command.personal is not None:
+        draft.personal.append((command.id, command.personal))
+    return Outcome(transaction)
+
+
+def replay(command: Command, earlier: Transaction) -> Answer:
+    """The first answer again, or the fields in which this request is another one."""
+    if command.caller != earlier.caller:
+        return KeyReused(())
+    fields = differing_fields(command, earlier)
+    return KeyReused(fields) if fields else Outcome(earlier, replayed=True)
+
+
+def _gate(command: Command, books: Books) -> Decision:
+    if not command.opens:
+        for owner_id, unit in command.accounts:
+            if owner_id not in books.owners or (owner_id, unit) not in books.accounts:
+                return refuse(ERROR_REASON_WALLET_NOT_FOUND, owner_id=owner_id)
+    return command.decide(books)
+
+
+def _post(command: Command, posted: Posted, books: Books, draft: Draft) -> Transaction:
+    for hold in posted.holds:
+        _apply_hold(hold, books, draft)
+    entries = [_apply_leg(command.id, leg, books, draft) for leg in posted.legs]
+    for owner in posted.owners:
+        books.owners[owner.owner_id] = draft.owners[owner.owner_id] = owner
+    for row in posted.rows:
+        books.rows[type(row), row.key] = draft.rows[type(row), row.key] = row
+    for claim in command.claims:
+        draft.claims[claim] = books.claims[claim] = command.id
+    if posted.catalog is not None:
+        books.catalog = posted.catalog
+    refs = " ".join([f"{entry.owner_id}/{entry.unit}/{entry.seq}" for entry in entries])
+    return _transaction(command, books, 0, posted.answer, refs)
+
+
+def _transaction(
+    command: Command, books: Books, reason: int, answer: bytes, entries: str = ""
+) -> Transaction:
+    return Transaction(
+        id=command.id,
+        caller=command.caller,
+        kind=command.kind,
+        request=stored_request(command),
+        reason=reason,
+        answer=answer,
+        catalog_version=books.catalog.version if books.catalog is not None else 0,
+        entries=entries,
+        create_time=books.now,
+        salt=command.personal.salt if command.personal is not None else b"",
+    )
+
+
+def _apply_leg(transaction_id: str, leg: Leg, books: Books, draft: Draft) -> Entry:
+    key = (leg.owner_id, leg.unit)
+    account = draft.accounts[key] = books.accounts[key]
+    first = account.minted
+    account.balance += leg.amount
+    account.seq += 1
+    if leg.amount < 0:
+        account.spent -= leg.amount
+    _move_floor(account, leg)
+    _assert_sound(account, leg.amount)
+    _apply_system(leg, draft)
+    if leg.grant is not None:
+        draft.lots.append(Lot(*key, account.seq, first, leg.amount, leg.grant))
+    entry = Entry(*key, account.seq, transaction_id, leg.system, leg.amount, account.balance)
+    draft.entries.append(entry)
+    return entry
+
+
+def _move_floor(account: Account, leg: Leg) -> None:
+    if leg.overdraw:
+        account.floor = min(account.floor, account.available)
+    elif account.floor < 0 < leg.amount:
+        account.floor = min(0, account.available)
+
+
+def _apply_system(leg: Leg, draft: Draft) -> None:
+    gained = draft.systems.get((leg.system, leg.unit))
+    if gained is None:
+        draft.systems[leg.system, leg.unit] = [-leg.amount, 1]
+    else:
+        gained[0] -= leg.amount
+        gained[1] += 1
+
+
+def _apply_hold(hold: Hold, books: Books, draft: Draft) -> None:
+    key = (hold.owner_id, hold.unit)
+    account = draft.accounts[key] = books.accounts[key]
+    account.held += hold.amount if hold.state is HoldState.OPEN else -hold.amount
+    draft.holds[hold.hold_id] = hold
+    _assert_sound(account, hold.amount)
+
+
+def _assert_sound(account: Account, amount: int) -> None:
+    if not 0 < abs(amount) <= AMOUNT_LIMIT:
+        raise BrokenRuleError(f"a movement of {amount} on {account}")
+    if account.balance > BALANCE_LIMIT or account.held < 0 or account.available < account.floor:
+        raise BrokenRuleError(f"{account} after a movement of {amount}")

@@ -1,0 +1,221 @@
+"""The kernel's SQL: reading the books under lock, and writing a draft."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import chain
+from typing import Any
+
+from giftpay.v1 import SystemAccount
+
+from giftpay_server.ledger.books import Account, Books, Draft, Owner, Row, Table, Transaction
+from giftpay_server.ledger.commands import Command
+from giftpay_server.ledger.extras import save_extras
+from giftpay_server.postgres.pool import Connection
+
+CatalogAt = Callable[[Connection, int], Awaitable[Any]]
+Tables = Mapping[type[Row], Table]
+
+# Two arrays in place of pairs: the lock statement has to stay free of joins, since a join would
+# lose the order in which it locks.
+LOCK_ACCOUNTS = """
+    SELECT owner_id, unit, balance, held, seq, spent, floor, entry_time
+      FROM account
+     WHERE unit = 1 AND owner_id = ANY($1::text[]) OR unit = 2 AND owner_id = ANY($2::text[])
+     ORDER BY owner_id, unit  -- the same order in every batch, so that batches never deadlock
+       FOR UPDATE
+"""
+
+READ_ACCOUNTS = """
+    SELECT owner_id, unit, balance, held, seq, spent, floor, entry_time
+      FROM account
+     WHERE unit = 1 AND owner_id = ANY($1::text[]) OR unit = 2 AND owner_id = ANY($2::text[])
+"""
+
+# A statement of its own, after the lock: its snapshot then holds what committed while we waited.
+LOOK_UP = """
+    SELECT ARRAY(SELECT o FROM owner o WHERE o.owner_id = ANY($1::text[])) AS owners,
+           ARRAY(SELECT t FROM transactions t WHERE t.id = ANY($2::uuid[])) AS transactions,
+           ARRAY(SELECT c FROM claim c WHERE c.id = ANY($3::text[])) AS claims,
+           (SELECT max(version) FROM catalog) AS catalog_version
+"""
+
+READ_SALTS = """
+    SELECT transaction_id, salt FROM personal_data WHERE transaction_id = ANY($1::uuid[])
+"""
+
+WRITE = """
+    WITH new_transaction AS (
+        INSERT INTO transactions (id, caller, kind, request, reason, answer, catalog_version,
+                                  entries, create_time)
+        SELECT t.*, $1
+          FROM unnest($2::uuid[], $3::text[], $4::smallint[], $5::bytea[], $6::smallint[],
+                      $7::bytea[], $8::integer[], $9::text[]) AS t
+    ), new_entry AS (
+        INSERT INTO entry (owner_id, unit, seq, transaction_id, system_account, amount, balance,
+                           create_time)
+        SELECT e.*, $1
+          FROM unnest($10::text[], $11::smallint[], $12::bigint[], $13::uuid[], $14::smallint[],
+                      $15::bigint[], $16::bigint[]) AS e
+    ), moved AS (
+        UPDATE account a
+           SET balance = n.balance, held = n.held, seq = n.seq, spent = n.spent, floor = n.floor,
+               entry_time = $1
+          FROM unnest($17::text[], $18::smallint[], $19::bigint[], $20::bigint[], $21::bigint[],
+                      $22::bigint[], $23::bigint[])
+               AS n (owner_id, unit, balance, held, seq, spent, floor)
+         WHERE a.owner_id = n.owner_id AND a.unit = n.unit
+        RETURNING 1
+    ), moved_stripe AS (
+        UPDATE account a
+           SET balance = a.balance + s.gained, seq = a.seq + s.entries, entry_time = $1
+          FROM unnest($24::text[], $25::smallint[], $26::bigint[], $27::bigint[])
+               AS s (owner_id, unit, gained, entries)
+         WHERE a.owner_id = s.owner_id AND a.unit = s.unit
+        RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM moved) + (SELECT count(*) FROM moved_stripe),
+           CASE WHEN $28 <> '' THEN pg_notify('giftpay_entries', $28) END
+"""
+
+CLAIM_STRIPE = """
+    SELECT n FROM generate_series(0, 1023) AS n
+     WHERE pg_try_advisory_lock(7170, n)  -- 7170: giftpay's stripes; held as long as the session
+     LIMIT 1
+"""
+
+OPEN_STRIPE = """
+    INSERT INTO account (owner_id, unit)
+    SELECT '~' || name || '~' || $2::integer, unit
+      FROM unnest($1::text[]) AS name, unnest('{1,2}'::smallint[]) AS unit
+        ON CONFLICT DO NOTHING
+"""
+
+
+async def claim_stripe(connection: Connection) -> int:
+    """A number that no other session holds: its stripes of the system accounts are ours alone."""
+    stripe = await connection.fetchval(CLAIM_STRIPE)
+    names = [name.removeprefix("SYSTEM_ACCOUNT_") for name in SystemAccount.keys()[1:]]
+    await connection.execute(OPEN_STRIPE, names, stripe)
+    return int(stripe)
+
+
+def stripe_owner(system: int, stripe: int) -> str:
+    """The reserved owner id of one stripe of a system account, such as ~GIFT_SALES~3."""
+    name = SystemAccount.Name(system).removeprefix("SYSTEM_ACCOUNT_")  # type: ignore[arg-type]
+    return f"~{name}~{stripe}"
+
+
+async def read_books(
+    connection: Connection,
+    commands: Sequence[Command],
+    *,
+    clock: Callable[[], datetime],
+    catalog_at: CatalogAt,
+    lock: bool = True,
+) -> Books:
+    """The books as the commands need them; with `lock`, until the transaction ends."""
+    keys = set(chain.from_iterable(command.accounts for command in commands))
+    coins, diamonds = ([owner for owner, unit in keys if unit == wanted] for wanted in (1, 2))
+    accounts = await connection.fetch(LOCK_ACCOUNTS if lock else READ_ACCOUNTS, coins, diamonds)
+    (found,) = await connection.fetch(
+        LOOK_UP,
+        list({owner for owner, _ in keys}),
+        [command.id for command in commands] if lock else [],
+        list(chain.from_iterable(command.claims for command in commands)),
+    )
+    books = Books(
+        now=max([clock(), *(row["entry_time"] for row in accounts)]),
+        catalog=await catalog_at(connection, found["catalog_version"] or 0),
+        accounts={(row[0], row[1]): Account(*row[:7]) for row in accounts},
+        owners={row[0]: Owner(*row) for row in found["owners"]},
+        claims={row["id"]: str(row["transaction_id"]) for row in found["claims"]},
+    )
+    if found["transactions"]:
+        books.transactions = await _with_salts(connection, found["transactions"])
+    return books
+
+
+async def _with_salts(connection: Connection, found: Sequence[Any]) -> dict[str, Transaction]:
+    rows = await connection.fetch(READ_SALTS, [row["id"] for row in found])
+    salts = {row["transaction_id"]: row["salt"] for row in rows}
+    return {str(row["id"]): transaction(row, salts.get(row["id"], b"")) for row in found}
+
+
+def transaction(row: Any, salt: bytes = b"") -> Transaction:
+    """A row of `transactions`."""
+    return Transaction(
+        id=str(row["id"]),
+        caller=row["caller"],
+        kind=row["kind"],
+        request=row["request"],
+        reason=row["reason"],
+        answer=row["answer"],
+        catalog_version=row["catalog_version"],
+        entries=row["entries"],
+        create_time=row["create_time"],
+        salt=salt,
+    )
+
+
+async def read_rows(
+    connection: Connection, commands: Sequence[Command], tables: Tables
+) -> dict[tuple[type[Row], Hashable], Row]:
+    """The slices' rows that the commands name, one statement a kind."""
+    wanted: dict[type[Row], list[Any]] = {}
+    for command in commands:
+        for kind, key in command.reads:
+            wanted.setdefault(kind, []).append(key)
+    return {
+        (kind, row.key): row
+        for kind, keys in wanted.items()
+        for row in await tables[kind].load(connection, list(dict.fromkeys(keys)))
+    }
+
+
+async def save_rows(connection: Connection, draft: Draft, tables: Tables) -> None:
+    """Writes the slices' rows, one statement a kind."""
+    changed: dict[type[Row], list[Row]] = {}
+    for (kind, _), row in draft.rows.items():
+        changed.setdefault(kind, []).append(row)
+    for kind, rows in changed.items():
+        await tables[kind].save(connection, rows)
+
+
+async def write(
+    connection: Connection, draft: Draft, *, now: datetime, stripe: int, hint: str
+) -> None:
+    """Writes what a batch decided, and hints to the other servers; the caller commits."""
+    # In the order of their keys, so that two batches never wait for each other's keys.
+    transactions = sorted(draft.transactions)
+    systems = [(stripe_owner(s, stripe), u, *g) for (s, u), g in draft.systems.items()]
+    accounts = [_balances(account) for account in draft.accounts.values()]
+    moved = await connection.fetchval(
+        WRITE,
+        now,
+        *_columns((row[:8] for row in transactions), width=8),
+        *_columns(draft.entries, width=7),
+        *_columns(accounts, width=7),
+        *_columns(systems, width=4),
+        hint,
+    )
+    if moved != len(accounts) + len(systems):
+        raise RuntimeError(f"{moved} accounts moved instead of {len(accounts) + len(systems)}")
+    await save_extras(connection, draft)
+
+
+def _balances(account: Account) -> tuple[Any, ...]:
+    return (
+        account.owner_id,
+        account.unit,
+        account.balance,
+        account.held,
+        account.seq,
+        account.spent,
+        account.floor,
+    )
+
+
+def _columns(rows: Iterable[Sequence[Any]], *, width: int) -> list[Sequence[Any]]:
+    return list(zip(*rows, strict=True)) or [()] * width

@@ -1,0 +1,109 @@
+-- The ledger: owners, accounts, entries, transactions, claims, holds, lots, personal data.
+--
+-- Every primary key holds its owner or its transaction; no triggers, no sequences, no foreign keys:
+-- the tables may be spread over machines one day. Text is compared bytewise (COLLATE "C"), so that
+-- the order in which accounts are locked is the same everywhere.
+--
+-- Columns stand widest first: a row then carries no padding.
+
+CREATE TABLE owner (
+    owner_id    text COLLATE "C" PRIMARY KEY,
+    status      smallint NOT NULL CHECK (status IN (1, 2, 3)),  -- giftpay.v1.WalletStatus
+    country     text NOT NULL CHECK (country ~ '^[A-Z]{2}$'),
+    adult_from  date,                                           -- NULL: age unverified
+    create_time timestamptz NOT NULL
+);
+
+-- Balances live here and nowhere else. Rows whose owner begins with ~ are stripes of the system
+-- accounts; the character is outside the callers' alphabet.
+CREATE TABLE account (
+    balance    bigint NOT NULL DEFAULT 0,
+    held       bigint NOT NULL DEFAULT 0 CHECK (held >= 0),
+    seq        bigint NOT NULL DEFAULT 0 CHECK (seq >= 0),      -- the last entry's; counts them
+    spent      bigint NOT NULL DEFAULT 0 CHECK (spent >= 0),    -- the odometer
+    floor      bigint NOT NULL DEFAULT 0 CHECK (floor <= 0),    -- below zero after a claw-back only
+    entry_time timestamptz NOT NULL DEFAULT 'epoch',
+    unit       smallint NOT NULL CHECK (unit IN (1, 2)),        -- giftpay.v1.Unit
+    owner_id   text COLLATE "C" NOT NULL,
+    PRIMARY KEY (owner_id, unit),
+    CHECK (owner_id ~ '^~' OR balance - held >= floor),
+    CHECK (owner_id ~ '^~' OR balance <= 1000000000000000)
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
+
+CREATE TABLE entry (
+    seq            bigint NOT NULL CHECK (seq > 0),
+    amount         bigint NOT NULL CHECK (amount <> 0 AND abs(amount) <= 1000000000000),
+    balance        bigint NOT NULL,                             -- after this entry
+    create_time    timestamptz NOT NULL,
+    transaction_id uuid NOT NULL,
+    unit           smallint NOT NULL,
+    system_account smallint NOT NULL CHECK (system_account BETWEEN 1 AND 8),
+    owner_id       text COLLATE "C" NOT NULL,
+    PRIMARY KEY (owner_id, unit, seq)
+);
+
+CREATE TABLE transactions (
+    create_time     timestamptz NOT NULL,
+    id              uuid PRIMARY KEY,                           -- the idempotency key
+    catalog_version integer NOT NULL,                           -- 0: none was applied yet
+    kind            smallint NOT NULL,                          -- giftpay.v1.TransactionKind
+    reason          smallint NOT NULL,                          -- giftpay.v1.ErrorReason; 0: posted
+    caller          text NOT NULL,
+    entries         text COLLATE "C" NOT NULL,                  -- 'anna/1/17 ben/2/4'
+    request         bytea NOT NULL,                             -- the request, personal fields hashed
+    answer          bytea NOT NULL                              -- what the first caller was told
+);
+
+CREATE TABLE claim (
+    id             text COLLATE "C" PRIMARY KEY,
+    transaction_id uuid NOT NULL
+);
+
+CREATE TABLE hold (
+    amount      bigint NOT NULL CHECK (amount > 0),
+    create_time timestamptz NOT NULL,
+    end_time    timestamptz,
+    hold_id     uuid NOT NULL,                                  -- the transaction that placed it
+    unit        smallint NOT NULL,
+    state       smallint NOT NULL CHECK (state IN (1, 2, 3)),   -- open, captured, released
+    owner_id    text COLLATE "C" NOT NULL,
+    PRIMARY KEY (owner_id, hold_id),
+    CHECK ((state = 1) = (end_time IS NULL))
+);
+
+-- The coins of one purchase or grant: positions [first, first + size) of the account's odometer.
+CREATE TABLE lot (
+    seq       bigint NOT NULL,                                  -- of the entry that minted it
+    first     bigint NOT NULL CHECK (first >= 0),
+    size      bigint NOT NULL CHECK (size > 0),
+    price     bigint,                                           -- minor units paid, if bought
+    source_id uuid NOT NULL,                                    -- order, reversed gift, adjustment
+    unit      smallint NOT NULL,
+    kind      smallint NOT NULL CHECK (kind IN (1, 2, 3, 4)),   -- paid, bonus, reversal, adjustment
+    currency  text,
+    owner_id  text COLLATE "C" NOT NULL,
+    PRIMARY KEY (owner_id, unit, seq),
+    CHECK ((price IS NULL) = (currency IS NULL))
+);
+
+-- What identifies a person, apart from what cannot be erased. The salt is that of the hash which
+-- stands in the stored request in place of the value, and goes with it.
+CREATE TABLE personal_data (
+    transaction_id uuid PRIMARY KEY,
+    salt           bytea NOT NULL,
+    owner_id       text COLLATE "C" NOT NULL,
+    value          text                                         -- NULL: only compared, never shown
+);
+CREATE INDEX personal_data_owner ON personal_data (owner_id);
+
+DO $$
+BEGIN
+    CREATE ROLE giftpay_server NOLOGIN;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN
+    NULL;  -- roles belong to the cluster: another database's server made it
+END
+$$;
+GRANT giftpay_server TO CURRENT_USER;
+GRANT SELECT, INSERT ON entry, transactions, claim TO giftpay_server;
+GRANT SELECT, INSERT, UPDATE ON owner, account, hold, lot TO giftpay_server;
+GRANT SELECT, INSERT, UPDATE, DELETE ON personal_data TO giftpay_server;

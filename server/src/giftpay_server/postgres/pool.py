@@ -1,0 +1,55 @@
+"""Connections as giftpay uses them: as the role `giftpay_server`, with every bound set."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, TypeAlias
+
+import asyncpg
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+SESSION = {
+    "role": "giftpay_server",  # may not change or remove what is append-only
+    "application_name": "giftpay-server",
+    "default_transaction_isolation": "read committed",  # the journal's second look relies on it
+    "synchronous_commit": "on",
+    "statement_timeout": "5s",
+    "idle_in_transaction_session_timeout": "5s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "jit": "off",
+    "TimeZone": "UTC",
+}
+
+# What asyncpg raises when the server dies or is away, and what the server says when it stops.
+CONNECTION_LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    OSError,
+    TimeoutError,
+)
+
+CONNECT_TIMEOUT_S = 3
+COMMAND_TIMEOUT_S = 10  # beyond statement_timeout: for a server that does not answer at all
+
+
+def create_pool(dsn: str, *, size: int) -> AbstractAsyncContextManager[Pool]:
+    """A pool that opens its connections when they are needed and bounds each statement."""
+    return asyncpg.create_pool(
+        dsn,
+        min_size=0,
+        max_size=size,
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=COMMAND_TIMEOUT_S,
+        server_settings=SESSION,
+    )

@@ -1,0 +1,1 @@
+"""Redemptions: diamonds turned into real money by the payout provider."""

@@ -1,0 +1,35 @@
+"""What the services stand on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import aiohttp
+
+from giftpay_server.catalog.store import Catalogs
+from giftpay_server.config import Config
+from giftpay_server.ledger.feed import Feed
+from giftpay_server.ledger.journal import Journal
+from giftpay_server.postgres.pool import Pool
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The system's clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """The parts of one server process, alive as long as it is."""
+
+    config: Config
+    clock: Clock
+    pool: Pool
+    catalogs: Catalogs
+    feed: Feed
+    journal: Journal
+    http: aiohttp.ClientSession

@@ -1,0 +1,46 @@
+"""The sandbox as a process of its own: `python -m giftpay_server.sandbox --port 0 --book FILE`."""
+
+import argparse
+import asyncio
+import signal
+from datetime import timedelta
+from pathlib import Path
+
+from giftpay_server.sandbox import DEDUPE_WINDOW, running_sandbox
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m giftpay_server.sandbox",
+        description="A payment and payout provider to try giftpay against.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=0, help="0 takes any free port")
+    parser.add_argument("--book", type=Path, help="SQLite file to remember in; none forgets")
+    parser.add_argument(
+        "--dedupe-days",
+        type=float,
+        default=DEDUPE_WINDOW / timedelta(days=1),
+        help="days for which a payout's key is remembered",
+    )
+    return parser.parse_args()
+
+
+async def serve(chosen: argparse.Namespace) -> None:
+    """Serves until SIGTERM or SIGINT."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    async with running_sandbox(
+        host=chosen.host,
+        port=chosen.port,
+        book=chosen.book,
+        dedupe_window=timedelta(days=chosen.dedupe_days),
+    ) as url:
+        print(f"listening on {url}", flush=True)
+        await stopped.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(arguments()))

@@ -1,0 +1,1 @@
+"""Between the services and gRPC: names, limits, refusals, page tokens."""
