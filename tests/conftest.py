@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import itertools
 import os
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from tempfile import TemporaryDirectory
 
 import asyncpg
-import grpc.aio
 import pytest
-from giftpay import v1
+from giftpay.catalog_file import load_catalog
+from giftpay.client import Client, connect
+from giftpay.v1 import (
+    UNIT_COIN,
+    UNIT_DIAMOND,
+    AdjustBalanceRequest,
+    ApplyCatalogRequest,
+    OpenWalletRequest,
+    VerifyLedgerRequest,
+)
+from giftpay_server import catalog
 from giftpay_server.app import Running, serving
 from giftpay_server.config import Config
 from giftpay_server.postgres.embedded import embedded_postgres
 from giftpay_server.postgres.migrations import migrate
 from giftpay_server.sandbox.app import running_sandbox
+from google.protobuf.timestamp_pb2 import Timestamp
 
-CATALOG_FILE = Path("server/src/giftpay_server/catalog/sample.toml")
+OpenWallet = Callable[..., Awaitable[str]]
+
+SAMPLE_CATALOG = Path(catalog.__file__).parent / "sample.toml"
 
 
 class MovableClock:
@@ -39,13 +50,15 @@ class MovableClock:
 
 
 @pytest.fixture(scope="session")
-async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+async def postgres() -> AsyncIterator[str]:
     """The DSN of a Postgres for this run, or the one that GIFTPAY_TEST_DATABASE_URL names."""
     if named := os.environ.get("GIFTPAY_TEST_DATABASE_URL"):
         yield named
         return
-    async with embedded_postgres(tmp_path_factory.mktemp("postgres")) as dsn:
-        yield dsn
+    # Not below pytest's own folder: as root, Postgres runs as a user who may not enter that.
+    with TemporaryDirectory(prefix="giftpay-") as state:
+        async with embedded_postgres(Path(state)) as dsn:
+            yield dsn
 
 
 @pytest.fixture(scope="session")
@@ -94,30 +107,60 @@ async def sandbox() -> AsyncIterator[str]:
 async def server(dsn: str, sandbox: str, clock: MovableClock) -> AsyncIterator[Running]:
     """The server that most tests share, in this process."""
     config = Config(
+        database_url=dsn,
         listen="127.0.0.1:0",
         sandbox_url=sandbox,
         trusted_callers=frozenset({"local"}),
         payout_poll_s=0.05,
     )
-    async with serving(config, dsn, clock=clock) as running:
+    async with serving(config, clock=clock) as running:
         yield running
 
 
-@asynccontextmanager
-async def connected(address: str) -> AsyncIterator[Any]:
-    async with grpc.aio.insecure_channel(address) as channel:
-        yield SimpleNamespace(
-            wallets=v1.WalletServiceStub(channel),
-            catalog=v1.CatalogServiceStub(channel),
-            top_ups=v1.TopUpServiceStub(channel),
-            gifts=v1.GiftServiceStub(channel),
-            redemptions=v1.RedemptionServiceStub(channel),
-            admin=v1.AdminServiceStub(channel),
-        )
+@pytest.fixture(scope="session")
+async def client(server: Running) -> AsyncIterator[Client]:
+    """The shipped client, on the shared server, which sells what the sample catalog says."""
+    async with connect(server.address) as client:
+        catalog = load_catalog(SAMPLE_CATALOG)
+        await client.catalog.ApplyCatalog(ApplyCatalogRequest(catalog=catalog))
+        yield client
 
 
 @pytest.fixture(scope="session")
-async def client(server: Running) -> AsyncIterator[Any]:
-    """The shipped client, on the shared server."""
-    async with connected(server.address) as client:
-        yield client
+def open_wallet(client: Client) -> OpenWallet:
+    """Opens a wallet of an adult owner that nobody else uses, with so many coins and diamonds."""
+
+    async def open_one(*, coins: int = 0, diamonds: int = 0, country: str = "DE") -> str:
+        owner_id = f"o-{uuid.uuid4().hex[:10]}"
+        await client.wallets.OpenWallet(
+            OpenWalletRequest(owner_id=owner_id, country_code=country, age_verified=True)
+        )
+        for unit, amount in ((UNIT_COIN, coins), (UNIT_DIAMOND, diamonds)):
+            if amount:
+                request = AdjustBalanceRequest(
+                    owner_id=owner_id, unit=unit, amount=amount, reason="test"
+                )
+                await client.admin.AdjustBalance(request)
+        return owner_id
+
+    return open_one
+
+
+@pytest.fixture(autouse=True)
+async def books_are_clean(request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    """After every test that touched the shared server: its books balance, row by row."""
+    yield
+    if "client" in request.fixturenames:
+        client: Client = request.getfixturevalue("client")
+        verified = await client.admin.VerifyLedger(VerifyLedgerRequest(since_time=_verified.since))
+        assert verified.clean, verified.broken
+        _verified.since.CopyFrom(verified.watermark)
+
+
+class _Verified:
+    """How far the books were seen to be clean."""
+
+    since = Timestamp()
+
+
+_verified = _Verified()

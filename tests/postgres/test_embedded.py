@@ -28,6 +28,12 @@ from giftpay_server.postgres.system_user import SystemUser, postgres_user, run_a
 PATIENCE_S = 30
 WRITERS = 4
 
+LONG_COMPUTATION = "SELECT count(*) FROM generate_series(1, 8000000) number"
+COMPUTATION_RUNS = f"""
+    SELECT EXISTS (SELECT FROM pg_stat_activity
+                    WHERE state = 'active' AND query = '{LONG_COMPUTATION}')
+"""
+
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes to another user")
 
 OWNER = """
@@ -144,9 +150,11 @@ def socket_folder_of(dsn: str) -> Path:
 @contextmanager
 def stranger_of(user: SystemUser | None) -> Iterator[int]:
     with subprocess.Popen(["sleep", f"{PATIENCE_S}"], **run_as(user)) as stranger:
-        yield stranger.pid
-        assert stranger.poll() is None
-        stranger.kill()
+        try:
+            yield stranger.pid
+            assert stranger.poll() is None
+        finally:
+            stranger.kill()
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -189,6 +197,11 @@ async def test_only_the_password_opens_the_database(state: Path) -> None:
             await asyncpg.connect(dsn, password="guessed")
 
 
+async def test_a_signal_from_the_terminal_does_not_reach_postgres(state: Path) -> None:
+    async with embedded_postgres(state):
+        assert os.getpgid(postmaster_of(state)) != os.getpgrp()
+
+
 async def test_data_survives_a_stop_and_a_start(state: Path) -> None:
     async with embedded_postgres(state) as dsn, connection_to(dsn) as connection:
         await connection.execute("CREATE TABLE stopped AS SELECT 'rose' AS gift")
@@ -220,6 +233,21 @@ async def test_what_was_acknowledged_survives_kill_9_of_the_postmaster(state: Pa
     async with embedded_postgres(state) as dsn:
         kept = await answer(dsn, "SELECT array_agg(number) FROM killed")
     assert set(acknowledged) <= set(kept)
+
+
+async def test_a_start_waits_for_the_last_process_of_a_killed_server(state: Path) -> None:
+    async with embedded_postgres(state) as dsn:
+        connection = await asyncpg.connect(dsn)
+        # A process that only computes does not see that its postmaster has died.
+        work = asyncio.create_task(connection.execute(LONG_COMPUTATION))
+        async with asyncio.timeout(PATIENCE_S):
+            while not await answer(dsn, COMPUTATION_RUNS):
+                pass
+        os.kill(postmaster_of(state), signal.SIGKILL)
+    async with embedded_postgres(state) as dsn:
+        assert await answer(dsn, "SELECT 1") == 1
+    assert await work == "SELECT 1"
+    connection.terminate()
 
 
 async def test_a_server_that_outlives_its_owner_is_adopted_and_then_stopped(state: Path) -> None:

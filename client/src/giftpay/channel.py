@@ -2,21 +2,21 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
 import grpc
-from google.protobuf import descriptor_pool
 from google.protobuf.message import Message
 
 from giftpay.errors import GiftpayError, Keys, OutcomeUnknown
 from giftpay.keys import FindCommands, command_finder, name_commands
 from giftpay.status import call_error, unanswered
+from giftpay.v1 import SendGiftRequest
 
 BACKOFF_FIRST_S = 0.05
 BACKOFF_MAX_S = 1.0
-CLOSED = "The client was closed."
 
 Item = TypeVar("Item")
 Response = TypeVar("Response", bound=Message)
@@ -35,6 +35,16 @@ class Channel:
         self.closed = True
         await self._wire.close()
 
+    @contextmanager
+    def until_closed(self, keys: Keys | None) -> Iterator[None]:
+        """Says so where a call is cut off by closing the client, not by its caller."""
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not self.closed:
+                raise
+            raise unanswered("The client was closed.", keys) from None
+
     def unary_unary(
         self, method: str, *, response_deserializer: Callable[[bytes], Response], **_: object
     ) -> "UnaryRpc[Response]":
@@ -51,11 +61,12 @@ class Channel:
     def stream_stream(self, method: str, **serializers: Any) -> "StreamRpc":
         """An rpc with a stream of commands and a stream of answers."""
         start = self._wire.stream_stream(method, **serializers)
-        find = find_commands(method) or tuple
+        find = find_commands(method)
 
         async def named(requests: AsyncIterable[Message]) -> AsyncIterator[Message]:
             async for request in requests:
-                name_commands(find(request))
+                if find is not None:
+                    name_commands(find(request))
                 yield request
 
         return StreamRpc(self, lambda requests, **rest: start(named(requests), **rest), keys=())
@@ -72,32 +83,28 @@ class UnaryRpc(Generic[Response]):
     ) -> None:
         self._channel, self._attempt, self._find = channel, attempt, find
 
-    async def __call__(
+    def __call__(
         self, request: Message, *, timeout: float | None = None, **options: Any
-    ) -> Response:
+    ) -> Coroutine[Any, Any, Response]:
         deadline = monotonic() + (self._channel.timeout if timeout is None else timeout)
         keys = None if self._find is None else name_commands(self._find(request))
-        try:
-            return await self._answer(request.SerializeToString(), keys, deadline, options)
-        except asyncio.CancelledError:
-            if not self._channel.closed:
-                raise
-            raise unanswered(CLOSED, keys) from None
+        return self._answer(request.SerializeToString(), keys, deadline, options)
 
     async def _answer(
         self, payload: bytes, keys: Keys | None, deadline: float, options: dict[str, Any]
     ) -> Response:
         failures = 0
-        while True:
-            try:
-                return await self._attempt(payload, timeout=deadline - monotonic(), **options)
-            except grpc.aio.AioRpcError as error:
-                wait_s = backoff_s(failures)
-                repeat = error.code() is grpc.StatusCode.UNAVAILABLE
-                if not repeat or monotonic() + wait_s >= deadline:
-                    raise _last_word(call_error(error, keys), failures) from error
-            failures += 1
-            await asyncio.sleep(wait_s)
+        with self._channel.until_closed(keys):
+            while True:
+                try:
+                    return await self._attempt(payload, timeout=deadline - monotonic(), **options)
+                except grpc.aio.AioRpcError as error:
+                    wait_s = backoff_s(failures)
+                    repeat = error.code() is grpc.StatusCode.UNAVAILABLE
+                    if not repeat or monotonic() + wait_s >= deadline:
+                        raise _last_word(call_error(error, keys), failures) from error
+                failures += 1
+                await asyncio.sleep(wait_s)
 
 
 class StreamRpc:
@@ -109,14 +116,11 @@ class StreamRpc:
     async def __call__(self, requests: object, **options: Any) -> AsyncIterator[Any]:
         call = self._start(requests, **options)
         try:
-            async for message in call:
-                yield message
+            with self._channel.until_closed(self._keys):
+                async for message in call:
+                    yield message
         except grpc.aio.AioRpcError as error:
             raise call_error(error, self._keys) from error
-        except asyncio.CancelledError:
-            if not self._channel.closed:
-                raise
-            raise unanswered(CLOSED, self._keys) from None
         finally:
             call.cancel()
 
@@ -130,8 +134,9 @@ def backoff_s(failures: int) -> float:
 
 
 def find_commands(method: str) -> FindCommands | None:
-    """How to find the commands in a request of an rpc, such as "/giftpay.v1.GiftService/SendGift"."""
-    rpc = descriptor_pool.Default().FindMethodByName(method.strip("/").replace("/", "."))
+    """How to find the commands in a request of this rpc, named as on the wire: /service/rpc."""
+    pool = SendGiftRequest.DESCRIPTOR.file.pool
+    rpc = pool.FindMethodByName(method.strip("/").replace("/", "."))
     return command_finder(rpc.input_type)
 
 

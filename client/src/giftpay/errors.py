@@ -8,12 +8,12 @@
     │   ├── PermissionDenied            .right
     │   ├── SlowReader                  .last_seq
     │   ├── NoCatalog
-    │   ├── MethodNotFound              .method
     │   ├── NotFound
     │   │   ├── TransactionNotFound     .transaction_id
     │   │   ├── WalletNotFound          .owner_id
     │   │   ├── UnknownGift             .gift_id .catalog_version
     │   │   ├── UnknownPackage          .package_id .catalog_version
+    │   │   ├── CatalogNotFound         .version
     │   │   ├── GiftNotFound            .transaction_id
     │   │   ├── TopUpNotFound           .top_up_id
     │   │   └── RedemptionNotFound      .redemption_id
@@ -57,8 +57,6 @@ from typing import ClassVar
 
 import grpc
 
-from giftpay.v1 import ErrorReason as R
-
 Keys = tuple[str, ...]
 
 
@@ -80,13 +78,11 @@ class GiftpayError(Exception):
     """Whether the key got this answer for ever. Otherwise the same key may be sent again."""
     _figures: ClassVar[Mapping[str, type]] = {}
 
-    def __init_subclass__(
-        cls, *, reason: R.ValueType = R.ERROR_REASON_UNSPECIFIED, pinned: bool = False
-    ) -> None:
+    def __init_subclass__(cls, *, reason: str = "", pinned: bool = False) -> None:
         cls.pinned = pinned
         cls._figures = {n: t for n, t in get_annotations(cls).items() if n not in vars(cls)}
         if reason:
-            _types[R.Name(reason)] = cls
+            _types[f"ERROR_REASON_{reason}"] = cls
 
     def __init__(
         self,
@@ -124,7 +120,7 @@ class NotFound(Refused):
     """What the call names does not exist."""
 
 
-class InvalidArgument(Refused, reason=R.ERROR_REASON_INVALID_ARGUMENT):
+class InvalidArgument(Refused, reason="INVALID_ARGUMENT"):
     """The request is malformed: `field` is not within `limit`."""
 
     field: str
@@ -133,13 +129,13 @@ class InvalidArgument(Refused, reason=R.ERROR_REASON_INVALID_ARGUMENT):
     """All that is malformed: each field with a sentence."""
 
 
-class KeyReused(Refused, reason=R.ERROR_REASON_IDEMPOTENCY_KEY_REUSED):
+class KeyReused(Refused, reason="IDEMPOTENCY_KEY_REUSED"):
     """The key stands for another request; `fields` differ, none if it is another caller's."""
 
     fields: tuple[str, ...]
 
 
-class Overloaded(Refused, reason=R.ERROR_REASON_OVERLOADED):
+class Overloaded(Refused, reason="OVERLOADED"):
     """More waits than can be served; nothing was taken. Never repeated unseen."""
 
     queued: int
@@ -147,35 +143,29 @@ class Overloaded(Refused, reason=R.ERROR_REASON_OVERLOADED):
     """Seconds to wait before the same key is sent again; 0 if the server does not say."""
 
 
-class PermissionDenied(Refused, reason=R.ERROR_REASON_PERMISSION_DENIED):
+class PermissionDenied(Refused, reason="PERMISSION_DENIED"):
     """The caller lacks the right."""
 
     right: str
 
 
-class SlowReader(Refused, reason=R.ERROR_REASON_SLOW_READER):
+class SlowReader(Refused, reason="SLOW_READER"):
     """The stream was ended, as its messages were not taken; resume after `last_seq`."""
 
     last_seq: int
 
 
-class NoCatalog(Refused, reason=R.ERROR_REASON_NO_CATALOG, pinned=True):
+class NoCatalog(Refused, reason="NO_CATALOG", pinned=True):
     """No catalog was ever applied."""
 
 
-class MethodNotFound(Refused, reason=R.ERROR_REASON_METHOD_NOT_FOUND):
-    """The server does not know the rpc: it is older than this client."""
-
-    method: str
-
-
-class TransactionNotFound(NotFound, reason=R.ERROR_REASON_TRANSACTION_NOT_FOUND):
+class TransactionNotFound(NotFound, reason="TRANSACTION_NOT_FOUND"):
     """Nothing was decided under this id or key."""
 
     transaction_id: str
 
 
-class Internal(GiftpayError, reason=R.ERROR_REASON_INTERNAL):
+class Internal(GiftpayError, reason="INTERNAL"):
     """A defect of the server, in its log under `incident`. Nothing was decided."""
 
     incident: str
@@ -195,12 +185,9 @@ class Unavailable(GiftpayError):
 
 
 _types |= {
-    R.Name(reason): OutcomeUnknown
-    for reason in (
-        R.ERROR_REASON_DATABASE_UNAVAILABLE,
-        R.ERROR_REASON_SHUTTING_DOWN,
-        R.ERROR_REASON_PROVIDER_UNAVAILABLE,
-    )
+    "ERROR_REASON_DATABASE_UNAVAILABLE": OutcomeUnknown,
+    "ERROR_REASON_SHUTTING_DOWN": OutcomeUnknown,
+    "ERROR_REASON_PROVIDER_UNAVAILABLE": OutcomeUnknown,
 }
 
 

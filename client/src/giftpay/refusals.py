@@ -5,35 +5,34 @@ type here, a test says so.
 """
 
 from giftpay.errors import NotFound, Refused
-from giftpay.v1 import ErrorReason as R
 
 
-class WalletNotFound(NotFound, reason=R.ERROR_REASON_WALLET_NOT_FOUND, pinned=True):
+class WalletNotFound(NotFound, reason="WALLET_NOT_FOUND", pinned=True):
     """No wallet is open for this owner."""
 
     owner_id: str
 
 
-class WalletExists(Refused, reason=R.ERROR_REASON_WALLET_EXISTS, pinned=True):
+class WalletExists(Refused, reason="WALLET_EXISTS", pinned=True):
     """The owner's wallet is open with other details."""
 
     owner_id: str
     fields: tuple[str, ...]
 
 
-class WalletFrozen(Refused, reason=R.ERROR_REASON_WALLET_FROZEN, pinned=True):
+class WalletFrozen(Refused, reason="WALLET_FROZEN", pinned=True):
     """The wallet neither sends, receives, buys nor redeems."""
 
     owner_id: str
 
 
-class WalletClosed(Refused, reason=R.ERROR_REASON_WALLET_CLOSED, pinned=True):
+class WalletClosed(Refused, reason="WALLET_CLOSED", pinned=True):
     """The wallet is closed for good."""
 
     owner_id: str
 
 
-class WalletNotEmpty(Refused, reason=R.ERROR_REASON_WALLET_NOT_EMPTY, pinned=True):
+class WalletNotEmpty(Refused, reason="WALLET_NOT_EMPTY", pinned=True):
     """A wallet closes only with zero balances and nothing open."""
 
     owner_id: str
@@ -43,7 +42,7 @@ class WalletNotEmpty(Refused, reason=R.ERROR_REASON_WALLET_NOT_EMPTY, pinned=Tru
     open_top_ups: int
 
 
-class InsufficientCoins(Refused, reason=R.ERROR_REASON_INSUFFICIENT_COINS, pinned=True):
+class InsufficientCoins(Refused, reason="INSUFFICIENT_COINS", pinned=True):
     """The coins that are neither spent nor held do not suffice."""
 
     owner_id: str
@@ -51,7 +50,7 @@ class InsufficientCoins(Refused, reason=R.ERROR_REASON_INSUFFICIENT_COINS, pinne
     required: int
 
 
-class InsufficientDiamonds(Refused, reason=R.ERROR_REASON_INSUFFICIENT_DIAMONDS, pinned=True):
+class InsufficientDiamonds(Refused, reason="INSUFFICIENT_DIAMONDS", pinned=True):
     """The diamonds that are neither redeemed nor held do not suffice."""
 
     owner_id: str
@@ -59,7 +58,7 @@ class InsufficientDiamonds(Refused, reason=R.ERROR_REASON_INSUFFICIENT_DIAMONDS,
     required: int
 
 
-class BalanceLimit(Refused, reason=R.ERROR_REASON_BALANCE_LIMIT, pinned=True):
+class BalanceLimit(Refused, reason="BALANCE_LIMIT", pinned=True):
     """The balance would pass the limit."""
 
     owner_id: str
@@ -67,71 +66,69 @@ class BalanceLimit(Refused, reason=R.ERROR_REASON_BALANCE_LIMIT, pinned=True):
     limit: int
 
 
-class AmountLimit(Refused, reason=R.ERROR_REASON_AMOUNT_LIMIT, pinned=True):
+class AmountLimit(Refused, reason="AMOUNT_LIMIT", pinned=True):
     """The movement would pass the limit."""
 
     amount: int
     limit: int
 
 
-class UnderAge(Refused, reason=R.ERROR_REASON_UNDER_AGE, pinned=True):
+class UnderAge(Refused, reason="UNDER_AGE", pinned=True):
     """The owner is not of age yet."""
 
     owner_id: str
     adult_age: int
 
 
-class AgeUnverified(Refused, reason=R.ERROR_REASON_AGE_UNVERIFIED, pinned=True):
+class AgeUnverified(Refused, reason="AGE_UNVERIFIED", pinned=True):
     """The owner's age was never verified."""
 
     owner_id: str
 
 
-class WrongWalletStatus(Refused, reason=R.ERROR_REASON_WALLET_STATUS, pinned=True):
+class WrongWalletStatus(Refused, reason="WALLET_STATUS", pinned=True):
     """The wallet is not in the status that the change starts from."""
 
     owner_id: str
     status: str
 
 
-class UnknownGift(NotFound, reason=R.ERROR_REASON_UNKNOWN_GIFT, pinned=True):
+class UnknownGift(NotFound, reason="UNKNOWN_GIFT", pinned=True):
     """No gift of this id was ever in the catalog."""
 
     gift_id: str
     catalog_version: int
 
 
-class GiftOffSale(Refused, reason=R.ERROR_REASON_GIFT_OFF_SALE, pinned=True):
+class GiftOffSale(Refused, reason="GIFT_OFF_SALE", pinned=True):
     """The gift is no longer sold."""
 
     gift_id: str
     catalog_version: int
 
 
-class UnknownPackage(NotFound, reason=R.ERROR_REASON_UNKNOWN_PACKAGE, pinned=True):
+class UnknownPackage(NotFound, reason="UNKNOWN_PACKAGE", pinned=True):
     """No package of this id was ever in the catalog."""
 
     package_id: str
     catalog_version: int
 
 
-class PackageOffSale(Refused, reason=R.ERROR_REASON_PACKAGE_OFF_SALE, pinned=True):
+class PackageOffSale(Refused, reason="PACKAGE_OFF_SALE", pinned=True):
     """The package is not sold now."""
 
     package_id: str
     catalog_version: int
 
 
-class PackageNotSoldInCountry(
-    Refused, reason=R.ERROR_REASON_PACKAGE_NOT_SOLD_IN_COUNTRY, pinned=True
-):
+class PackageNotSoldInCountry(Refused, reason="PACKAGE_NOT_SOLD_IN_COUNTRY", pinned=True):
     """The package is not sold in the owner's country."""
 
     package_id: str
     country_code: str
 
 
-class PriceChanged(Refused, reason=R.ERROR_REASON_PRICE_CHANGED, pinned=True):
+class PriceChanged(Refused, reason="PRICE_CHANGED", pinned=True):
     """The price is not the one that was pinned. In coins, or in minor units for a redemption."""
 
     expected: int
@@ -139,86 +136,92 @@ class PriceChanged(Refused, reason=R.ERROR_REASON_PRICE_CHANGED, pinned=True):
     catalog_version: int
 
 
-class CatalogVersionConflict(Refused, reason=R.ERROR_REASON_CATALOG_VERSION_CONFLICT, pinned=True):
+class CatalogVersionConflict(Refused, reason="CATALOG_VERSION_CONFLICT", pinned=True):
     """Another catalog was applied since the one that the new one builds on was read."""
 
     expected_version: int
     current_version: int
 
 
-class GiftToSelf(Refused, reason=R.ERROR_REASON_GIFT_TO_SELF, pinned=True):
+class CatalogNotFound(NotFound, reason="CATALOG_NOT_FOUND"):
+    """There is no catalog of this version."""
+
+    version: int
+
+
+class GiftToSelf(Refused, reason="GIFT_TO_SELF", pinned=True):
     """Sender and recipient are the same owner."""
 
     owner_id: str
 
 
-class GiftNotFound(NotFound, reason=R.ERROR_REASON_GIFT_NOT_FOUND, pinned=True):
+class GiftNotFound(NotFound, reason="GIFT_NOT_FOUND", pinned=True):
     """No accepted gift has this id."""
 
     transaction_id: str
 
 
-class GiftAlreadyReversed(Refused, reason=R.ERROR_REASON_GIFT_ALREADY_REVERSED, pinned=True):
+class GiftAlreadyReversed(Refused, reason="GIFT_ALREADY_REVERSED", pinned=True):
     """The gift was already reversed, by `reversal_id`."""
 
     transaction_id: str
     reversal_id: str
 
 
-class TopUpNotFound(NotFound, reason=R.ERROR_REASON_TOP_UP_NOT_FOUND, pinned=True):
+class TopUpNotFound(NotFound, reason="TOP_UP_NOT_FOUND", pinned=True):
     """No top-up has this id."""
 
     top_up_id: str
 
 
-class WrongTopUpState(Refused, reason=R.ERROR_REASON_TOP_UP_STATE, pinned=True):
+class WrongTopUpState(Refused, reason="TOP_UP_STATE", pinned=True):
     """The top-up was already paid and credited."""
 
     top_up_id: str
     state: str
 
 
-class PaymentReferenceUsed(Refused, reason=R.ERROR_REASON_PAYMENT_REFERENCE_USED, pinned=True):
+class PaymentReferenceUsed(Refused, reason="PAYMENT_REFERENCE_USED", pinned=True):
     """The payment paid for another top-up already."""
 
     payment_reference: str
     top_up_id: str
 
 
-class PaymentMismatch(Refused, reason=R.ERROR_REASON_PAYMENT_MISMATCH, pinned=True):
+class PaymentMismatch(Refused, reason="PAYMENT_MISMATCH", pinned=True):
     """The payment's amount or currency is not the order's; both such as "EUR 1099"."""
 
     expected: str
     actual: str
 
 
-class PaymentNotFound(Refused, reason=R.ERROR_REASON_PAYMENT_NOT_FOUND):
+class PaymentNotFound(Refused, reason="PAYMENT_NOT_FOUND"):
     """The provider does not know the payment."""
 
     payment_reference: str
 
 
-class PaymentNotComplete(Refused, reason=R.ERROR_REASON_PAYMENT_NOT_COMPLETE):
+class PaymentNotComplete(Refused, reason="PAYMENT_NOT_COMPLETE"):
     """The provider says that the payment is not complete."""
 
     payment_reference: str
     state: str
 
 
-class RedemptionNotFound(NotFound, reason=R.ERROR_REASON_REDEMPTION_NOT_FOUND, pinned=True):
+class RedemptionNotFound(NotFound, reason="REDEMPTION_NOT_FOUND", pinned=True):
     """No redemption has this id."""
 
     redemption_id: str
 
 
-class WrongRedemptionState(Refused, reason=R.ERROR_REASON_REDEMPTION_STATE, pinned=True):
+class WrongRedemptionState(Refused, reason="REDEMPTION_STATE", pinned=True):
     """The payout was already sent or ended."""
 
     redemption_id: str
     state: str
 
 
-class BelowMinimum(Refused, reason=R.ERROR_REASON_BELOW_MINIMUM, pinned=True):
+class BelowMinimum(Refused, reason="BELOW_MINIMUM", pinned=True):
     """Fewer diamonds than the least that can be redeemed."""
 
     diamonds: int
@@ -226,7 +229,7 @@ class BelowMinimum(Refused, reason=R.ERROR_REASON_BELOW_MINIMUM, pinned=True):
     currency_code: str
 
 
-class CurrencyNotSupported(Refused, reason=R.ERROR_REASON_CURRENCY_NOT_SUPPORTED, pinned=True):
+class CurrencyNotSupported(Refused, reason="CURRENCY_NOT_SUPPORTED", pinned=True):
     """The catalog has no payout rate for this currency."""
 
     currency_code: str

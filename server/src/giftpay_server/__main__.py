@@ -8,35 +8,50 @@ import logging
 import os
 import signal
 import sys
+from dataclasses import replace
 from importlib.metadata import version
 
 import uvloop
 
-from giftpay_server.app import database, serving
+from giftpay_server.app import foundation, serving
 from giftpay_server.config import Config, ConfigError, from_environment
 from giftpay_server.postgres.embedded import EmbeddedPostgresError
 from giftpay_server.postgres.migrations import MigrationError
+from giftpay_server.supervisor import supervise
+
+TRY_NEXT = """\
+Try next, in another terminal:
+  .venv/bin/giftpay catalog gifts
+  .venv/bin/giftpay wallet open anna --country DE --age-verified
+  make demo"""
 
 
 def main() -> int:
     """Runs a server until it is told to stop."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    arguments = _arguments()
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
     try:
-        return uvloop.run(serve(_config(_arguments())))
+        uvloop.run(_run(_config(arguments), arguments))
     except (ConfigError, EmbeddedPostgresError, MigrationError) as error:
         print(f"giftpay-server: {error}", file=sys.stderr)
         return 2
+    return 0
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="giftpay-server", description="Serves giftpay. All settings: docs/configuration.md."
+        prog="giftpay-server",
+        description="Serves giftpay. More settings, in the environment: docs/configuration.md.",
     )
     parser.add_argument("--version", action="version", version=version("giftpay-server"))
     parser.add_argument("--listen", metavar="HOST:PORT", help="default 127.0.0.1:50051")
     parser.add_argument(
         "--insecure", action="store_true", help="allow an address that is not loopback"
     )
+    parser.add_argument("--processes", type=int, default=1, metavar="N", help="default 1")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -46,19 +61,36 @@ def _config(arguments: argparse.Namespace) -> Config:
         environment["GIFTPAY_LISTEN"] = arguments.listen
     if arguments.insecure:
         environment["GIFTPAY_INSECURE"] = "1"
-    return from_environment(environment)
+    if not 0 < arguments.processes <= 64:
+        raise ConfigError("--processes must be 1..64")
+    return replace(from_environment(environment), share_port=arguments.worker)
 
 
-async def serve(config: Config) -> int:
-    """One server process, from its database up."""
+async def _run(config: Config, arguments: argparse.Namespace) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
-    async with database(config) as dsn, serving(config, dsn) as server:
-        print(f"giftpay serves on {server.address}", flush=True)
+    if arguments.worker:
+        # The parent holds the other end of this pipe: when it is gone, so are we.
+        loop.add_reader(sys.stdin, stopped.set)
+        await _serve(config, stopped)
+        return
+    embedded = not config.database_url
+    async with foundation(config) as config:
+        if arguments.processes > 1:
+            await supervise(config, processes=arguments.processes, stopped=stopped)
+        else:
+            await _serve(config, stopped, greeting=TRY_NEXT if embedded else "")
+
+
+async def _serve(config: Config, stopped: asyncio.Event, *, greeting: str = "") -> None:
+    async with serving(config) as server:
+        if not config.share_port:
+            print(f"giftpay serves on {server.address}", flush=True)
+        if greeting:
+            print(greeting, flush=True)
         await stopped.wait()
-    return 0
 
 
 if __name__ == "__main__":

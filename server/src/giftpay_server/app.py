@@ -5,29 +5,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
 import grpc
 import grpc.aio
 
+from giftpay_server.catalog.sample import load_sample
 from giftpay_server.catalog.store import Catalogs
 from giftpay_server.config import Config
-from giftpay_server.gift.rules import GiftContext
-from giftpay_server.gift.store import GiftContexts
 from giftpay_server.ledger.feed import Feed
 from giftpay_server.ledger.journal import Journal
-from giftpay_server.ledger.store import Tables
 from giftpay_server.postgres.embedded import embedded_postgres
 from giftpay_server.postgres.migrations import migrate
-from giftpay_server.postgres.pool import Pool, create_pool
+from giftpay_server.postgres.pool import Pool, connector, create_pool
+from giftpay_server.redemption.providers import SandboxPayouts
+from giftpay_server.redemption.worker import PayoutWorker
 from giftpay_server.rooms import Clock, Rooms, utc_now
-from giftpay_server.services import add_services
-
-TABLES: Tables = {
-    GiftContext: GiftContexts(),
-}
+from giftpay_server.sandbox.app import running_sandbox
+from giftpay_server.services import TABLES, add_services
+from giftpay_server.wire.identity import LOCAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +37,38 @@ class Running:
 
 
 @asynccontextmanager
-async def database(config: Config) -> AsyncIterator[str]:
-    """The DSN of a database with the schema of this server: the one named, or an embedded one."""
+async def foundation(config: Config) -> AsyncIterator[Config]:
+    """What all processes of a server stand on: a database with the schema, and the providers.
+
+    Without a database named, both are embedded: a Postgres and a sandbox of our own, in which the
+    callers' own word is good for a payment. Yields the settings completed by where they are.
+    """
     if config.database_url:
         await migrate(config.migrate_url or config.database_url)
-        yield config.database_url
+        yield config
         return
-    async with embedded_postgres(config.state) as dsn:
+    async with (
+        embedded_postgres(config.state) as dsn,
+        running_sandbox(book=config.state / "sandbox.sqlite") as sandbox_url,
+    ):
         await migrate(dsn)
-        yield dsn
+        yield replace(
+            config,
+            database_url=dsn,
+            sandbox_url=config.sandbox_url or sandbox_url,
+            trusted_callers=config.trusted_callers | {LOCAL},
+            sample_catalog=True,
+        )
 
 
 @asynccontextmanager
-async def serving(config: Config, dsn: str, *, clock: Clock = utc_now) -> AsyncIterator[Running]:
-    """A server on a database that has the schema; on exit it finishes what it has taken."""
+async def serving(config: Config, *, clock: Clock = utc_now) -> AsyncIterator[Running]:
+    """A server process on its foundation; on exit it finishes what it has taken."""
     async with (
-        create_pool(dsn, size=config.pool_size) as pool,
+        create_pool(config.database_url, size=config.pool_size) as pool,
         aiohttp.ClientSession() as http,
         _ledger(config, pool, clock, http) as rooms,
+        _paying_out(rooms),
         _listening(rooms) as address,
     ):
         yield Running(address, rooms)
@@ -67,11 +79,37 @@ async def _ledger(
     config: Config, pool: Pool, clock: Clock, http: aiohttp.ClientSession
 ) -> AsyncIterator[Rooms]:
     feed, catalogs = Feed(), Catalogs()
+    connect = connector(config.database_url)
     journal = Journal(
-        pool, feed, clock=clock, catalog_at=catalogs.at, tables=TABLES, limits=config.limits
+        pool,
+        feed,
+        connect=connect,
+        clock=clock,
+        catalog_at=catalogs.at,
+        tables=TABLES,
+        limits=config.limits,
     )
-    async with _background(feed.listen(pool)), _draining(journal):
+    async with _background(feed.listen(connect)), _draining(journal):
+        if config.sample_catalog:
+            await load_sample(journal)
         yield Rooms(config, clock, pool, catalogs, feed, journal, http)
+
+
+@asynccontextmanager
+async def _paying_out(rooms: Rooms) -> AsyncIterator[None]:
+    """Drives payouts as long as there is a provider to drive them at."""
+    if not rooms.config.sandbox_url:
+        yield
+        return
+    worker = PayoutWorker(
+        rooms.journal,
+        rooms.pool,
+        SandboxPayouts(rooms.http, rooms.config.sandbox_url),
+        clock=rooms.clock,
+        poll_s=rooms.config.payout_poll_s,
+    )
+    async with _background(worker.run()):
+        yield
 
 
 @asynccontextmanager
@@ -106,4 +144,5 @@ async def _listening(rooms: Rooms) -> AsyncIterator[str]:
         yield f"{config.listen.rpartition(':')[0]}:{port}"
     finally:
         await health.enter_graceful_shutdown()
+        rooms.feed.close()
         await server.stop(config.grace_s)

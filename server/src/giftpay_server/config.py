@@ -32,8 +32,11 @@ class Config:
     grace_s: float = 10.0  # GIFTPAY_GRACE_S, for calls in flight at shutdown
     sandbox_url: str = ""  # GIFTPAY_SANDBOX_URL; empty: with the embedded Postgres, one of its own
     trusted_callers: frozenset[str] = frozenset()  # GIFTPAY_TRUSTED_CALLERS, names with commas
+    sample_catalog: bool = False  # applied where there is none yet; with the embedded Postgres
     payout_poll_s: float = 1.0  # GIFTPAY_PAYOUT_POLL_S, how often due payouts are looked for
-    limits: Limits = field(default_factory=Limits)  # GIFTPAY_BATCH_MAX, GIFTPAY_QUEUE_MAX, GIFTPAY_WAIT_MAX_S
+    limits: Limits = field(
+        default_factory=Limits
+    )  # GIFTPAY_BATCH_MAX, GIFTPAY_QUEUE_MAX, GIFTPAY_WAIT_MAX_S
 
     def __post_init__(self) -> None:
         if not self.listen.startswith(LOOPBACK) and not self.insecure:

@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 import grpc.aio
-from giftpay.v1 import (
-    add_GiftServiceServicer_to_server,
-    gift_service_pb2,
-)
-from google.protobuf.descriptor import ServiceDescriptor
+from giftpay import v1
+from google.protobuf.descriptor_pool import Default as descriptors
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from giftpay_server.admin.service import AdminService
+from giftpay_server.admin.store import TABLES as ADMIN_TABLES
+from giftpay_server.catalog.service import CatalogService
+from giftpay_server.catalog.store import TABLES as CATALOG_TABLES
 from giftpay_server.gift.service import GiftService
+from giftpay_server.gift.store import TABLES as GIFT_TABLES
+from giftpay_server.ledger.store import Tables
+from giftpay_server.redemption.service import RedemptionService
+from giftpay_server.redemption.store import TABLES as REDEMPTION_TABLES
 from giftpay_server.rooms import Rooms
+from giftpay_server.top_up.providers import PaymentProvider, SandboxPayments
+from giftpay_server.top_up.service import TopUpService
+from giftpay_server.top_up.store import TABLES as TOP_UP_TABLES
+from giftpay_server.wallet.service import WalletService
+from giftpay_server.wallet.store import TABLES as WALLET_TABLES
 from giftpay_server.wire.guard import guarded
+
+TABLES: Tables = {
+    **WALLET_TABLES,
+    **CATALOG_TABLES,
+    **TOP_UP_TABLES,
+    **GIFT_TABLES,
+    **REDEMPTION_TABLES,
+    **ADMIN_TABLES,
+}
 
 
 async def add_services(server: grpc.aio.Server, rooms: Rooms) -> health.aio.HealthServicer:
     """Registers every service, health for each of them, and reflection."""
-    names = [_add(server, *service) for service in _services(rooms)]
+    names = [_add(server, name, servicer) for name, servicer in _servicers(rooms).items()]
     servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     for name in ["", *names]:
@@ -32,15 +51,28 @@ async def add_services(server: grpc.aio.Server, rooms: Rooms) -> health.aio.Heal
     return servicer
 
 
-def _services(rooms: Rooms) -> Iterable[tuple[ServiceDescriptor, Any, Any]]:
-    journal, pool = rooms.journal, rooms.pool
-    yield (
-        gift_service_pb2.DESCRIPTOR.services_by_name["GiftService"],
-        add_GiftServiceServicer_to_server,
-        GiftService(journal, pool),
+def _servicers(rooms: Rooms) -> Mapping[str, Any]:
+    journal, pool, catalogs, clock = rooms.journal, rooms.pool, rooms.catalogs, rooms.clock
+    trusted = rooms.config.trusted_callers
+    return {
+        "WalletService": WalletService(journal, pool, rooms.feed, clock),
+        "CatalogService": CatalogService(journal, pool, catalogs, clock),
+        "TopUpService": TopUpService(journal, pool, _payment_providers(rooms), trusted),
+        "GiftService": GiftService(journal, pool),
+        "RedemptionService": RedemptionService(journal, pool, catalogs),
+        "AdminService": AdminService(journal, pool),
+    }
+
+
+def _payment_providers(rooms: Rooms) -> Mapping[int, PaymentProvider]:
+    url = rooms.config.sandbox_url
+    return {v1.PAYMENT_PROVIDER_SANDBOX: SandboxPayments(rooms.http, url)} if url else {}
+
+
+def _add(server: grpc.aio.Server, name: str, servicer: Any) -> str:
+    service = descriptors().FindServiceByName(  # type: ignore[no-untyped-call]
+        f"giftpay.v1.{name}"
     )
-
-
-def _add(server: grpc.aio.Server, service: ServiceDescriptor, add: Any, servicer: Any) -> str:
-    add(guarded(servicer, [method.name for method in service.methods]), server)
+    methods = [method.name for method in service.methods]
+    getattr(v1, f"add_{name}Servicer_to_server")(guarded(servicer, methods), server)
     return str(service.full_name)

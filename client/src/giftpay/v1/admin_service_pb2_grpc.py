@@ -67,9 +67,10 @@ class AdminServiceServicer(object):
     """
 
     def AdjustBalance(self, request, context):
-        """AdjustBalance corrects one account against ADJUSTMENT. A positive amount mints a lot of its
-        own; a negative one is a spend. Refused with WALLET_NOT_FOUND, WALLET_CLOSED,
-        INSUFFICIENT_COINS, INSUFFICIENT_DIAMONDS, BALANCE_LIMIT.
+        """AdjustBalance corrects one account against ADJUSTMENT. A positive amount of coins mints a lot
+        of its own; a negative one is a spend. A closed wallet gains nothing by it, but can be emptied.
+        Refused with WALLET_NOT_FOUND, WALLET_CLOSED, INSUFFICIENT_COINS, INSUFFICIENT_DIAMONDS,
+        BALANCE_LIMIT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -77,8 +78,11 @@ class AdminServiceServicer(object):
 
     def ReverseGift(self, request, context):
         """ReverseGift returns all coins of a gift to its sender, once. The recipient gives back what is
-        available of the diamonds; the policy says who bears the rest. Refused with GIFT_NOT_FOUND,
-        GIFT_ALREADY_REVERSED, BALANCE_LIMIT.
+        available of the diamonds; the policy says who bears the rest.
+
+        It is booked whatever the wallets' status: to GIFT_SALES and CREATOR_EARNINGS it is as if there
+        had been no gift, and what the platform bears reaches the recipient from PLATFORM_LOSS first.
+        Refused with GIFT_NOT_FOUND, GIFT_ALREADY_REVERSED, BALANCE_LIMIT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -86,8 +90,9 @@ class AdminServiceServicer(object):
 
     def ErasePersonalData(self, request, context):
         """ErasePersonalData erases what is known of an owner as a person: the words of the gifts it
-        sent, payout addresses, the date of coming of age. The books stay as they are. Refused with
-        WALLET_NOT_FOUND.
+        sent, payout addresses, the date of coming of age. The books stay as they are: who is of age
+        stays so, without a date, and every key keeps its answer. A redemption that was not sent yet
+        is cancelled for want of its address. Refused with WALLET_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

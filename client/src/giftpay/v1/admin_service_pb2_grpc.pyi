@@ -17,19 +17,24 @@ class AdminServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     AdjustBalance: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.AdjustBalanceRequest, _admin_service_pb2.AdjustBalanceResponse]
-    """AdjustBalance corrects one account against ADJUSTMENT. A positive amount mints a lot of its
-    own; a negative one is a spend. Refused with WALLET_NOT_FOUND, WALLET_CLOSED,
-    INSUFFICIENT_COINS, INSUFFICIENT_DIAMONDS, BALANCE_LIMIT.
+    """AdjustBalance corrects one account against ADJUSTMENT. A positive amount of coins mints a lot
+    of its own; a negative one is a spend. A closed wallet gains nothing by it, but can be emptied.
+    Refused with WALLET_NOT_FOUND, WALLET_CLOSED, INSUFFICIENT_COINS, INSUFFICIENT_DIAMONDS,
+    BALANCE_LIMIT.
     """
     ReverseGift: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ReverseGiftRequest, _admin_service_pb2.ReverseGiftResponse]
     """ReverseGift returns all coins of a gift to its sender, once. The recipient gives back what is
-    available of the diamonds; the policy says who bears the rest. Refused with GIFT_NOT_FOUND,
-    GIFT_ALREADY_REVERSED, BALANCE_LIMIT.
+    available of the diamonds; the policy says who bears the rest.
+
+    It is booked whatever the wallets' status: to GIFT_SALES and CREATOR_EARNINGS it is as if there
+    had been no gift, and what the platform bears reaches the recipient from PLATFORM_LOSS first.
+    Refused with GIFT_NOT_FOUND, GIFT_ALREADY_REVERSED, BALANCE_LIMIT.
     """
     ErasePersonalData: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ErasePersonalDataRequest, _admin_service_pb2.ErasePersonalDataResponse]
     """ErasePersonalData erases what is known of an owner as a person: the words of the gifts it
-    sent, payout addresses, the date of coming of age. The books stay as they are. Refused with
-    WALLET_NOT_FOUND.
+    sent, payout addresses, the date of coming of age. The books stay as they are: who is of age
+    stays so, without a date, and every key keeps its answer. A redemption that was not sent yet
+    is cancelled for want of its address. Refused with WALLET_NOT_FOUND.
     """
     GetTrialBalance: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetTrialBalanceRequest, _admin_service_pb2.GetTrialBalanceResponse]
     """GetTrialBalance sums all accounts: per unit, the owners' balances and those of the system
@@ -47,9 +52,10 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.AdjustBalanceRequest,
         context: _aio.ServicerContext[_admin_service_pb2.AdjustBalanceRequest, _abc.Awaitable[_admin_service_pb2.AdjustBalanceResponse]],
     ) -> _abc.Awaitable[_admin_service_pb2.AdjustBalanceResponse]:
-        """AdjustBalance corrects one account against ADJUSTMENT. A positive amount mints a lot of its
-        own; a negative one is a spend. Refused with WALLET_NOT_FOUND, WALLET_CLOSED,
-        INSUFFICIENT_COINS, INSUFFICIENT_DIAMONDS, BALANCE_LIMIT.
+        """AdjustBalance corrects one account against ADJUSTMENT. A positive amount of coins mints a lot
+        of its own; a negative one is a spend. A closed wallet gains nothing by it, but can be emptied.
+        Refused with WALLET_NOT_FOUND, WALLET_CLOSED, INSUFFICIENT_COINS, INSUFFICIENT_DIAMONDS,
+        BALANCE_LIMIT.
         """
 
     @_abc_1.abstractmethod
@@ -59,8 +65,11 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_admin_service_pb2.ReverseGiftRequest, _abc.Awaitable[_admin_service_pb2.ReverseGiftResponse]],
     ) -> _abc.Awaitable[_admin_service_pb2.ReverseGiftResponse]:
         """ReverseGift returns all coins of a gift to its sender, once. The recipient gives back what is
-        available of the diamonds; the policy says who bears the rest. Refused with GIFT_NOT_FOUND,
-        GIFT_ALREADY_REVERSED, BALANCE_LIMIT.
+        available of the diamonds; the policy says who bears the rest.
+
+        It is booked whatever the wallets' status: to GIFT_SALES and CREATOR_EARNINGS it is as if there
+        had been no gift, and what the platform bears reaches the recipient from PLATFORM_LOSS first.
+        Refused with GIFT_NOT_FOUND, GIFT_ALREADY_REVERSED, BALANCE_LIMIT.
         """
 
     @_abc_1.abstractmethod
@@ -70,8 +79,9 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_admin_service_pb2.ErasePersonalDataRequest, _abc.Awaitable[_admin_service_pb2.ErasePersonalDataResponse]],
     ) -> _abc.Awaitable[_admin_service_pb2.ErasePersonalDataResponse]:
         """ErasePersonalData erases what is known of an owner as a person: the words of the gifts it
-        sent, payout addresses, the date of coming of age. The books stay as they are. Refused with
-        WALLET_NOT_FOUND.
+        sent, payout addresses, the date of coming of age. The books stay as they are: who is of age
+        stays so, without a date, and every key keeps its answer. A redemption that was not sent yet
+        is cancelled for want of its address. Refused with WALLET_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod

@@ -58,18 +58,18 @@ class Catalog(_message.Message):
     version: _builtins.int
     """1, 2, 3, ... Output only."""
     default_currency_code: _builtins.str
-    """The currency for countries that are not named."""
+    """The currency for countries that are not named; a package on sale has it."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When this version was applied. Output only."""
 
     @_builtins.property
     def packages(self) -> _containers.RepeatedCompositeFieldContainer[Global___CoinPackage]:
-        """At most 1000; ids differ."""
+        """At most 1000 on sale; ids differ. Read back by currency, cheapest first."""
 
     @_builtins.property
     def gifts(self) -> _containers.RepeatedCompositeFieldContainer[Global___CatalogGift]:
-        """At most 1000; ids differ."""
+        """At most 1000 on sale; ids differ. Read back cheapest first."""
 
     @_builtins.property
     def promotions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Promotion]:
@@ -77,15 +77,19 @@ class Catalog(_message.Message):
 
     @_builtins.property
     def diamonds_per_coin(self) -> _money_pb2.Rational:
-        """How many diamonds a recipient earns for each coin of a gift, rounded down once a gift."""
+        """How many diamonds a recipient earns for each coin of a gift, rounded down once a gift. One of
+        each gift on sale earns 1 to 10^12.
+        """
 
     @_builtins.property
     def payout_rates(self) -> _containers.RepeatedCompositeFieldContainer[Global___PayoutRate]:
-        """How diamonds are redeemed, one a currency."""
+        """How diamonds are redeemed, at most one a currency."""
 
     @_builtins.property
     def currency_by_country(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """The currency of the packages sold in a country (ISO 3166-1 alpha-2 to ISO 4217)."""
+        """The currency of the packages sold in a country (ISO 3166-1 alpha-2 to ISO 4217). Where no
+        package has that currency, none is sold.
+        """
 
     def __init__(
         self,
@@ -126,12 +130,12 @@ class CoinPackage(_message.Message):
     coins: _builtins.int
     """Coins bought, 1 to 10^9."""
     bonus_coins: _builtins.int
-    """Coins on top by the promotions that apply now. Output only."""
+    """Coins on top by the promotions that apply now. Output only, in ListCoinPackages."""
     off_sale: _builtins.bool
     """Kept for reading, no longer sold."""
     @_builtins.property
     def price(self) -> _money_pb2.Money:
-        """What it costs, above zero. It is sold in the countries of this currency."""
+        """What it costs, 1 to 10^12 minor units. It is sold in the countries of this currency."""
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
@@ -139,7 +143,7 @@ class CoinPackage(_message.Message):
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """If set, sold until just before this time."""
+        """If set, sold until just before this time, which is after the start."""
 
     def __init__(
         self,
@@ -211,11 +215,11 @@ class Promotion(_message.Message):
     """1 to 64 characters of A-Za-z0-9._:-"""
     @_builtins.property
     def package_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The packages it applies to; none means all."""
+        """The packages of this catalog that it applies to; none means all."""
 
     @_builtins.property
     def bonus_per_coin(self) -> _money_pb2.Rational:
-        """Bonus coins for each coin bought, rounded down."""
+        """Bonus coins for each coin bought, rounded down; at most 100."""
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
@@ -223,7 +227,7 @@ class Promotion(_message.Message):
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """It applies until just before this time. Required."""
+        """It applies until just before this time, which is after the start. Required."""
 
     def __init__(
         self,
@@ -255,9 +259,11 @@ class PayoutRate(_message.Message):
     currency_code: _builtins.str
     """ISO 4217."""
     fee_minor_units: _builtins.int
-    """The platform's fee for a payout in minor units, kept from the amount."""
+    """The platform's fee for a payout in minor units, kept from the amount; 0 to 10^12."""
     minimum_diamonds: _builtins.int
-    """The least that can be redeemed at once, in diamonds; it must leave more than the fee."""
+    """The least that can be redeemed at once, 1 to 10^12 diamonds. It is worth more than the fee, and
+    at most 10^12 minor units.
+    """
     @_builtins.property
     def minor_units_per_diamond(self) -> _money_pb2.Rational:
         """Minor units paid for each diamond, rounded down once a redemption."""
@@ -414,7 +420,7 @@ class GetCatalogRequest(_message.Message):
 
     VERSION_FIELD_NUMBER: _builtins.int
     version: _builtins.int
-    """Which; 0 means the current one."""
+    """Which, 0 to 2^31 - 1; 0 means the current one."""
     def __init__(
         self,
         *,
@@ -464,7 +470,7 @@ class ApplyCatalogRequest(_message.Message):
     idempotency_key: _builtins.str
     """Names this command for ever, as in WalletService.OpenWallet."""
     expected_version: _builtins.int
-    """If set, the version that the new one builds on; 0 means that there is none yet."""
+    """If set, the version that the new one builds on, 0 to 2^31 - 1; 0 means that there is none yet."""
     @_builtins.property
     def catalog(self) -> Global___Catalog:
         """The whole new catalog."""
@@ -495,7 +501,7 @@ class ApplyCatalogResponse(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     version: _builtins.int
-    """The version that holds now."""
+    """The version that was made, or the current one if it is equal."""
     replayed: _builtins.bool
     """Whether the key had already been decided."""
     def __init__(

@@ -64,14 +64,16 @@ class CatalogServiceServicer(object):
     """
 
     def ListCoinPackages(self, request, context):
-        """ListCoinPackages lists the packages sold in a country now, cheapest first.
+        """ListCoinPackages lists the packages sold in a country now, cheapest first. FAILED_PRECONDITION
+        with NO_CATALOG when none was applied.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListGifts(self, request, context):
-        """ListGifts lists the gifts, cheapest first.
+        """ListGifts lists the gifts, cheapest first. FAILED_PRECONDITION with NO_CATALOG when none was
+        applied.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -79,7 +81,8 @@ class CatalogServiceServicer(object):
 
     def GetCatalog(self, request, context):
         """GetCatalog reads a whole catalog, the current one or an earlier version.
-        FAILED_PRECONDITION with NO_CATALOG when none was applied, NOT_FOUND for an unknown version.
+        FAILED_PRECONDITION with NO_CATALOG when none was applied, NOT_FOUND with CATALOG_NOT_FOUND for
+        an unknown version.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,9 +92,10 @@ class CatalogServiceServicer(object):
         """ApplyCatalog replaces the whole catalog with a new version. For operators.
 
         Gifts and packages that it no longer names stay readable, off sale. Malformed catalogs are
-        refused with INVALID_ARGUMENT naming each field, and so is one in which a gift earns nothing.
-        Refused with CATALOG_VERSION_CONFLICT when `expected_version` is not the current one. Applying
-        a catalog equal to the current one answers with it and makes no new version.
+        refused with INVALID_ARGUMENT naming each field (the first 20), and so is one in which a gift
+        on sale earns nothing. Refused with CATALOG_VERSION_CONFLICT when `expected_version` is not the
+        current one. Applying a catalog equal to the current one, in whatever order it lists things,
+        answers with it and makes no new version.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

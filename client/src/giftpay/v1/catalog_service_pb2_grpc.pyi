@@ -19,20 +19,26 @@ class CatalogServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListCoinPackages: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListCoinPackagesRequest, _catalog_service_pb2.ListCoinPackagesResponse]
-    """ListCoinPackages lists the packages sold in a country now, cheapest first."""
+    """ListCoinPackages lists the packages sold in a country now, cheapest first. FAILED_PRECONDITION
+    with NO_CATALOG when none was applied.
+    """
     ListGifts: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListGiftsRequest, _catalog_service_pb2.ListGiftsResponse]
-    """ListGifts lists the gifts, cheapest first."""
+    """ListGifts lists the gifts, cheapest first. FAILED_PRECONDITION with NO_CATALOG when none was
+    applied.
+    """
     GetCatalog: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetCatalogRequest, _catalog_service_pb2.GetCatalogResponse]
     """GetCatalog reads a whole catalog, the current one or an earlier version.
-    FAILED_PRECONDITION with NO_CATALOG when none was applied, NOT_FOUND for an unknown version.
+    FAILED_PRECONDITION with NO_CATALOG when none was applied, NOT_FOUND with CATALOG_NOT_FOUND for
+    an unknown version.
     """
     ApplyCatalog: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ApplyCatalogRequest, _catalog_service_pb2.ApplyCatalogResponse]
     """ApplyCatalog replaces the whole catalog with a new version. For operators.
 
     Gifts and packages that it no longer names stay readable, off sale. Malformed catalogs are
-    refused with INVALID_ARGUMENT naming each field, and so is one in which a gift earns nothing.
-    Refused with CATALOG_VERSION_CONFLICT when `expected_version` is not the current one. Applying
-    a catalog equal to the current one answers with it and makes no new version.
+    refused with INVALID_ARGUMENT naming each field (the first 20), and so is one in which a gift
+    on sale earns nothing. Refused with CATALOG_VERSION_CONFLICT when `expected_version` is not the
+    current one. Applying a catalog equal to the current one, in whatever order it lists things,
+    answers with it and makes no new version.
     """
 
 class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -46,7 +52,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.ListCoinPackagesRequest,
         context: _aio.ServicerContext[_catalog_service_pb2.ListCoinPackagesRequest, _abc.Awaitable[_catalog_service_pb2.ListCoinPackagesResponse]],
     ) -> _abc.Awaitable[_catalog_service_pb2.ListCoinPackagesResponse]:
-        """ListCoinPackages lists the packages sold in a country now, cheapest first."""
+        """ListCoinPackages lists the packages sold in a country now, cheapest first. FAILED_PRECONDITION
+        with NO_CATALOG when none was applied.
+        """
 
     @_abc_1.abstractmethod
     def ListGifts(
@@ -54,7 +62,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.ListGiftsRequest,
         context: _aio.ServicerContext[_catalog_service_pb2.ListGiftsRequest, _abc.Awaitable[_catalog_service_pb2.ListGiftsResponse]],
     ) -> _abc.Awaitable[_catalog_service_pb2.ListGiftsResponse]:
-        """ListGifts lists the gifts, cheapest first."""
+        """ListGifts lists the gifts, cheapest first. FAILED_PRECONDITION with NO_CATALOG when none was
+        applied.
+        """
 
     @_abc_1.abstractmethod
     def GetCatalog(
@@ -63,7 +73,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_catalog_service_pb2.GetCatalogRequest, _abc.Awaitable[_catalog_service_pb2.GetCatalogResponse]],
     ) -> _abc.Awaitable[_catalog_service_pb2.GetCatalogResponse]:
         """GetCatalog reads a whole catalog, the current one or an earlier version.
-        FAILED_PRECONDITION with NO_CATALOG when none was applied, NOT_FOUND for an unknown version.
+        FAILED_PRECONDITION with NO_CATALOG when none was applied, NOT_FOUND with CATALOG_NOT_FOUND for
+        an unknown version.
         """
 
     @_abc_1.abstractmethod
@@ -75,9 +86,10 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         """ApplyCatalog replaces the whole catalog with a new version. For operators.
 
         Gifts and packages that it no longer names stay readable, off sale. Malformed catalogs are
-        refused with INVALID_ARGUMENT naming each field, and so is one in which a gift earns nothing.
-        Refused with CATALOG_VERSION_CONFLICT when `expected_version` is not the current one. Applying
-        a catalog equal to the current one answers with it and makes no new version.
+        refused with INVALID_ARGUMENT naming each field (the first 20), and so is one in which a gift
+        on sale earns nothing. Refused with CATALOG_VERSION_CONFLICT when `expected_version` is not the
+        current one. Applying a catalog equal to the current one, in whatever order it lists things,
+        answers with it and makes no new version.
         """
 
 def add_CatalogServiceServicer_to_server(servicer: CatalogServiceServicer, server: _aio.Server) -> None: ...

@@ -171,6 +171,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"expected_version": "3", "current_version": "4"}
     """
+    ERROR_REASON_CATALOG_NOT_FOUND: _ErrorReason.ValueType  # 47
+    """There is no catalog of this version. NOT_FOUND. Not pinned.
+
+        {"version": "7"}
+    """
     ERROR_REASON_GIFT_TO_SELF: _ErrorReason.ValueType  # 60
     """Sender and recipient are the same owner. FAILED_PRECONDITION. Pinned.
 
@@ -400,6 +405,11 @@ ERROR_REASON_CATALOG_VERSION_CONFLICT: ErrorReason.ValueType  # 46
 """Another catalog was applied since the caller read the one it builds on. ABORTED. Pinned.
 
     {"expected_version": "3", "current_version": "4"}
+"""
+ERROR_REASON_CATALOG_NOT_FOUND: ErrorReason.ValueType  # 47
+"""There is no catalog of this version. NOT_FOUND. Not pinned.
+
+    {"version": "7"}
 """
 ERROR_REASON_GIFT_TO_SELF: ErrorReason.ValueType  # 60
 """Sender and recipient are the same owner. FAILED_PRECONDITION. Pinned.

@@ -35,7 +35,9 @@ class _UnitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Unit.ValueType],
     """Earned by gifts, redeemed for real money."""
 
 class Unit(_Unit, metaclass=_UnitEnumTypeWrapper):
-    """What an account counts. Whole numbers only: at most 10^12 a movement and 10^15 a balance."""
+    """What an account counts. Whole numbers only: at most 10^12 a movement and 10^15 a balance, which
+    only what a provider already did may pass.
+    """
 
 UNIT_UNSPECIFIED: Unit.ValueType  # 0
 """Malformed in a request."""

@@ -68,7 +68,7 @@ class RedemptionServiceServicer(object):
 
     def QuoteRedemption(self, request, context):
         """QuoteRedemption tells what an amount of diamonds is worth now. It moves and promises nothing.
-        Refused with CURRENCY_NOT_SUPPORTED, BELOW_MINIMUM, NO_CATALOG.
+        Refused with CURRENCY_NOT_SUPPORTED, BELOW_MINIMUM, AMOUNT_LIMIT, NO_CATALOG.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -78,7 +78,8 @@ class RedemptionServiceServicer(object):
         """CreateRedemption holds the diamonds and lets the payout begin.
 
         Refused with WALLET_NOT_FOUND, WALLET_FROZEN, WALLET_CLOSED, UNDER_AGE, AGE_UNVERIFIED,
-        CURRENCY_NOT_SUPPORTED, BELOW_MINIMUM, PRICE_CHANGED, INSUFFICIENT_DIAMONDS, NO_CATALOG.
+        CURRENCY_NOT_SUPPORTED, BELOW_MINIMUM, AMOUNT_LIMIT, PRICE_CHANGED, INSUFFICIENT_DIAMONDS,
+        NO_CATALOG.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -100,7 +101,8 @@ class RedemptionServiceServicer(object):
 
     def CancelRedemption(self, request, context):
         """CancelRedemption releases the hold while nothing was sent to the provider. Cancelling a
-        cancelled one changes nothing. Refused with REDEMPTION_STATE afterwards.
+        cancelled one changes nothing. Refused with REDEMPTION_NOT_FOUND, and with REDEMPTION_STATE
+        from the moment that it is about to be sent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -18,13 +18,14 @@ class RedemptionServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     QuoteRedemption: _aio.UnaryUnaryMultiCallable[_redemption_service_pb2.QuoteRedemptionRequest, _redemption_service_pb2.QuoteRedemptionResponse]
     """QuoteRedemption tells what an amount of diamonds is worth now. It moves and promises nothing.
-    Refused with CURRENCY_NOT_SUPPORTED, BELOW_MINIMUM, NO_CATALOG.
+    Refused with CURRENCY_NOT_SUPPORTED, BELOW_MINIMUM, AMOUNT_LIMIT, NO_CATALOG.
     """
     CreateRedemption: _aio.UnaryUnaryMultiCallable[_redemption_service_pb2.CreateRedemptionRequest, _redemption_service_pb2.CreateRedemptionResponse]
     """CreateRedemption holds the diamonds and lets the payout begin.
 
     Refused with WALLET_NOT_FOUND, WALLET_FROZEN, WALLET_CLOSED, UNDER_AGE, AGE_UNVERIFIED,
-    CURRENCY_NOT_SUPPORTED, BELOW_MINIMUM, PRICE_CHANGED, INSUFFICIENT_DIAMONDS, NO_CATALOG.
+    CURRENCY_NOT_SUPPORTED, BELOW_MINIMUM, AMOUNT_LIMIT, PRICE_CHANGED, INSUFFICIENT_DIAMONDS,
+    NO_CATALOG.
     """
     GetRedemption: _aio.UnaryUnaryMultiCallable[_redemption_service_pb2.GetRedemptionRequest, _redemption_service_pb2.GetRedemptionResponse]
     """GetRedemption reads a redemption. NOT_FOUND with REDEMPTION_NOT_FOUND."""
@@ -32,7 +33,8 @@ class RedemptionServiceStub:
     """ListRedemptions lists an owner's redemptions, newest first."""
     CancelRedemption: _aio.UnaryUnaryMultiCallable[_redemption_service_pb2.CancelRedemptionRequest, _redemption_service_pb2.CancelRedemptionResponse]
     """CancelRedemption releases the hold while nothing was sent to the provider. Cancelling a
-    cancelled one changes nothing. Refused with REDEMPTION_STATE afterwards.
+    cancelled one changes nothing. Refused with REDEMPTION_NOT_FOUND, and with REDEMPTION_STATE
+    from the moment that it is about to be sent.
     """
 
 class RedemptionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -45,7 +47,7 @@ class RedemptionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_redemption_service_pb2.QuoteRedemptionRequest, _abc.Awaitable[_redemption_service_pb2.QuoteRedemptionResponse]],
     ) -> _abc.Awaitable[_redemption_service_pb2.QuoteRedemptionResponse]:
         """QuoteRedemption tells what an amount of diamonds is worth now. It moves and promises nothing.
-        Refused with CURRENCY_NOT_SUPPORTED, BELOW_MINIMUM, NO_CATALOG.
+        Refused with CURRENCY_NOT_SUPPORTED, BELOW_MINIMUM, AMOUNT_LIMIT, NO_CATALOG.
         """
 
     @_abc_1.abstractmethod
@@ -57,7 +59,8 @@ class RedemptionServiceServicer(metaclass=_abc_1.ABCMeta):
         """CreateRedemption holds the diamonds and lets the payout begin.
 
         Refused with WALLET_NOT_FOUND, WALLET_FROZEN, WALLET_CLOSED, UNDER_AGE, AGE_UNVERIFIED,
-        CURRENCY_NOT_SUPPORTED, BELOW_MINIMUM, PRICE_CHANGED, INSUFFICIENT_DIAMONDS, NO_CATALOG.
+        CURRENCY_NOT_SUPPORTED, BELOW_MINIMUM, AMOUNT_LIMIT, PRICE_CHANGED, INSUFFICIENT_DIAMONDS,
+        NO_CATALOG.
         """
 
     @_abc_1.abstractmethod
@@ -83,7 +86,8 @@ class RedemptionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_redemption_service_pb2.CancelRedemptionRequest, _abc.Awaitable[_redemption_service_pb2.CancelRedemptionResponse]],
     ) -> _abc.Awaitable[_redemption_service_pb2.CancelRedemptionResponse]:
         """CancelRedemption releases the hold while nothing was sent to the provider. Cancelling a
-        cancelled one changes nothing. Refused with REDEMPTION_STATE afterwards.
+        cancelled one changes nothing. Refused with REDEMPTION_NOT_FOUND, and with REDEMPTION_STATE
+        from the moment that it is about to be sent.
         """
 
 def add_RedemptionServiceServicer_to_server(servicer: RedemptionServiceServicer, server: _aio.Server) -> None: ...

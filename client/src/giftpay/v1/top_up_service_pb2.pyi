@@ -167,7 +167,7 @@ class CreateTopUpRequest(_message.Message):
     package_id: _builtins.str
     """The package in the catalog."""
     provider: Global___PaymentProvider.ValueType
-    """Who takes the money."""
+    """Who takes the money; one that the server is connected to."""
     validate_only: _builtins.bool
     """Decide and answer as if, but record nothing and leave the key unused."""
     def __init__(
@@ -229,7 +229,9 @@ class ConfirmTopUpRequest(_message.Message):
     top_up_id: _builtins.str
     """The order."""
     payment_reference: _builtins.str
-    """The provider's reference of the payment, 1 to 128 visible ASCII characters."""
+    """The provider's reference of the payment, 1 to 128 visible ASCII characters. It pays for one
+    order, ever.
+    """
     def __init__(
         self,
         *,

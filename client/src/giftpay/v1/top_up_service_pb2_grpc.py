@@ -69,9 +69,10 @@ class TopUpServiceServicer(object):
     def CreateTopUp(self, request, context):
         """CreateTopUp makes an order for one package at its price now. It moves nothing.
 
-        Refused with WALLET_NOT_FOUND, WALLET_FROZEN, WALLET_CLOSED, UNDER_AGE, AGE_UNVERIFIED,
-        UNKNOWN_PACKAGE, PACKAGE_OFF_SALE, PACKAGE_NOT_SOLD_IN_COUNTRY, NO_CATALOG, and with
-        PERMISSION_DENIED for the provider TRUSTED without that right.
+        Sent again with the same key it answers with the order as it was made; GetTopUp tells how it
+        stands. Refused with WALLET_NOT_FOUND, WALLET_FROZEN, WALLET_CLOSED, UNDER_AGE, AGE_UNVERIFIED,
+        UNKNOWN_PACKAGE, PACKAGE_OFF_SALE, PACKAGE_NOT_SOLD_IN_COUNTRY, NO_CATALOG, AMOUNT_LIMIT,
+        BALANCE_LIMIT, and with PERMISSION_DENIED for the provider TRUSTED without that right.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -82,10 +83,10 @@ class TopUpServiceServicer(object):
 
         The coins are credited exactly once, however often and under however many keys it is called:
         an order that is already paid by the same reference answers as it stands. Payment is booked
-        whatever the wallet's status; payment for a cancelled order is credited and flagged. Refused with
-        TOP_UP_NOT_FOUND, PAYMENT_REFERENCE_USED, PAYMENT_MISMATCH, TOP_UP_STATE (paid by another
-        reference) and, without pinning the key, PAYMENT_NOT_FOUND, PAYMENT_NOT_COMPLETE and
-        PROVIDER_UNAVAILABLE.
+        whatever the wallet's status and past the limit of a balance; payment for a cancelled order is
+        credited and flagged. Refused with TOP_UP_NOT_FOUND, PAYMENT_REFERENCE_USED, PAYMENT_MISMATCH,
+        TOP_UP_STATE (paid by another reference) and, without pinning the key, PAYMENT_NOT_FOUND,
+        PAYMENT_NOT_COMPLETE, PROVIDER_UNAVAILABLE, and PERMISSION_DENIED as in CreateTopUp.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,7 +108,7 @@ class TopUpServiceServicer(object):
 
     def CancelTopUp(self, request, context):
         """CancelTopUp gives up an order that was not paid. Cancelling a cancelled one changes nothing.
-        Refused with TOP_UP_STATE once it is paid.
+        Refused with TOP_UP_NOT_FOUND, and with TOP_UP_STATE once it is paid.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

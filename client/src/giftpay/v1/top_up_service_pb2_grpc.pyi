@@ -19,19 +19,20 @@ class TopUpServiceStub:
     CreateTopUp: _aio.UnaryUnaryMultiCallable[_top_up_service_pb2.CreateTopUpRequest, _top_up_service_pb2.CreateTopUpResponse]
     """CreateTopUp makes an order for one package at its price now. It moves nothing.
 
-    Refused with WALLET_NOT_FOUND, WALLET_FROZEN, WALLET_CLOSED, UNDER_AGE, AGE_UNVERIFIED,
-    UNKNOWN_PACKAGE, PACKAGE_OFF_SALE, PACKAGE_NOT_SOLD_IN_COUNTRY, NO_CATALOG, and with
-    PERMISSION_DENIED for the provider TRUSTED without that right.
+    Sent again with the same key it answers with the order as it was made; GetTopUp tells how it
+    stands. Refused with WALLET_NOT_FOUND, WALLET_FROZEN, WALLET_CLOSED, UNDER_AGE, AGE_UNVERIFIED,
+    UNKNOWN_PACKAGE, PACKAGE_OFF_SALE, PACKAGE_NOT_SOLD_IN_COUNTRY, NO_CATALOG, AMOUNT_LIMIT,
+    BALANCE_LIMIT, and with PERMISSION_DENIED for the provider TRUSTED without that right.
     """
     ConfirmTopUp: _aio.UnaryUnaryMultiCallable[_top_up_service_pb2.ConfirmTopUpRequest, _top_up_service_pb2.ConfirmTopUpResponse]
     """ConfirmTopUp credits the coins of an order once its payment is verified with the provider.
 
     The coins are credited exactly once, however often and under however many keys it is called:
     an order that is already paid by the same reference answers as it stands. Payment is booked
-    whatever the wallet's status; payment for a cancelled order is credited and flagged. Refused with
-    TOP_UP_NOT_FOUND, PAYMENT_REFERENCE_USED, PAYMENT_MISMATCH, TOP_UP_STATE (paid by another
-    reference) and, without pinning the key, PAYMENT_NOT_FOUND, PAYMENT_NOT_COMPLETE and
-    PROVIDER_UNAVAILABLE.
+    whatever the wallet's status and past the limit of a balance; payment for a cancelled order is
+    credited and flagged. Refused with TOP_UP_NOT_FOUND, PAYMENT_REFERENCE_USED, PAYMENT_MISMATCH,
+    TOP_UP_STATE (paid by another reference) and, without pinning the key, PAYMENT_NOT_FOUND,
+    PAYMENT_NOT_COMPLETE, PROVIDER_UNAVAILABLE, and PERMISSION_DENIED as in CreateTopUp.
     """
     GetTopUp: _aio.UnaryUnaryMultiCallable[_top_up_service_pb2.GetTopUpRequest, _top_up_service_pb2.GetTopUpResponse]
     """GetTopUp reads an order. NOT_FOUND with TOP_UP_NOT_FOUND."""
@@ -39,7 +40,7 @@ class TopUpServiceStub:
     """ListTopUps lists an owner's orders, newest first."""
     CancelTopUp: _aio.UnaryUnaryMultiCallable[_top_up_service_pb2.CancelTopUpRequest, _top_up_service_pb2.CancelTopUpResponse]
     """CancelTopUp gives up an order that was not paid. Cancelling a cancelled one changes nothing.
-    Refused with TOP_UP_STATE once it is paid.
+    Refused with TOP_UP_NOT_FOUND, and with TOP_UP_STATE once it is paid.
     """
 
 class TopUpServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -53,9 +54,10 @@ class TopUpServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_top_up_service_pb2.CreateTopUpResponse]:
         """CreateTopUp makes an order for one package at its price now. It moves nothing.
 
-        Refused with WALLET_NOT_FOUND, WALLET_FROZEN, WALLET_CLOSED, UNDER_AGE, AGE_UNVERIFIED,
-        UNKNOWN_PACKAGE, PACKAGE_OFF_SALE, PACKAGE_NOT_SOLD_IN_COUNTRY, NO_CATALOG, and with
-        PERMISSION_DENIED for the provider TRUSTED without that right.
+        Sent again with the same key it answers with the order as it was made; GetTopUp tells how it
+        stands. Refused with WALLET_NOT_FOUND, WALLET_FROZEN, WALLET_CLOSED, UNDER_AGE, AGE_UNVERIFIED,
+        UNKNOWN_PACKAGE, PACKAGE_OFF_SALE, PACKAGE_NOT_SOLD_IN_COUNTRY, NO_CATALOG, AMOUNT_LIMIT,
+        BALANCE_LIMIT, and with PERMISSION_DENIED for the provider TRUSTED without that right.
         """
 
     @_abc_1.abstractmethod
@@ -68,10 +70,10 @@ class TopUpServiceServicer(metaclass=_abc_1.ABCMeta):
 
         The coins are credited exactly once, however often and under however many keys it is called:
         an order that is already paid by the same reference answers as it stands. Payment is booked
-        whatever the wallet's status; payment for a cancelled order is credited and flagged. Refused with
-        TOP_UP_NOT_FOUND, PAYMENT_REFERENCE_USED, PAYMENT_MISMATCH, TOP_UP_STATE (paid by another
-        reference) and, without pinning the key, PAYMENT_NOT_FOUND, PAYMENT_NOT_COMPLETE and
-        PROVIDER_UNAVAILABLE.
+        whatever the wallet's status and past the limit of a balance; payment for a cancelled order is
+        credited and flagged. Refused with TOP_UP_NOT_FOUND, PAYMENT_REFERENCE_USED, PAYMENT_MISMATCH,
+        TOP_UP_STATE (paid by another reference) and, without pinning the key, PAYMENT_NOT_FOUND,
+        PAYMENT_NOT_COMPLETE, PROVIDER_UNAVAILABLE, and PERMISSION_DENIED as in CreateTopUp.
         """
 
     @_abc_1.abstractmethod
@@ -97,7 +99,7 @@ class TopUpServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_top_up_service_pb2.CancelTopUpRequest, _abc.Awaitable[_top_up_service_pb2.CancelTopUpResponse]],
     ) -> _abc.Awaitable[_top_up_service_pb2.CancelTopUpResponse]:
         """CancelTopUp gives up an order that was not paid. Cancelling a cancelled one changes nothing.
-        Refused with TOP_UP_STATE once it is paid.
+        Refused with TOP_UP_NOT_FOUND, and with TOP_UP_STATE once it is paid.
         """
 
 def add_TopUpServiceServicer_to_server(servicer: TopUpServiceServicer, server: _aio.Server) -> None: ...

@@ -1,17 +1,32 @@
-"""What things cost and bring, by one version of the catalog. Pure."""
+"""What things cost and bring, by one version of the catalog, and how versions follow. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple, TypeVar
 
+from giftpay.v1 import (
+    ERROR_REASON_CATALOG_VERSION_CONFLICT,
+    ApplyCatalogRequest,
+    ApplyCatalogResponse,
+    CatalogGift,
+    CoinPackage,
+    PayoutRate,
+    Rational,
+)
 from giftpay.v1 import Catalog as CatalogMessage
-from giftpay.v1 import CatalogGift, CoinPackage, PayoutRate, Rational
+
+from giftpay_server.ledger.books import Books
+from giftpay_server.ledger.commands import Decision, Posted, refuse
+
+Item = TypeVar("Item", CatalogGift, CoinPackage)
 
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """One version of the catalog, ready for look-ups."""
+    """One version of the catalog, ready for look-ups, which go in the order of the lists."""
 
     version: int
     message: CatalogMessage
@@ -37,3 +52,73 @@ class Catalog:
 def times(amount: int, rate: Rational) -> int:
     """The amount at the rate, rounded down."""
     return amount * rate.numerator // rate.denominator
+
+
+class CatalogVersion(NamedTuple):
+    """One version as it is stored."""
+
+    version: int
+    transaction_id: str  # of the command that applied it
+    create_time: datetime
+    body: bytes  # giftpay.v1.Catalog
+
+    @property
+    def key(self) -> int:
+        return self.version
+
+
+def apply_catalog(request: ApplyCatalogRequest, transaction_id: str, books: Books) -> Decision:
+    """What is asked for becomes the next version, unless it equals the current one."""
+    before = books.catalog.message if books.catalog is not None else CatalogMessage()
+    if request.HasField("expected_version") and request.expected_version != before.version:
+        return refuse(
+            ERROR_REASON_CATALOG_VERSION_CONFLICT,
+            expected_version=request.expected_version,
+            current_version=before.version,
+        )
+    after = _following(before, request.catalog)
+    if after == before:
+        return Posted(answer=_answer(before))
+    after.version += 1
+    after.create_time = books.now  # type: ignore[misc, assignment]
+    row = CatalogVersion(after.version, transaction_id, books.now, after.SerializeToString())
+    return Posted(answer=_answer(after), rows=(row,), catalog=Catalog.of(after))
+
+
+def _answer(message: CatalogMessage) -> bytes:
+    return ApplyCatalogResponse(version=message.version).SerializeToString()
+
+
+def _following(before: CatalogMessage, asked: CatalogMessage) -> CatalogMessage:
+    """What is asked for and, off sale, what it no longer names; still at the version before."""
+    after = CatalogMessage()
+    after.CopyFrom(asked)
+    after.version = before.version
+    after.create_time.CopyFrom(before.create_time)
+    named = {gift.gift_id for gift in asked.gifts}
+    after.gifts.extend(_off_sale(gift) for gift in before.gifts if gift.gift_id not in named)
+    named = {package.package_id for package in asked.packages}
+    after.packages.extend(
+        _off_sale(package) for package in before.packages if package.package_id not in named
+    )
+    _sort(after)
+    return after
+
+
+def _off_sale(item: Item) -> Item:
+    kept = type(item)()
+    kept.CopyFrom(item)
+    kept.off_sale = True
+    return kept
+
+
+def _sort(message: CatalogMessage) -> None:
+    """One order for all catalogs that say the same; that of gifts and packages is the lists'."""
+    message.gifts.sort(key=lambda gift: (gift.coins, gift.gift_id))
+    message.packages.sort(
+        key=lambda each: (each.price.currency_code, each.price.minor_units, each.package_id)
+    )
+    message.promotions.sort(key=lambda promotion: promotion.promotion_id)
+    for promotion in message.promotions:
+        promotion.package_ids.sort()
+    message.payout_rates.sort(key=lambda rate: rate.currency_code)

@@ -8,7 +8,7 @@ from typing import Any
 
 from giftpay_server.gift.rules import GiftContext
 from giftpay_server.ledger.books import Transaction
-from giftpay_server.ledger.store import transaction
+from giftpay_server.ledger.store import Tables, transaction
 from giftpay_server.postgres.pool import Connection, Pool
 
 
@@ -36,6 +36,9 @@ class GiftContexts:
 
     async def save(self, connection: Connection, rows: Sequence[GiftContext]) -> None:
         await connection.execute(INSERT_CONTEXTS, *zip(*rows, strict=True))
+
+
+TABLES: Tables = {GiftContext: GiftContexts()}
 
 
 READ_GIFT = """

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, Protocol, TypeVar, cast
 from giftpay.v1 import SystemAccount, TransactionKind, Unit, WalletStatus
 
 AMOUNT_LIMIT = 10**12  # a movement
-BALANCE_LIMIT = 10**15  # an account
+BALANCE_LIMIT = 10**15  # an account; the gates refuse what would pass it
+BALANCE_MAX = 10**18  # an account, with what providers did booked past the limit
 
 AccountKey = tuple[str, "Unit.ValueType"]  # owner_id, unit
 

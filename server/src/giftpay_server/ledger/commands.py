@@ -66,10 +66,11 @@ class Command:
     request: Message  # without its key; personal fields empty
     accounts: Sequence[AccountKey]
     decide: Callable[[Books], Decision]
-    claims: Sequence[str] = ()  # taken if it is posted
+    claims: Sequence[str] = ()  # taken if it is posted; one that stands moves nothing again
     reads: Sequence[tuple[type[Row], Hashable]] = ()
     personal: Personal | None = None
     opens: bool = False
+    alone: bool = False  # no batch with others: it counts rows that they may be about to change
 
 
 class Outcome(NamedTuple):

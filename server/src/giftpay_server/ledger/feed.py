@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from giftpay_server.ledger.books import Draft
-from giftpay_server.postgres.pool import CONNECTION_LOST, Connection, Pool
+from giftpay_server.postgres.pool import CONNECTION_LOST, Connect, Connection
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +25,7 @@ class Feed:
     def __init__(self) -> None:
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._name = os.urandom(6).hex()  # so that we do not listen to ourselves
+        self.closed = False
 
     @contextmanager
     def watching(self, owner_id: str) -> Iterator[asyncio.Event]:
@@ -39,8 +40,10 @@ class Feed:
                 del self._waiting[owner_id]
 
     def hint(self, draft: Draft) -> str:
-        """What to tell the other servers: whose accounts moved, or nobody in particular."""
+        """What to tell the other servers: whose accounts moved, or that anyone's may have."""
         owners = " ".join({owner for owner, _ in draft.accounts})
+        if not owners:
+            return ""
         return f"{self._name} {owners if len(owners) <= HINT_MAX else '*'}"
 
     def wake(self, draft: Draft) -> None:
@@ -48,12 +51,16 @@ class Feed:
         if self._waiting:
             self._wake(owner for owner, _ in draft.accounts)
 
-    async def listen(self, pool: Pool) -> None:
+    def close(self) -> None:
+        """Wakes everyone for the last time: the server is stopping."""
+        self.closed = True
+        self._wake(list(self._waiting))
+
+    async def listen(self, connect: Connect) -> None:
         """Passes on the hints of the other servers, for ever."""
         while True:
             try:
-                async with pool.acquire() as connection:
-                    await self._listen(connection)
+                await self._listen(await connect())
             except CONNECTION_LOST:
                 log.info("the hints of other servers are off: the database is away")
             await asyncio.sleep(RECONNECT_S)
@@ -61,12 +68,11 @@ class Feed:
     async def _listen(self, connection: Connection) -> None:
         lost = asyncio.Event()
         connection.add_termination_listener(lambda *_: lost.set())
-        await connection.add_listener(CHANNEL, self._hinted)
         try:
+            await connection.add_listener(CHANNEL, self._hinted)
             await lost.wait()
         finally:
-            if not connection.is_closed():
-                await connection.remove_listener(CHANNEL, self._hinted)
+            connection.terminate()
 
     def _hinted(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         name, *owners = str(payload).split(" ")

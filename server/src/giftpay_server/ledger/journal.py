@@ -31,8 +31,8 @@ from giftpay_server.ledger.store import (
     write,
 )
 from giftpay_server.postgres.pool import (
-    CONNECT_TIMEOUT_S,
     CONNECTION_LOST,
+    Connect,
     Connection,
     Pool,
 )
@@ -91,6 +91,7 @@ class Journal:
         pool: Pool,
         feed: Feed,
         *,
+        connect: Connect,
         clock: Callable[[], datetime],
         catalog_at: CatalogAt,
         tables: Tables,
@@ -98,6 +99,7 @@ class Journal:
     ) -> None:
         self._pool = pool
         self._feed = feed
+        self._connect_anew = connect
         self._clock = clock
         self._catalog_at = catalog_at
         self._tables = tables
@@ -132,7 +134,7 @@ class Journal:
         return answers
 
     async def preview(self, command: Command) -> Answer:
-        """What the command would come to now, on unlocked books, whatever its key; writes nothing."""
+        """What the command would come to now, whatever its key; locks and writes nothing."""
         try:
             async with self._pool.acquire() as connection:
                 books = await self._read(connection, [command], lock=False)
@@ -150,7 +152,8 @@ class Journal:
                 while batch := self._take():
                     await self._commit(batch)
         finally:
-            self._disconnect()
+            if self._connection is not None:
+                await self._connection.close(timeout=1)
 
     def drain(self) -> None:
         """Takes no new commands; `run` returns once what waits is answered."""
@@ -175,6 +178,8 @@ class Journal:
     def _take(self) -> list[_Waiting]:
         batch: list[_Waiting] = []
         while self._queue and len(batch) < self._limits.batch_max:
+            if batch and (batch[0].command.alone or self._queue[0].command.alone):
+                break
             waiting = self._queue.popleft()
             if not waiting.answer.done():  # otherwise its caller has gone
                 batch.append(waiting)
@@ -240,7 +245,7 @@ class Journal:
 
     async def _connect(self) -> Connection:
         if self._connection is None:
-            self._connection = connection = await self._pool.acquire(timeout=CONNECT_TIMEOUT_S)
+            self._connection = connection = await self._connect_anew()
             await connection.execute(SESSION)
             self._stripe = await claim_stripe(connection)
         return self._connection

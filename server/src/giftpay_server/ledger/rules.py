@@ -8,7 +8,7 @@ from giftpay.v1 import ERROR_REASON_WALLET_NOT_FOUND
 
 from giftpay_server.ledger.books import (
     AMOUNT_LIMIT,
-    BALANCE_LIMIT,
+    BALANCE_MAX,
     Account,
     Books,
     Draft,
@@ -82,12 +82,19 @@ def _post(command: Command, posted: Posted, books: Books, draft: Draft) -> Trans
         books.owners[owner.owner_id] = draft.owners[owner.owner_id] = owner
     for row in posted.rows:
         books.rows[type(row), row.key] = draft.rows[type(row), row.key] = row
-    for claim in command.claims:
-        draft.claims[claim] = books.claims[claim] = command.id
+    _take_claims(command, posted, books, draft)
     if posted.catalog is not None:
         books.catalog = posted.catalog
     refs = " ".join([f"{entry.owner_id}/{entry.unit}/{entry.seq}" for entry in entries])
     return _transaction(command, books, 0, posted.answer, refs)
+
+
+def _take_claims(command: Command, posted: Posted, books: Books, draft: Draft) -> None:
+    for claim in command.claims:
+        if claim not in books.claims:
+            draft.claims[claim] = books.claims[claim] = command.id
+        elif posted.legs:
+            raise BrokenRuleError(f"{claim} was taken by {books.claims[claim]}")
 
 
 def _transaction(
@@ -152,5 +159,5 @@ def _apply_hold(hold: Hold, books: Books, draft: Draft) -> None:
 def _assert_sound(account: Account, amount: int) -> None:
     if not 0 < abs(amount) <= AMOUNT_LIMIT:
         raise BrokenRuleError(f"a movement of {amount} on {account}")
-    if account.balance > BALANCE_LIMIT or account.held < 0 or account.available < account.floor:
+    if account.balance > BALANCE_MAX or account.held < 0 or account.available < account.floor:
         raise BrokenRuleError(f"{account} after a movement of {amount}")

@@ -47,7 +47,7 @@ def find_binaries(bin_dir: Path | None, major: int | None) -> Binaries:
     Raises EmbeddedPostgresError, which says what to install, when there is none.
     """
     unfit = []
-    for folder, package in [(bin_dir, None)] if bin_dir else _places():
+    for folder, package in [(bin_dir.absolute(), None)] if bin_dir else _places():
         binaries = _binaries_in(folder, package)
         if binaries is None:
             continue
@@ -105,7 +105,7 @@ def _output(*command: str) -> str:
 
 
 def _advice(bin_dir: Path | None, major: int | None, unfit: list[str]) -> str:
-    found = f" Found only: {', '.join(unfit)}." if unfit else ""
+    found = f" Found only: {', '.join(dict.fromkeys(unfit))}." if unfit else ""
     if major is not None:
         return (
             f"The data was made by Postgres {major}, and only Postgres {major} can read it.{found} "

@@ -49,9 +49,9 @@ def major_version(data: Path) -> int | None:
 
 
 def initialize(state: Path, binaries: Binaries, user: SystemUser | None, lock: int) -> None:
-    """Makes the data folder and its password: a crash in the middle leaves no data folder.
+    """Makes the data folder and its password; a crash in the middle leaves no data folder.
 
-    initdb holds the lock as well, as it may outlive us.
+    The programs at work inherit the lock, as they may outlive us.
     """
     new, password = state / "data.new", state / "password"
     if new.exists():
@@ -59,12 +59,19 @@ def initialize(state: Path, binaries: Binaries, user: SystemUser | None, lock: i
     make_private(new, user)
     _write(password, secrets.token_hex(32), mode=0o600)
     _give(password, user)
-    initdb = subprocess.run(
-        [
-            *(binaries.folder / "initdb", "--pgdata", new, "--username", "giftpay"),
-            *("--auth", "scram-sha-256", "--pwfile", password),
-            *("--encoding", "UTF8", "--locale", "C", "--data-checksums"),
-        ],
+    command = [
+        *(f"{binaries.folder / 'initdb'}", "--pgdata", f"{new}", "--username", "giftpay"),
+        *("--auth", "scram-sha-256", "--pwfile", f"{password}"),
+        *("--encoding", "UTF8", "--locale", "C", "--data-checksums"),
+    ]
+    _run(command, user, lock)
+    new.rename(state / "data")
+    _sync(state)
+
+
+def _run(command: list[str], user: SystemUser | None, lock: int) -> None:
+    ended = subprocess.run(
+        command,
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
@@ -75,10 +82,8 @@ def initialize(state: Path, binaries: Binaries, user: SystemUser | None, lock: i
         start_new_session=True,
         **run_as(user),
     )
-    if initdb.returncode != 0:
-        raise EmbeddedPostgresError(f"Postgres could not make {new}:\n{initdb.stderr.strip()}")
-    new.rename(state / "data")
-    _sync(state)
+    if ended.returncode != 0:
+        raise EmbeddedPostgresError(f"Postgres could not make its data:\n{ended.stderr.strip()}")
 
 
 @contextmanager

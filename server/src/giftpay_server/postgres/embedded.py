@@ -155,7 +155,7 @@ def _dsn(state: Path, socket_folder: Path, port: int) -> str:
 async def _create_database(dsn: str) -> None:
     try:
         connection = await asyncpg.connect(dsn, database="postgres", timeout=CONNECT_S)
-    except (OSError, asyncpg.PostgresError) as error:
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise EmbeddedPostgresError(f"Postgres runs, but does not let us in: {error}") from error
     try:
         if not await connection.fetchval(DATABASE_EXISTS):

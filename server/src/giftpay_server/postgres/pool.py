@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
@@ -42,6 +44,8 @@ CONNECTION_LOST = (
 CONNECT_TIMEOUT_S = 3
 COMMAND_TIMEOUT_S = 10  # beyond statement_timeout: for a server that does not answer at all
 
+Connect: TypeAlias = "Callable[[], Awaitable[Connection]]"
+
 
 def create_pool(dsn: str, *, size: int) -> AbstractAsyncContextManager[Pool]:
     """A pool that opens its connections when they are needed and bounds each statement."""
@@ -49,6 +53,17 @@ def create_pool(dsn: str, *, size: int) -> AbstractAsyncContextManager[Pool]:
         dsn,
         min_size=0,
         max_size=size,
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=COMMAND_TIMEOUT_S,
+        server_settings=SESSION,
+    )
+
+
+def connector(dsn: str) -> Connect:
+    """Opens connections outside any pool: for those who must not wait behind readers."""
+    return partial(
+        asyncpg.connect,
+        dsn,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=COMMAND_TIMEOUT_S,
         server_settings=SESSION,

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from giftpay_server.postgres.binaries import EmbeddedPostgresError
@@ -16,7 +16,8 @@ from giftpay_server.postgres.system_user import SystemUser, child_environment, r
 
 POLL_S = 0.02
 SILENCE_S = 60  # recovery after a crash may take long, but it writes a line every 10 s
-STOP_S = ((signal.SIGINT, 30), (signal.SIGQUIT, 10))  # fast; then at once, with recovery next time
+# (signal, seconds that it may take): with a checkpoint; at once, with recovery at the next start.
+STOP_STEPS = ((signal.SIGINT, 30), (signal.SIGQUIT, 10))
 
 
 @contextmanager
@@ -53,19 +54,20 @@ class Postmaster:
         return self._is_ready()
 
     async def start(self, command: list[str], user: SystemUser | None) -> None:
-        """Returns once the server takes connections; however long its recovery takes."""
+        """Returns once the server takes connections, however long its recovery takes."""
         child = self._child = self._launch(command, user)
         await self._until(lambda: self._is_ready() or child.poll() is not None)
         if not self._is_ready():
             raise EmbeddedPostgresError(f"Postgres did not start.\n{self._last_words()}")
 
     async def stop(self) -> None:
-        """Ends all sessions and writes a checkpoint; never kills."""
-        for number, patience_s in STOP_S:
+        """Ends all sessions and then the server, within 40 s; never by SIGKILL."""
+        for number, patience_s in STOP_STEPS:
             process_id = self._process_id()
             if process_id is None:
                 return
-            os.kill(process_id, number)
+            with suppress(ProcessLookupError):
+                os.kill(process_id, number)
             if await self._is_gone_within(patience_s):
                 return
         raise EmbeddedPostgresError(

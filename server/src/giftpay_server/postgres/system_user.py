@@ -26,7 +26,7 @@ class SystemUser:
         except OSError as error:
             raise EmbeddedPostgresError(
                 f"Postgres refuses to run as root, and this process may not become the user "
-                f"{self.name} ({error}). Start giftpay as an ordinary user."
+                f"{self.name} ({error.strerror}). Start giftpay as an ordinary user."
             ) from error
 
 

@@ -62,6 +62,10 @@ class PayoutProvider(Protocol):
     """A provider that pays creators."""
 
     @property
+    def name(self) -> str:
+        """What the books call it."""
+
+    @property
     def dedupe_window(self) -> timedelta:
         """How long after its first use a key submitted again is a look-up, and not a payout."""
 
@@ -82,6 +86,8 @@ class PayoutProvider(Protocol):
 
 class SandboxPayouts:
     """The sandbox's payouts. An answer takes at most `timeout_s` seconds, a connection half."""
+
+    name = "SANDBOX"
 
     def __init__(
         self,

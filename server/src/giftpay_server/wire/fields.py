@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
 from giftpay.v1 import Unit
@@ -18,12 +19,15 @@ OLDEST_BIRTH = date(1900, 1, 1)
 
 
 class InvalidArgumentError(Exception):
-    """A field that is malformed, and what it may be."""
+    """A field that is malformed, and what it may be; `others` are malformed as well."""
 
-    def __init__(self, field: str, limit: str) -> None:
+    def __init__(
+        self, field: str, limit: str, *, others: Sequence[InvalidArgumentError] = ()
+    ) -> None:
         super().__init__(f"{field}: must be {limit}")
         self.field = field
         self.limit = limit
+        self.others = others
 
 
 def valid_id(value: str, field: str) -> str:
@@ -46,7 +50,7 @@ def valid_uuid(value: str, field: str) -> str:
         canonical = str(uuid.UUID(value))
     except ValueError:
         canonical = ""
-    if canonical != value:
+    if not value or canonical != value:
         raise InvalidArgumentError(field, "a UUID of 36 characters, in lower case")
     return value
 

@@ -68,7 +68,8 @@ def _guard_stream(method: Callable[[Any, Context], AsyncIterator[Any]]) -> Any:
 
 
 async def _abort(context: Context, error: Exception) -> NoReturn:
-    told = rpc_status.to_status(status(refusal_from(error)))
+    others = error.others if isinstance(error, InvalidArgumentError) else ()
+    told = rpc_status.to_status(status(refusal_from(error), [invalid(other) for other in others]))
     await context.abort_with_status(told)  # type: ignore[attr-defined]  # the stubs lack it
     raise asyncio.CancelledError  # abort_with_status never returns
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from giftpay.v1 import ErrorReason, Refusal
@@ -78,6 +78,7 @@ TABLE: Mapping[str, _Told] = {
     "CATALOG_VERSION_CONFLICT": _Told(
         StatusCode.ABORTED, "The catalog is at {current_version}, not at {expected_version}."
     ),
+    "CATALOG_NOT_FOUND": _Told(StatusCode.NOT_FOUND, "There is no version {version}."),
     "GIFT_TO_SELF": _Told(_NO, "{owner_id} cannot send a gift to itself."),
     "GIFT_NOT_FOUND": _Told(StatusCode.NOT_FOUND, "No gift was sent as {transaction_id}."),
     "GIFT_ALREADY_REVERSED": _Told(_NO, "{transaction_id} was reversed by {reversal_id}."),
@@ -133,23 +134,26 @@ def invalid(error: InvalidArgumentError) -> Refusal:
     return refusal(ErrorReason.ERROR_REASON_INVALID_ARGUMENT, figures)
 
 
-def status(refused: Refusal) -> status_pb2.Status:
-    """The refusal as a gRPC status with its details."""
+def status(refused: Refusal, others: Sequence[Refusal] = ()) -> status_pb2.Status:
+    """The refusal as a gRPC status with its details; `others` are of further malformed fields."""
     info = error_details_pb2.ErrorInfo(
         reason=ErrorReason.Name(refused.reason), domain=DOMAIN, metadata=dict(refused.metadata)
     )
     code = TABLE[_short(refused.reason)].code
-    details = [_packed(info), *(_packed(detail) for detail in _extra_details(refused))]
+    details = [_packed(info), *(_packed(detail) for detail in _extra_details(refused, others))]
     return status_pb2.Status(code=code.value[0], message=refused.message, details=details)
 
 
-def _extra_details(refused: Refusal) -> list[Message]:
+def _extra_details(refused: Refusal, others: Sequence[Refusal]) -> list[Message]:
     match refused.reason:
         case ErrorReason.ERROR_REASON_INVALID_ARGUMENT:
-            violation = error_details_pb2.BadRequest.FieldViolation(
-                field=refused.metadata["field"], description=refused.message
-            )
-            return [error_details_pb2.BadRequest(field_violations=[violation])]
+            violations = [
+                error_details_pb2.BadRequest.FieldViolation(
+                    field=each.metadata["field"], description=each.message
+                )
+                for each in (refused, *others)
+            ]
+            return [error_details_pb2.BadRequest(field_violations=violations)]
         case ErrorReason.ERROR_REASON_OVERLOADED:
             delay = Duration(nanos=RETRY_AFTER_MS * 1_000_000)
             return [error_details_pb2.RetryInfo(retry_delay=delay)]

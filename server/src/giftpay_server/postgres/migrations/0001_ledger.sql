@@ -27,7 +27,7 @@ CREATE TABLE account (
     owner_id   text COLLATE "C" NOT NULL,
     PRIMARY KEY (owner_id, unit),
     CHECK (owner_id ~ '^~' OR balance - held >= floor),
-    CHECK (owner_id ~ '^~' OR balance <= 1000000000000000)
+    CHECK (owner_id ~ '^~' OR balance <= 1000000000000000000)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
 
 CREATE TABLE entry (

@@ -1,0 +1,139 @@
+"""The client for blocking code: the same calls, on an event loop in a private thread."""
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from concurrent.futures import CancelledError, Future
+from contextlib import AbstractAsyncContextManager, contextmanager
+from itertools import islice
+from typing import Any, ParamSpec, TypeVar
+
+import grpc
+
+from giftpay.client import TIMEOUT_S, WINDOW, Client, connect
+from giftpay.errors import OutcomeUnknown
+from giftpay.sync_services import Admin, Catalog, Gifts, Redemptions, TopUps, Wallets
+from giftpay.v1 import Entry, GiftOutcome, SendGiftRequest, Unit
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class SyncClient:
+    """What `Client` is, for blocking code; made by `giftpay.connect_sync`. Threads may share it."""
+
+    def __init__(self, client: Client, thread: "LoopThread") -> None:
+        run = thread.run
+        self.wallets = Wallets(run, client.wallets)
+        self.catalog = Catalog(run, client.catalog)
+        self.top_ups = TopUps(run, client.top_ups)
+        self.gifts = Gifts(run, client.gifts)
+        self.redemptions = Redemptions(run, client.redemptions)
+        self.admin = Admin(run, client.admin)
+        self._client, self._thread = client, thread
+
+    def watch(self, owner_id: str, unit: Unit.ValueType, *, after_seq: int = 0) -> Iterator[Entry]:
+        """Every entry of an account after `after_seq`, as `Client.watch`."""
+        return self._thread.iterate(self._client.watch(owner_id, unit, after_seq=after_seq))
+
+    def send_gifts(
+        self, gifts: Iterable[SendGiftRequest], *, window: int = WINDOW
+    ) -> Iterator[GiftOutcome]:
+        """What became of each gift, as `Client.send_gifts`, in rounds.
+
+        The iterable runs in the caller's thread: `window` gifts are taken from it, and the next
+        ones when those are decided.
+        """
+        source = iter(gifts)
+        while taken := list(islice(source, window)):
+            yield from self._thread.iterate(self._client.send_gifts(taken, window=window))
+
+
+@contextmanager
+def connect_sync(
+    target: str | None = None,
+    *,
+    timeout: float = TIMEOUT_S,
+    credentials: grpc.ChannelCredentials | None = None,
+) -> Iterator[SyncClient]:
+    """What `giftpay.connect` is, for blocking code.
+
+    Leaving it ends the calls that other threads have under way with OutcomeUnknown or Unavailable.
+    """
+    thread = LoopThread(connect(target, timeout=timeout, credentials=credentials))
+    client = thread.start()
+    try:
+        yield SyncClient(client, thread)
+    finally:
+        thread.stop()
+
+
+class LoopThread:
+    """A thread with an event loop that holds a client open."""
+
+    def __init__(self, opening: AbstractAsyncContextManager[Client]) -> None:
+        self._opening = opening
+        self._opened: Future[Client] = Future()
+        self._thread = threading.Thread(target=self._main, name="giftpay", daemon=True)
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def start(self) -> Client:
+        """The client, once it is connected."""
+        self._thread.start()
+        return self._opened.result()
+
+    def stop(self) -> None:
+        """Close the client and wait for the thread to end."""
+        with self._lock:
+            self._closed = True
+        self._loop.call_soon_threadsafe(self._closing.set)
+        self._thread.join()
+
+    def run(self, function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call on the loop and wait for the result."""
+
+        async def call() -> T:
+            return await function(*args, **kwargs)
+
+        with self._lock:  # what is scheduled before the client closes is also ended by it
+            if self._closed:
+                raise RuntimeError("The client is closed.")
+            future = asyncio.run_coroutine_threadsafe(call(), self._loop)
+        try:
+            return future.result()
+        except CancelledError:
+            raise OutcomeUnknown("The client was closed.") from None
+        finally:
+            future.cancel()  # if the wait was interrupted
+
+    def iterate(self, messages: AsyncGenerator[T]) -> Iterator[T]:
+        """The messages, each awaited when the caller asks for it."""
+        try:
+            while (message := self.run(anext, messages, None)) is not None:
+                yield message
+        finally:
+            if not self._closed:
+                self.run(messages.aclose)
+
+    def _main(self) -> None:
+        try:
+            asyncio.run(self._hold())
+        except Exception as error:
+            if self._opened.done():
+                raise
+            self._opened.set_exception(error)
+
+    async def _hold(self) -> None:
+        self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
+        self._loop.set_exception_handler(_unless_spurious)
+        async with self._opening as client:
+            self._opened.set_result(client)
+            await self._closing.wait()
+
+
+def _unless_spurious(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    # Where several loops of a process use gRPC, an event wakes all of them and all but one find
+    # nothing to read (grpc/grpc#25364). Nothing is lost by it.
+    if not isinstance(context.get("exception"), BlockingIOError):
+        loop.default_exception_handler(context)

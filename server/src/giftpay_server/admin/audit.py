@@ -1,0 +1,132 @@
+"""The audit: whether the books add up, and whether each row agrees with the rows that it stands on.
+
+It reads one snapshot and locks nothing, so that it may run beside the journal. It is bounded in
+memory, not in time: a whole audit of large books is best run on a replica, since an old snapshot
+keeps the server from clearing away what the accounts were before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+from giftpay.v1 import (
+    BrokenRow,
+    GetTrialBalanceResponse,
+    SystemAccount,
+    SystemBalance,
+    TrialBalance,
+    Unit,
+    VerifyLedgerResponse,
+)
+
+from giftpay_server.admin.checks import CHECKS, WHOLE_CHECKS
+from giftpay_server.admin.checks.gifts import broken_gift
+from giftpay_server.admin.checks.totals import (
+    OWNERS,
+    UNITS,
+    Total,
+    Totals,
+    broken_stripe,
+    broken_sum,
+    sum_accounts,
+    system_name,
+)
+from giftpay_server.postgres.pool import Connection, Pool
+
+STATEMENT_TIMEOUT_S = 1_800
+
+# The journal's sessions end a statement after 5 s; here one may read all there is. It runs in one
+# process, which leaves the other cores alone, and is planned for the time since which it looks.
+SESSION = f"""
+    SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT_S}s';
+    SET LOCAL idle_in_transaction_session_timeout = '60s';
+    SET LOCAL max_parallel_workers_per_gather = 0;
+    SET LOCAL plan_cache_mode = force_custom_plan
+"""
+
+BEGINNING = datetime.fromtimestamp(0, UTC)
+
+# A batch takes its time some statements before it commits: all timeouts of its session one after
+# the other, and the servers' clocks apart, come to less than this.
+SETTLING = timedelta(minutes=5)
+
+# The accounts hold the latest time of the servers' own clocks.
+READ_SCOPE = """
+    SELECT (SELECT count(*) FROM entry WHERE create_time >= $1) AS entries,
+           (SELECT count(*) FROM transactions WHERE create_time >= $1) AS transactions,
+           (SELECT least(now(), max(entry_time)) FROM account) - $2::interval AS watermark
+"""
+
+
+async def trial_balance(pool: Pool) -> GetTrialBalanceResponse:
+    """All accounts by unit; the owners and the system accounts are zero together."""
+    async with _snapshot(pool) as connection:
+        totals = await sum_accounts(connection, timeout_s=STATEMENT_TIMEOUT_S)
+    return GetTrialBalanceResponse(balances=[_of_unit(unit, totals) for unit in UNITS])
+
+
+def _of_unit(unit: Unit.ValueType, totals: Totals) -> TrialBalance:
+    systems = {system: totals.get((unit, system_name(system))) for system in SystemAccount.values()}
+    moved = {system: total.balance for system, total in systems.items() if total and total.entries}
+    return TrialBalance(
+        unit=unit,
+        owners=totals.get((unit, OWNERS), Total(0, 0)).balance,
+        system_accounts=[
+            SystemBalance(system_account=system, balance=balance)
+            for system, balance in moved.items()
+        ],
+        total=sum(total.balance for key, total in totals.items() if key[0] == unit),
+    )
+
+
+async def verify(pool: Pool, since: datetime | None) -> VerifyLedgerResponse:
+    """Checks what was written at or after `since`, joined to what stood before; None: everything.
+
+    Only then are the rows seen that do not tell when they were written, and the sums over all
+    entries: what owners spent of diamonds, and each system account.
+    """
+    async with _snapshot(pool) as connection:
+        scope = await connection.fetchrow(
+            READ_SCOPE, since or BEGINNING, SETTLING, timeout=STATEMENT_TIMEOUT_S
+        )
+        broken = await _first_broken(connection, since)
+    assert scope is not None  # it has no WHERE
+    return VerifyLedgerResponse(
+        clean=broken is None,
+        broken=broken,
+        watermark=scope["watermark"] if broken is None else None,
+        entries=scope["entries"],
+        transactions=scope["transactions"],
+    )
+
+
+async def _first_broken(connection: Connection, since: datetime | None) -> BrokenRow | None:
+    start = since or BEGINNING
+    broken = await _first_of(CHECKS, connection, start)
+    broken = broken or await broken_gift(connection, start, timeout_s=STATEMENT_TIMEOUT_S)
+    if since is None:
+        broken = broken or await _first_of(WHOLE_CHECKS, connection)
+        broken = broken or await broken_stripe(connection, timeout_s=STATEMENT_TIMEOUT_S)
+    return broken or broken_sum(await sum_accounts(connection, timeout_s=STATEMENT_TIMEOUT_S))
+
+
+async def _first_of(
+    checks: Sequence[str], connection: Connection, *since: datetime
+) -> BrokenRow | None:
+    for check in checks:
+        row = await connection.fetchrow(check, *since, timeout=STATEMENT_TIMEOUT_S)
+        if row is not None:
+            return BrokenRow(**row)
+    return None
+
+
+@asynccontextmanager
+async def _snapshot(pool: Pool) -> AsyncIterator[Connection]:
+    async with (
+        pool.acquire() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        await connection.execute(SESSION)
+        yield connection

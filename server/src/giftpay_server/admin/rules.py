@@ -1,0 +1,98 @@
+"""What operators may correct in the ledger itself, and what they may erase. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from typing import NamedTuple
+
+from giftpay.v1 import (
+    ERROR_REASON_INSUFFICIENT_COINS,
+    ERROR_REASON_INSUFFICIENT_DIAMONDS,
+    ERROR_REASON_WALLET_CLOSED,
+    SYSTEM_ACCOUNT_ADJUSTMENT,
+    TRANSACTION_KIND_ADJUSTMENT,
+    UNIT_COIN,
+    WALLET_STATUS_CLOSED,
+    AdjustBalanceRequest,
+    Entry,
+    ErasePersonalDataRequest,
+    ErasePersonalDataResponse,
+)
+
+from giftpay_server.ledger.books import Account, Books, Grant, Leg, LotKind, Owner
+from giftpay_server.ledger.commands import Decision, Posted, Refused, refuse
+from giftpay_server.ledger.gates import room_for
+from giftpay_server.wallet.rules import VERIFIED_ADULT
+
+
+class Erasure(NamedTuple):
+    """What is known of an owner as a person; once it is changed, nothing."""
+
+    owner_id: str
+    transactions: int  # that hold personal data
+
+    @property
+    def key(self) -> str:
+        return self.owner_id
+
+
+def adjust(request: AdjustBalanceRequest, books: Books, *, transaction_id: str) -> Decision:
+    """A credit, of coins with a lot of their own, or a spend; against ADJUSTMENT."""
+    amount, owner = request.amount, books.owners[request.owner_id]
+    account = books.accounts[request.owner_id, request.unit]
+    gate = _may_gain if amount > 0 else _may_lose
+    if refused := gate(owner, account, abs(amount)):
+        return refused
+    minted = amount > 0 and account.unit == UNIT_COIN  # diamonds are not traced
+    grant = Grant(LotKind.ADJUSTMENT, transaction_id) if minted else None
+    entry = Entry(
+        owner_id=owner.owner_id,
+        unit=account.unit,
+        seq=account.seq + 1,
+        transaction_id=transaction_id,
+        amount=amount,
+        balance=account.balance + amount,
+        system_account=SYSTEM_ACCOUNT_ADJUSTMENT,
+        create_time=books.now,  # type: ignore[arg-type]
+        kind=TRANSACTION_KIND_ADJUSTMENT,
+    )
+    return Posted(
+        legs=(Leg(owner.owner_id, account.unit, amount, SYSTEM_ACCOUNT_ADJUSTMENT, grant),),
+        answer=entry.SerializeToString(),
+    )
+
+
+def _may_gain(owner: Owner, account: Account, amount: int) -> Refused | None:
+    if owner.status == WALLET_STATUS_CLOSED:
+        return refuse(ERROR_REASON_WALLET_CLOSED, owner_id=owner.owner_id)
+    return room_for(account, amount)
+
+
+def _may_lose(owner: Owner, account: Account, amount: int) -> Refused | None:
+    if account.available >= amount:
+        return None
+    coins = account.unit == UNIT_COIN
+    return refuse(
+        ERROR_REASON_INSUFFICIENT_COINS if coins else ERROR_REASON_INSUFFICIENT_DIAMONDS,
+        owner_id=owner.owner_id,
+        available=account.available,
+        required=amount,
+    )
+
+
+def erase(request: ErasePersonalDataRequest, books: Books) -> Decision:
+    """Personal data goes; of the age, only that the owner is of age remains."""
+    owner = books.owners[request.owner_id]
+    found = books.row(Erasure, owner.owner_id)
+    erased = found.transactions if found is not None else 0
+    general = replace(owner, adult_from=_generalised(owner.adult_from, books.now.date()))
+    return Posted(
+        owners=(general,),
+        rows=(Erasure(owner.owner_id, 0),) if erased else (),
+        answer=ErasePersonalDataResponse(erased=erased).SerializeToString(),
+    )
+
+
+def _generalised(adult_from: date | None, today: date) -> date | None:
+    return VERIFIED_ADULT if adult_from is not None and adult_from <= today else None

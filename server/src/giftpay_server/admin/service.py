@@ -1,0 +1,82 @@
+"""AdminService: parse, record, answer."""
+
+from __future__ import annotations
+
+from giftpay.v1 import (
+    AdjustBalanceRequest,
+    AdjustBalanceResponse,
+    AdminServiceServicer,
+    Entry,
+    ErasePersonalDataRequest,
+    ErasePersonalDataResponse,
+    GetTrialBalanceRequest,
+    GetTrialBalanceResponse,
+    ReverseGiftRequest,
+    ReverseGiftResponse,
+    VerifyLedgerRequest,
+    VerifyLedgerResponse,
+)
+
+from giftpay_server.admin.audit import trial_balance, verify
+from giftpay_server.admin.messages import (
+    adjust_command,
+    check_reversal,
+    erase_command,
+    reversal_command,
+)
+from giftpay_server.gift.messages import sent_gift_message
+from giftpay_server.gift.store import read_gift
+from giftpay_server.ledger.journal import Journal
+from giftpay_server.postgres.pool import Pool
+from giftpay_server.wire.fields import valid_time
+from giftpay_server.wire.guard import Context
+from giftpay_server.wire.identity import LOCAL
+from giftpay_server.wire.refusals import settle
+
+
+class AdminService(AdminServiceServicer):
+    """The operators' face on the wire."""
+
+    def __init__(self, journal: Journal, pool: Pool) -> None:
+        self._journal = journal
+        self._pool = pool
+
+    async def AdjustBalance(
+        self, request: AdjustBalanceRequest, context: Context
+    ) -> AdjustBalanceResponse:
+        outcome = settle(await self._journal.record(adjust_command(request, caller=LOCAL)))
+        entry = Entry.FromString(outcome.transaction.answer)
+        return AdjustBalanceResponse(entry=entry, replayed=outcome.replayed)
+
+    async def ReverseGift(
+        self, request: ReverseGiftRequest, context: Context
+    ) -> ReverseGiftResponse:
+        check_reversal(request, caller=LOCAL)
+        sent = await read_gift(self._pool, request.transaction_id)
+        gift = sent_gift_message(sent) if sent is not None else None
+        command = reversal_command(request, gift, caller=LOCAL)
+        outcome = settle(await self._journal.record(command))
+        response = ReverseGiftResponse.FromString(outcome.transaction.answer)
+        response.reversal_id = outcome.transaction.id
+        response.replayed = outcome.replayed
+        return response
+
+    async def ErasePersonalData(
+        self, request: ErasePersonalDataRequest, context: Context
+    ) -> ErasePersonalDataResponse:
+        outcome = settle(await self._journal.record(erase_command(request, caller=LOCAL)))
+        response = ErasePersonalDataResponse.FromString(outcome.transaction.answer)
+        response.replayed = outcome.replayed
+        return response
+
+    async def GetTrialBalance(
+        self, request: GetTrialBalanceRequest, context: Context
+    ) -> GetTrialBalanceResponse:
+        return await trial_balance(self._pool)
+
+    async def VerifyLedger(
+        self, request: VerifyLedgerRequest, context: Context
+    ) -> VerifyLedgerResponse:
+        has_since = request.HasField("since_time")
+        since = valid_time(request.since_time, "since_time") if has_since else None
+        return await verify(self._pool, since)

@@ -1,0 +1,26 @@
+"""The sample catalog: what a server on a database of its own sells until an operator says more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from giftpay.catalog_file import load_catalog
+from giftpay.v1 import ApplyCatalogRequest
+
+from giftpay_server.catalog.messages import apply_command
+from giftpay_server.ledger.journal import Journal
+
+SAMPLE = Path(__file__).with_name("sample.toml")
+LOADER = "~sample"  # outside the alphabet of callers
+
+
+async def load_sample(journal: Journal) -> None:
+    """Applies the sample unless a catalog was applied before; raises as `journal.record`.
+
+    Under a key that never changes: of servers that start at once one applies it, and a later
+    start, also with another sample, changes nothing.
+    """
+    request = ApplyCatalogRequest(
+        idempotency_key="sample", catalog=load_catalog(SAMPLE), expected_version=0
+    )
+    await journal.record(apply_command(request, caller=LOADER))

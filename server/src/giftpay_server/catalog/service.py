@@ -1,0 +1,124 @@
+"""CatalogService: parse, record, answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import TypeVar
+
+from giftpay.v1 import (
+    ERROR_REASON_CATALOG_NOT_FOUND,
+    ERROR_REASON_NO_CATALOG,
+    ApplyCatalogRequest,
+    ApplyCatalogResponse,
+    CatalogServiceServicer,
+    CoinPackage,
+    GetCatalogRequest,
+    GetCatalogResponse,
+    ListCoinPackagesRequest,
+    ListCoinPackagesResponse,
+    ListGiftsRequest,
+    ListGiftsResponse,
+)
+
+from giftpay_server.catalog.messages import VERSION_MAX, apply_command
+from giftpay_server.catalog.pricing import bonus, currency_in, is_sold, promotions_at
+from giftpay_server.catalog.rules import Catalog
+from giftpay_server.catalog.store import Catalogs
+from giftpay_server.ledger.journal import Journal
+from giftpay_server.postgres.pool import Pool
+from giftpay_server.wire.fields import valid_country, valid_number
+from giftpay_server.wire.guard import Context
+from giftpay_server.wire.identity import LOCAL
+from giftpay_server.wire.pages import Page, open_page
+from giftpay_server.wire.refusals import RefusedError, settle
+
+Item = TypeVar("Item")
+
+
+class CatalogService(CatalogServiceServicer):
+    """The catalog's face on the wire."""
+
+    def __init__(
+        self, journal: Journal, pool: Pool, catalogs: Catalogs, clock: Callable[[], datetime]
+    ) -> None:
+        self._journal = journal
+        self._pool = pool
+        self._catalogs = catalogs
+        self._clock = clock
+
+    async def ListCoinPackages(
+        self, request: ListCoinPackagesRequest, context: Context
+    ) -> ListCoinPackagesResponse:
+        country = valid_country(request.country_code, "country_code")
+        catalog, off_sale = await self._current(), request.include_off_sale
+        filters = ("packages", country, off_sale, catalog.version)
+        page = open_page(request.page_size, request.page_token, *filters)
+        now, currency = self._clock(), currency_in(catalog, country)
+        found = [
+            package
+            for package in _rest(catalog.packages, page)
+            if package.price.currency_code == currency and (off_sale or is_sold(package, now))
+        ]
+        shown, more = page.cut(found)
+        promotions = promotions_at(catalog, now)
+        return ListCoinPackagesResponse(
+            packages=[_with_bonus(package, bonus(package, promotions)) for package in shown],
+            next_page_token=page.next_token([shown[-1].package_id]) if more else "",
+            catalog_version=catalog.version,
+        )
+
+    async def ListGifts(self, request: ListGiftsRequest, context: Context) -> ListGiftsResponse:
+        catalog, off_sale = await self._current(), request.include_off_sale
+        page = open_page(request.page_size, request.page_token, "gifts", off_sale, catalog.version)
+        found = [gift for gift in _rest(catalog.gifts, page) if off_sale or not gift.off_sale]
+        shown, more = page.cut(found)
+        return ListGiftsResponse(
+            gifts=shown,
+            next_page_token=page.next_token([shown[-1].gift_id]) if more else "",
+            catalog_version=catalog.version,
+        )
+
+    async def GetCatalog(self, request: GetCatalogRequest, context: Context) -> GetCatalogResponse:
+        version = valid_number(request.version, "version", least=0, most=VERSION_MAX)
+        catalog = await (self._at(version) if version else self._current())
+        return GetCatalogResponse(catalog=catalog.message)
+
+    async def ApplyCatalog(
+        self, request: ApplyCatalogRequest, context: Context
+    ) -> ApplyCatalogResponse:
+        outcome = settle(await self._journal.record(apply_command(request, caller=LOCAL)))
+        response = ApplyCatalogResponse.FromString(outcome.transaction.answer)
+        response.replayed = outcome.replayed
+        return response
+
+    async def _current(self) -> Catalog:
+        async with self._pool.acquire() as connection:
+            catalog = await self._catalogs.current(connection)
+        if catalog is None:
+            raise RefusedError(ERROR_REASON_NO_CATALOG)
+        return catalog
+
+    async def _at(self, version: int) -> Catalog:
+        async with self._pool.acquire() as connection:
+            catalog = await self._catalogs.at(connection, version)
+        if catalog is None:
+            raise RefusedError(ERROR_REASON_CATALOG_NOT_FOUND, version=version)
+        return catalog
+
+
+def _rest(listed: Mapping[str, Item], page: Page) -> Iterator[Item]:
+    """What follows the page before, in the order of the catalog."""
+    items = iter(listed.items())
+    if page.position is not None:
+        for item_id, _ in items:
+            if item_id == page.position[0]:
+                break
+    return (item for _, item in items)
+
+
+def _with_bonus(package: CoinPackage, bonus_coins: int) -> CoinPackage:
+    shown = CoinPackage()
+    shown.CopyFrom(package)
+    shown.bonus_coins = bonus_coins
+    return shown

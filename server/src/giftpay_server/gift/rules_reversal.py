@@ -1,0 +1,62 @@
+"""Taking a gift back: what returns, and who bears what is no longer there. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from giftpay.v1 import (
+    ERROR_REASON_GIFT_ALREADY_REVERSED,
+    SHORTFALL_POLICY_DEBT,
+    SYSTEM_ACCOUNT_CREATOR_EARNINGS,
+    SYSTEM_ACCOUNT_GIFT_SALES,
+    SYSTEM_ACCOUNT_PLATFORM_LOSS,
+    UNIT_COIN,
+    UNIT_DIAMOND,
+    Gift,
+    ReverseGiftResponse,
+    ShortfallPolicy,
+)
+
+from giftpay_server.ledger.books import Books, Grant, Leg, LotKind
+from giftpay_server.ledger.commands import Decision, Posted, refuse
+from giftpay_server.ledger.gates import room_for
+
+
+def reversal_claim(gift_id: str) -> str:
+    """What stands for a gift's one reversal, by the id of the gift's transaction."""
+    return f"reversal:{gift_id}"
+
+
+def reverse_gift(gift: Gift, policy: ShortfallPolicy.ValueType, books: Books) -> Decision:
+    """Unwinds both halves of a gift, whatever the wallets' status.
+
+    All coins return to the sender, and all diamonds leave the recipient. What the recipient no
+    longer has becomes its debt, or the platform gives it first, as a loss.
+    """
+    reversal_id = books.claims.get(reversal_claim(gift.transaction_id))
+    if reversal_id is not None:
+        return refuse(
+            ERROR_REASON_GIFT_ALREADY_REVERSED,
+            transaction_id=gift.transaction_id,
+            reversal_id=reversal_id,
+        )
+    if refused := room_for(books.accounts[gift.sender_id, UNIT_COIN], gift.coins):
+        return refused
+    available = max(0, books.accounts[gift.recipient_id, UNIT_DIAMOND].available)
+    shortfall = max(0, gift.diamonds - available)
+    loss = 0 if policy == SHORTFALL_POLICY_DEBT else shortfall
+    answer = ReverseGiftResponse(coins=gift.coins, diamonds=gift.diamonds - loss, loss=loss)
+    return Posted(legs=_legs(gift, loss), answer=answer.SerializeToString())
+
+
+def _legs(gift: Gift, loss: int) -> Sequence[Leg]:
+    """GIFT_SALES and CREATOR_EARNINGS end as if there had been no gift; PLATFORM_LOSS says why."""
+    sender, recipient = gift.sender_id, gift.recipient_id
+    returned = Grant(LotKind.REVERSAL, gift.transaction_id)
+    legs = [Leg(sender, UNIT_COIN, gift.coins, SYSTEM_ACCOUNT_GIFT_SALES, returned)]
+    if loss:
+        legs.append(Leg(recipient, UNIT_DIAMOND, loss, SYSTEM_ACCOUNT_PLATFORM_LOSS))
+    taken = Leg(
+        recipient, UNIT_DIAMOND, -gift.diamonds, SYSTEM_ACCOUNT_CREATOR_EARNINGS, overdraw=True
+    )
+    return [*legs, taken]

@@ -1,0 +1,216 @@
+"""What a redemption holds, and which diamonds and money follow its state. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import NamedTuple
+
+from giftpay.v1 import (
+    ERROR_REASON_INSUFFICIENT_DIAMONDS,
+    ERROR_REASON_PRICE_CHANGED,
+    ERROR_REASON_REDEMPTION_NOT_FOUND,
+    ERROR_REASON_REDEMPTION_STATE,
+    REDEMPTION_STATE_CANCELLED,
+    REDEMPTION_STATE_HELD,
+    REDEMPTION_STATE_PAID,
+    REDEMPTION_STATE_SUBMITTED,
+    REDEMPTION_STATE_UNKNOWN,
+    SYSTEM_ACCOUNT_PAYOUTS,
+    UNIT_DIAMOND,
+    CancelRedemptionRequest,
+    CreateRedemptionRequest,
+    Money,
+    RedemptionQuote,
+    RedemptionState,
+)
+
+from giftpay_server.catalog.pricing import Quote, quote
+from giftpay_server.ledger.books import Books, Hold, HoldState, Leg
+from giftpay_server.ledger.commands import Decision, Posted, Refused, refuse
+from giftpay_server.ledger.gates import is_adult, may_move
+
+HOLDING = (REDEMPTION_STATE_HELD, REDEMPTION_STATE_SUBMITTED, REDEMPTION_STATE_UNKNOWN)
+"""The states in which the diamonds are held: neither paid for nor the owner's to spend."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedemptionRow:
+    """A redemption as it stands; money in minor units."""
+
+    redemption_id: str
+    owner_id: str
+    state: RedemptionState.ValueType = REDEMPTION_STATE_HELD
+    diamonds: int
+    currency: str
+    gross: int
+    fee: int
+    catalog_version: int
+    create_time: datetime
+    update_time: datetime  # when it reached its state
+    next_time: datetime | None  # when the provider is called again; None: never
+    submit_time: datetime | None = None  # when it was first sent
+    calls: int = 0  # to the provider, begun so far
+    provider_key: str | None = None
+    return_reason: str | None = None
+    erased: bool = False  # whether its destination is gone; read, never written
+
+    @property
+    def key(self) -> str:
+        return self.redemption_id
+
+    @property
+    def amount(self) -> int:
+        return self.gross - self.fee
+
+
+class MoneyMovement(NamedTuple):
+    """Real money at the provider: negative is paid out, positive came back."""
+
+    transaction_id: str
+    redemption_id: str
+    provider: str
+    reference: str
+    currency: str
+    minor_units: int
+    create_time: datetime
+
+    @property
+    def key(self) -> str:
+        return self.transaction_id
+
+
+def create(request: CreateRedemptionRequest, redemption_id: str, books: Books) -> Decision:
+    """The diamonds are held, and the payout is due."""
+    owner = books.owners[request.owner_id]
+    if refused := may_move(owner) or is_adult(owner, books.now.date()):
+        return refused
+    quoted = quote(books.catalog, request.diamonds, request.currency_code)
+    if isinstance(quoted, Refused):
+        return quoted
+    version = books.catalog.version
+    if refused := _pinned(request, quoted, version) or _funds(request, books):
+        return refused
+    row = _opened(request, quoted, redemption_id, books)
+    answer = quote_message(quoted, request.diamonds, version).SerializeToString()
+    return Posted(holds=(hold(row, HoldState.OPEN),), rows=(row,), answer=answer)
+
+
+def _pinned(request: CreateRedemptionRequest, quoted: Quote, version: int) -> Refused | None:
+    expected = request.expected_amount.minor_units
+    if not request.HasField("expected_amount") or expected == quoted.amount:
+        return None
+    return refuse(
+        ERROR_REASON_PRICE_CHANGED,
+        expected=expected,
+        actual=quoted.amount,
+        catalog_version=version,
+    )
+
+
+def _funds(request: CreateRedemptionRequest, books: Books) -> Refused | None:
+    available = books.accounts[request.owner_id, UNIT_DIAMOND].available
+    if available >= request.diamonds:
+        return None
+    return refuse(
+        ERROR_REASON_INSUFFICIENT_DIAMONDS,
+        owner_id=request.owner_id,
+        available=available,
+        required=request.diamonds,
+    )
+
+
+def _opened(
+    request: CreateRedemptionRequest, quoted: Quote, redemption_id: str, books: Books
+) -> RedemptionRow:
+    return RedemptionRow(
+        redemption_id=redemption_id,
+        owner_id=request.owner_id,
+        diamonds=request.diamonds,
+        currency=quoted.currency_code,
+        gross=quoted.gross,
+        fee=quoted.fee,
+        catalog_version=books.catalog.version,
+        create_time=books.now,
+        update_time=books.now,
+        next_time=books.now,
+    )
+
+
+def cancel(request: CancelRedemptionRequest, books: Books) -> Decision:
+    """The hold is released, if nothing was sent; a cancelled one stays as it is."""
+    row = books.row(RedemptionRow, request.redemption_id)
+    if row is None:
+        return not_found(request.redemption_id)
+    if row.state == REDEMPTION_STATE_CANCELLED:
+        return Posted()
+    if row.state != REDEMPTION_STATE_HELD:
+        return wrong_state(row)
+    return moved(row, cancelled(row, books.now), now=books.now)
+
+
+def cancelled(row: RedemptionRow, now: datetime, *, reason: str | None = None) -> RedemptionRow:
+    """The redemption, given up before anything was sent."""
+    state = REDEMPTION_STATE_CANCELLED
+    return replace(row, state=state, update_time=now, next_time=None, return_reason=reason)
+
+
+def not_found(redemption_id: str) -> Refused:
+    """There is no such redemption."""
+    return refuse(ERROR_REASON_REDEMPTION_NOT_FOUND, redemption_id=redemption_id)
+
+
+def wrong_state(row: RedemptionRow) -> Refused:
+    """It does not stand where this could be done."""
+    state = RedemptionState.Name(row.state).removeprefix("REDEMPTION_STATE_")
+    return refuse(ERROR_REASON_REDEMPTION_STATE, redemption_id=row.redemption_id, state=state)
+
+
+def moved(before: RedemptionRow, after: RedemptionRow, *, now: datetime) -> Posted:
+    """What a change of state does to the diamonds: a hold that ends is captured or released.
+
+    Where the money came back after it was paid, they are credited by an entry of its own.
+    """
+    posted = Posted(rows=(after,))
+    if before.state in HOLDING and after.state not in HOLDING:
+        ended = HoldState.CAPTURED if is_paid(after) else HoldState.RELEASED
+        posted.holds = (hold(before, ended, now),)
+    if is_paid(before) != is_paid(after):
+        amount = -after.diamonds if is_paid(after) else after.diamonds
+        posted.legs = (Leg(after.owner_id, UNIT_DIAMOND, amount, SYSTEM_ACCOUNT_PAYOUTS),)
+    return posted
+
+
+def is_paid(row: RedemptionRow) -> bool:
+    """Whether the money is with the creator, as far as the books know."""
+    return row.state == REDEMPTION_STATE_PAID
+
+
+def hold(row: RedemptionRow, state: HoldState, end_time: datetime | None = None) -> Hold:
+    """The redemption's diamonds, reserved."""
+    return Hold(
+        owner_id=row.owner_id,
+        hold_id=row.redemption_id,
+        unit=UNIT_DIAMOND,
+        amount=row.diamonds,
+        state=state,
+        create_time=row.create_time,
+        end_time=end_time,
+    )
+
+
+def quote_message(quoted: Quote, diamonds: int, catalog_version: int) -> RedemptionQuote:
+    """The quote as it is told."""
+    gross, fee, amount = (
+        Money(currency_code=quoted.currency_code, minor_units=minor_units)
+        for minor_units in (quoted.gross, quoted.fee, quoted.amount)
+    )
+    return RedemptionQuote(
+        diamonds=diamonds,
+        gross=gross,
+        fee=fee,
+        amount=amount,
+        minor_units_per_diamond=quoted.minor_units_per_diamond,
+        minimum_diamonds=quoted.minimum_diamonds,
+        catalog_version=catalog_version,
+    )

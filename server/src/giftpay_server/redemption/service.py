@@ -1,0 +1,143 @@
+"""RedemptionService: parse, record, answer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from giftpay.v1 import (
+    ERROR_REASON_REDEMPTION_NOT_FOUND,
+    CancelRedemptionRequest,
+    CancelRedemptionResponse,
+    CreateRedemptionRequest,
+    CreateRedemptionResponse,
+    GetRedemptionRequest,
+    GetRedemptionResponse,
+    ListRedemptionsRequest,
+    ListRedemptionsResponse,
+    QuoteRedemptionRequest,
+    QuoteRedemptionResponse,
+    Redemption,
+    RedemptionServiceServicer,
+    RedemptionState,
+)
+
+from giftpay_server.catalog.pricing import quote
+from giftpay_server.catalog.rules import Catalog
+from giftpay_server.catalog.store import Catalogs
+from giftpay_server.ledger.books import AMOUNT_LIMIT
+from giftpay_server.ledger.commands import Refused
+from giftpay_server.ledger.journal import Journal
+from giftpay_server.postgres.pool import Pool
+from giftpay_server.redemption.messages import (
+    cancel_command,
+    create_command,
+    created_message,
+    of_owner,
+    redemption_message,
+)
+from giftpay_server.redemption.rules import quote_message
+from giftpay_server.redemption.store import Standing, list_redemptions, read_redemption
+from giftpay_server.wire.fields import (
+    valid_choice,
+    valid_currency,
+    valid_id,
+    valid_number,
+    valid_uuid,
+)
+from giftpay_server.wire.guard import Context
+from giftpay_server.wire.identity import LOCAL
+from giftpay_server.wire.pages import Page, open_page
+from giftpay_server.wire.refusals import RefusedError, refused_error, settle
+
+PAST_THE_NEWEST = datetime.max.replace(tzinfo=UTC), str(UUID(int=2**128 - 1))
+
+
+class RedemptionService(RedemptionServiceServicer):
+    """The redemptions' face on the wire."""
+
+    def __init__(self, journal: Journal, pool: Pool, catalogs: Catalogs) -> None:
+        self._journal = journal
+        self._pool = pool
+        self._catalogs = catalogs
+
+    async def QuoteRedemption(
+        self, request: QuoteRedemptionRequest, context: Context
+    ) -> QuoteRedemptionResponse:
+        diamonds = valid_number(request.diamonds, "diamonds", least=1, most=AMOUNT_LIMIT)
+        currency = valid_currency(request.currency_code, "currency_code")
+        catalog = await self._catalog()
+        quoted = quote(catalog, diamonds, currency)
+        if isinstance(quoted, Refused):
+            raise refused_error(quoted)
+        assert catalog is not None  # without one it is refused
+        return QuoteRedemptionResponse(quote=quote_message(quoted, diamonds, catalog.version))
+
+    async def CreateRedemption(
+        self, request: CreateRedemptionRequest, context: Context
+    ) -> CreateRedemptionResponse:
+        decide = self._journal.preview if request.validate_only else self._journal.record
+        destination = request.destination  # leaves the request for a place of its own
+        outcome = settle(await decide(create_command(request, caller=LOCAL)))
+        redemption = created_message(request, outcome.transaction, destination=destination)
+        return CreateRedemptionResponse(redemption=redemption, replayed=outcome.replayed)
+
+    async def GetRedemption(
+        self, request: GetRedemptionRequest, context: Context
+    ) -> GetRedemptionResponse:
+        redemption_id = valid_uuid(request.redemption_id, "redemption_id")
+        return GetRedemptionResponse(redemption=await self._redemption(redemption_id))
+
+    async def ListRedemptions(
+        self, request: ListRedemptionsRequest, context: Context
+    ) -> ListRedemptionsResponse:
+        owner_id = valid_id(request.owner_id, "owner_id")
+        if request.state:
+            valid_choice(request.state, "state", RedemptionState)
+        filters = ("redemptions", owner_id, request.state)
+        page = open_page(request.page_size, request.page_token, *filters)
+        found = await list_redemptions(
+            self._pool,
+            owner_id,
+            state=request.state,
+            before=_before(page),
+            limit=page.size + 1,
+        )
+        shown, more = page.cut(found)
+        return ListRedemptionsResponse(
+            redemptions=map(redemption_message, shown),
+            next_page_token=_next_token(page, shown[-1]) if more else "",
+        )
+
+    async def CancelRedemption(
+        self, request: CancelRedemptionRequest, context: Context
+    ) -> CancelRedemptionResponse:
+        command = cancel_command(request, caller=LOCAL)
+        standing = await read_redemption(self._pool, request.redemption_id)
+        if standing is not None:
+            of_owner(command, standing.row.owner_id, request.redemption_id)
+        outcome = settle(await self._journal.record(command))
+        # Read after it was decided: what is cancelled stays as it is.
+        redemption = await self._redemption(request.redemption_id)
+        return CancelRedemptionResponse(redemption=redemption, replayed=outcome.replayed)
+
+    async def _catalog(self) -> Catalog | None:
+        async with self._pool.acquire() as connection:
+            return await self._catalogs.current(connection)
+
+    async def _redemption(self, redemption_id: str) -> Redemption:
+        standing = await read_redemption(self._pool, redemption_id)
+        if standing is None:
+            raise RefusedError(ERROR_REASON_REDEMPTION_NOT_FOUND, redemption_id=redemption_id)
+        return redemption_message(standing)
+
+
+def _before(page: Page) -> tuple[datetime, str]:
+    if page.position is None:
+        return PAST_THE_NEWEST
+    create_time, redemption_id = page.position
+    return datetime.fromisoformat(create_time), redemption_id
+
+
+def _next_token(page: Page, last: Standing) -> str:
+    return page.next_token([last.row.create_time.isoformat(), last.row.redemption_id])

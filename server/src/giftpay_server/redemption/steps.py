@@ -1,0 +1,173 @@
+"""The payout of a redemption, step by step: who may call the provider, what its word does. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from giftpay.v1 import (
+    PAYOUT_WORD_DECLINED,
+    PAYOUT_WORD_NOT_FOUND,
+    PAYOUT_WORD_PAID,
+    PAYOUT_WORD_PENDING,
+    PAYOUT_WORD_REJECTED,
+    PAYOUT_WORD_RETURNED,
+    REDEMPTION_STATE_HELD,
+    REDEMPTION_STATE_PAID,
+    REDEMPTION_STATE_RETURNED,
+    REDEMPTION_STATE_SUBMITTED,
+    REDEMPTION_STATE_UNKNOWN,
+    PayoutStep,
+    RedemptionState,
+)
+
+from giftpay_server.ledger.books import Books
+from giftpay_server.ledger.commands import Decision, Posted
+from giftpay_server.ledger.gates import may_move
+from giftpay_server.redemption.rules import (
+    MoneyMovement,
+    RedemptionRow,
+    cancelled,
+    is_paid,
+    moved,
+    not_found,
+    wrong_state,
+)
+
+SENT = (REDEMPTION_STATE_SUBMITTED, REDEMPTION_STATE_UNKNOWN)
+"""The states in which the provider may have paid, and only its word tells."""
+
+CAME_BACK = (PAYOUT_WORD_DECLINED, PAYOUT_WORD_RETURNED)
+
+LOOK_MIN = timedelta(seconds=30)  # longer than a call takes, so that none is made beside it
+LOOK_MAX = timedelta(hours=1)
+RETURN_LOOK_MIN = timedelta(hours=1)
+RETURN_LOOK_MAX = timedelta(days=1)
+RETURN_WINDOW = timedelta(days=30)  # after paying; what comes back later is an operator's
+DESTINATION_ERASED = "DESTINATION_ERASED"
+
+
+def begin(step: PayoutStep, books: Books) -> Decision:
+    """Gives whoever recorded it the right to call the provider once.
+
+    Nothing is sent that does not stand as SUBMITTED, with its provider key, before it is sent.
+    """
+    row = books.row(RedemptionRow, step.redemption_id)
+    if row is None:
+        return not_found(step.redemption_id)
+    if row.state == REDEMPTION_STATE_HELD:
+        return _start(row, step, books)
+    if row.state not in (*SENT, REDEMPTION_STATE_PAID):
+        return wrong_state(row)
+    return Posted(rows=(replace(row, calls=step.call, next_time=_next_look(row, books.now)),))
+
+
+def _start(row: RedemptionRow, step: PayoutStep, books: Books) -> Decision:
+    now = books.now
+    if row.erased:
+        return moved(row, cancelled(row, now, reason=DESTINATION_ERASED), now=now)
+    if may_move(books.owners[row.owner_id]):
+        # Not a refusal: that would be the answer to this call for ever, thawed or not.
+        return Posted(rows=(replace(row, calls=step.call, next_time=now + LOOK_MIN),))
+    submitted = replace(
+        row,
+        state=REDEMPTION_STATE_SUBMITTED,
+        update_time=now,
+        submit_time=now,
+        next_time=now + LOOK_MIN,
+        calls=step.call,
+        provider_key=row.redemption_id,  # a redemption is sent under one key, ever
+    )
+    return Posted(rows=(submitted,))
+
+
+def _next_look(row: RedemptionRow, now: datetime) -> datetime | None:
+    """After as long again as it has taken so far, within bounds."""
+    if row.state != REDEMPTION_STATE_PAID:
+        elapsed = now - (row.submit_time or now)
+        return now + min(max(elapsed, LOOK_MIN), LOOK_MAX)
+    last = row.update_time + RETURN_WINDOW
+    wait = min(max(now - row.update_time, RETURN_LOOK_MIN), RETURN_LOOK_MAX)
+    return min(now + wait, last) if now < last else None
+
+
+def is_fresh(row: RedemptionRow, now: datetime) -> bool:
+    """Whether nobody else can have called since it was first to be sent."""
+    return row.submit_time is not None and now < row.submit_time + LOOK_MIN
+
+
+def may_send_again(row: RedemptionRow, now: datetime, dedupe_window: timedelta) -> bool:
+    """Whether the provider, if it ever took the order, still knows its key.
+
+    The last tenth of the window is left to calls that take long and clocks that differ.
+    """
+    if row.state not in SENT or row.submit_time is None:
+        return False
+    return now < row.submit_time + dedupe_window * 9 / 10
+
+
+def hear(step: PayoutStep, transaction_id: str, provider: str, books: Books) -> Decision:
+    """Books what a call brought. No gate stands here: the provider has done it."""
+    row = books.row(RedemptionRow, step.redemption_id)
+    if row is None:
+        return not_found(step.redemption_id)
+    after = heard(row, step, books.now)
+    if after is None:
+        return wrong_state(row)
+    posted = moved(row, after, now=books.now)
+    if posted.legs:
+        posted.rows = (after, _movement(after, transaction_id, provider, books.now))
+    return posted
+
+
+def heard(row: RedemptionRow, step: PayoutStep, now: datetime) -> RedemptionRow | None:
+    """What becomes of the redemption: the same row if that is nothing new, None if it cannot be.
+
+    Words may come late, twice and out of order.
+    """
+    if row.state in SENT:
+        return _heard_while_sent(row, step, now)
+    if is_paid(row):
+        return _returned(row, step, now) if step.word in CAME_BACK else row
+    if row.state == REDEMPTION_STATE_RETURNED:
+        return row if step.word != PAYOUT_WORD_PAID else None
+    return None
+
+
+def _heard_while_sent(row: RedemptionRow, step: PayoutStep, now: datetime) -> RedemptionRow:
+    word = step.word
+    if word == PAYOUT_WORD_PAID:
+        return replace(_at(row, REDEMPTION_STATE_PAID, now), next_time=now + RETURN_LOOK_MIN)
+    if word in CAME_BACK:
+        return _returned(row, step, now)
+    if word == PAYOUT_WORD_REJECTED and row.calls == step.call:
+        # Only then: a call that began since may have sent the order again.
+        return _returned(row, step, now)
+    if word == PAYOUT_WORD_PENDING:
+        return _at(row, REDEMPTION_STATE_SUBMITTED, now)
+    if word == PAYOUT_WORD_NOT_FOUND:
+        return replace(_at(row, REDEMPTION_STATE_UNKNOWN, now), next_time=None)
+    return _at(row, REDEMPTION_STATE_UNKNOWN, now)
+
+
+def _returned(row: RedemptionRow, step: PayoutStep, now: datetime) -> RedemptionRow:
+    after = _at(row, REDEMPTION_STATE_RETURNED, now)
+    return replace(after, next_time=None, return_reason=step.reason or None)
+
+
+def _at(row: RedemptionRow, state: RedemptionState.ValueType, now: datetime) -> RedemptionRow:
+    return row if row.state == state else replace(row, state=state, update_time=now)
+
+
+def _movement(
+    row: RedemptionRow, transaction_id: str, provider: str, now: datetime
+) -> MoneyMovement:
+    return MoneyMovement(
+        transaction_id=transaction_id,
+        redemption_id=row.redemption_id,
+        provider=provider,
+        reference=row.provider_key or "",
+        currency=row.currency,
+        minor_units=-row.amount if is_paid(row) else row.amount,
+        create_time=now,
+    )

@@ -1,0 +1,159 @@
+"""The SQL of redemptions and of the money paid for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from giftpay.v1 import RedemptionState
+
+from giftpay_server.ledger.store import Tables
+from giftpay_server.postgres.pool import Connection, Pool
+from giftpay_server.redemption.rules import MoneyMovement, RedemptionRow
+
+COLUMNS = [field.name for field in fields(RedemptionRow)]
+
+LOAD_REDEMPTIONS = """
+    SELECT r.*, p.value IS NULL AS erased
+      FROM redemption r
+      LEFT JOIN personal_data p ON p.transaction_id = r.redemption_id
+     WHERE r.redemption_id = ANY($1::uuid[])
+"""
+
+# What is returned or cancelled never changes again: it is not found, and the count tells.
+SAVE_REDEMPTIONS = """
+    INSERT INTO redemption AS r
+           (redemption_id, owner_id, state, diamonds, currency, gross, fee, catalog_version,
+            create_time, update_time, next_time, submit_time, calls, provider_key, return_reason)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::smallint[], $4::bigint[], $5::text[],
+                         $6::bigint[], $7::bigint[], $8::integer[], $9::timestamptz[],
+                         $10::timestamptz[], $11::timestamptz[], $12::timestamptz[],
+                         $13::integer[], $14::text[], $15::text[])
+        ON CONFLICT (redemption_id) DO UPDATE
+       SET state = excluded.state, update_time = excluded.update_time,
+           next_time = excluded.next_time, submit_time = excluded.submit_time,
+           calls = excluded.calls, provider_key = excluded.provider_key,
+           return_reason = excluded.return_reason
+     WHERE r.state NOT IN (5, 6)
+    RETURNING 1
+"""
+
+
+class Redemptions:
+    """Redemptions as commands read and change them."""
+
+    async def load(self, connection: Connection, keys: Sequence[str]) -> Sequence[RedemptionRow]:
+        return [_row(found) for found in await connection.fetch(LOAD_REDEMPTIONS, keys)]
+
+    async def save(self, connection: Connection, rows: Sequence[RedemptionRow]) -> None:
+        columns = zip(*(astuple(row)[:-1] for row in rows), strict=True)  # `erased` is no column
+        saved = await connection.fetch(SAVE_REDEMPTIONS, *columns)
+        if len(saved) != len(rows):
+            raise RuntimeError(f"{len(saved)} redemptions saved instead of {len(rows)}")
+
+
+INSERT_MOVEMENTS = """
+    INSERT INTO money_movement (transaction_id, subject_id, provider, reference, currency,
+                                minor_units, create_time)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[],
+                         $7::timestamptz[])
+"""
+
+
+class MoneyMovements:
+    """Money paid out or come back; never read by commands."""
+
+    async def load(self, connection: Connection, keys: Sequence[Any]) -> Sequence[MoneyMovement]:
+        return []
+
+    async def save(self, connection: Connection, rows: Sequence[MoneyMovement]) -> None:
+        await connection.execute(INSERT_MOVEMENTS, *zip(*rows, strict=True))
+
+
+TABLES: Tables = {RedemptionRow: Redemptions(), MoneyMovement: MoneyMovements()}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A redemption as it was read."""
+
+    row: RedemptionRow
+    quote: bytes  # giftpay.v1.RedemptionQuote, as it was promised
+    destination: str  # empty once erased
+
+
+READ_REDEMPTION = """
+    SELECT r.*, p.value IS NULL AS erased, t.answer AS quote, p.value AS destination
+      FROM redemption r
+      JOIN transactions t ON t.id = r.redemption_id
+      LEFT JOIN personal_data p ON p.transaction_id = r.redemption_id
+     WHERE r.redemption_id = $1
+"""
+
+
+async def read_redemption(pool: Pool, redemption_id: str) -> Standing | None:
+    """One redemption as it stands."""
+    found = await pool.fetchrow(READ_REDEMPTION, redemption_id)
+    return _standing(found) if found is not None else None
+
+
+LIST_REDEMPTIONS = """
+    SELECT r.*, p.value IS NULL AS erased, t.answer AS quote, p.value AS destination
+      FROM redemption r
+      JOIN transactions t ON t.id = r.redemption_id
+      LEFT JOIN personal_data p ON p.transaction_id = r.redemption_id
+     WHERE r.owner_id = $1 AND (r.create_time, r.redemption_id) < ($2, $3)
+       AND ($4 = 0 OR r.state = $4)
+     ORDER BY r.create_time DESC, r.redemption_id DESC
+     LIMIT $5
+"""
+
+
+async def list_redemptions(
+    pool: Pool,
+    owner_id: str,
+    *,
+    state: RedemptionState.ValueType,
+    before: tuple[datetime, str],
+    limit: int,
+) -> list[Standing]:
+    """An owner's redemptions, newest first, older than one of this time and id; state 0 is any."""
+    found = await pool.fetch(LIST_REDEMPTIONS, owner_id, *before, state, limit)
+    return [_standing(each) for each in found]
+
+
+class Due(NamedTuple):
+    """A redemption for which the provider is to be called now."""
+
+    redemption_id: str
+    owner_id: str
+    calls: int  # begun so far
+    unsent: bool
+
+
+# What is held for a frozen wallet is not due, so that it needs no step to keep it waiting.
+READ_DUE = """
+    SELECT r.redemption_id, r.owner_id, r.calls, r.state = 1 AS unsent
+      FROM redemption r
+      JOIN owner o ON o.owner_id = r.owner_id
+     WHERE r.next_time <= $1 AND (r.state <> 1 OR o.status = 1)
+     ORDER BY r.next_time
+     LIMIT $2
+"""
+
+
+async def read_due(pool: Pool, now: datetime, *, limit: int) -> list[Due]:
+    """What is due, the longest first."""
+    found = await pool.fetch(READ_DUE, now, limit)
+    return [Due(str(redemption_id), *rest) for redemption_id, *rest in found]
+
+
+def _standing(found: Any) -> Standing:
+    return Standing(_row(found), found["quote"], found["destination"] or "")
+
+
+def _row(found: Any) -> RedemptionRow:
+    columns = {name: found[name] for name in COLUMNS}
+    return RedemptionRow(**{**columns, "redemption_id": str(found["redemption_id"])})

@@ -1,0 +1,45 @@
+"""What a provider took under a reference, by its own word."""
+
+from __future__ import annotations
+
+from giftpay.v1 import (
+    ERROR_REASON_PAYMENT_NOT_COMPLETE,
+    ERROR_REASON_PAYMENT_NOT_FOUND,
+    ERROR_REASON_PROVIDER_UNAVAILABLE,
+    Money,
+)
+
+from giftpay_server.top_up.providers import (
+    Payment,
+    PaymentProvider,
+    PaymentState,
+    ProviderUnavailable,
+)
+from giftpay_server.wire.refusals import RefusedError
+
+
+async def amount_paid(provider: PaymentProvider | None, name: str, reference: str) -> Money:
+    """The amount of a completed payment.
+
+    Raises RefusedError, and none of its reasons is pinned: PROVIDER_UNAVAILABLE, also where this
+    server knows no such provider, PAYMENT_NOT_FOUND, PAYMENT_NOT_COMPLETE.
+    """
+    payment = await _find(provider, name, reference)
+    # A provider that looks references up more loosely than we compare them would otherwise let
+    # one payment be claimed under several spellings.
+    if payment is None or payment.reference != reference:
+        raise RefusedError(ERROR_REASON_PAYMENT_NOT_FOUND, payment_reference=reference)
+    if payment.state is not PaymentState.PAID:
+        raise RefusedError(
+            ERROR_REASON_PAYMENT_NOT_COMPLETE, payment_reference=reference, state=payment.state
+        )
+    return Money(currency_code=payment.currency, minor_units=payment.minor_units)
+
+
+async def _find(provider: PaymentProvider | None, name: str, reference: str) -> Payment | None:
+    if provider is None:
+        raise RefusedError(ERROR_REASON_PROVIDER_UNAVAILABLE, provider=name)
+    try:
+        return await provider.find(reference)
+    except ProviderUnavailable as error:
+        raise RefusedError(ERROR_REASON_PROVIDER_UNAVAILABLE, provider=name) from error

@@ -1,0 +1,221 @@
+"""Orders for coins, and what their payment brings. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import NamedTuple
+
+from giftpay.v1 import (
+    ERROR_REASON_PAYMENT_MISMATCH,
+    ERROR_REASON_PAYMENT_REFERENCE_USED,
+    ERROR_REASON_TOP_UP_NOT_FOUND,
+    ERROR_REASON_TOP_UP_STATE,
+    SYSTEM_ACCOUNT_ISSUANCE,
+    SYSTEM_ACCOUNT_PROMOTION,
+    TOP_UP_STATE_CANCELLED,
+    TOP_UP_STATE_PAID,
+    TOP_UP_STATE_PENDING,
+    UNIT_COIN,
+    CancelTopUpRequest,
+    ConfirmTopUpRequest,
+    CreateTopUpRequest,
+    Money,
+    PaymentProvider,
+    TopUp,
+    TopUpState,
+)
+
+from giftpay_server.catalog.pricing import price_package
+from giftpay_server.ledger.books import Books, Grant, Leg, LotKind, Row
+from giftpay_server.ledger.commands import Decision, Posted, Refused, refuse
+from giftpay_server.ledger.gates import is_adult, may_move, room_for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """An order for the coins of one package, at the price that it had then."""
+
+    top_up_id: str
+    owner_id: str
+    package_id: str
+    provider: PaymentProvider.ValueType
+    currency: str
+    minor_units: int
+    coins: int
+    bonus_coins: int
+    catalog_version: int
+    create_time: datetime
+    state: TopUpState.ValueType = TOP_UP_STATE_PENDING
+    payment_reference: str | None = None
+    pay_time: datetime | None = None
+    paid_after_cancel: bool = False
+
+    @property
+    def key(self) -> str:
+        return self.top_up_id
+
+    @property
+    def price(self) -> Money:
+        return Money(currency_code=self.currency, minor_units=self.minor_units)
+
+    @property
+    def provider_name(self) -> str:
+        return PaymentProvider.Name(self.provider).removeprefix("PAYMENT_PROVIDER_")
+
+    def message(self) -> TopUp:
+        """The order as callers see it."""
+        return TopUp(
+            top_up_id=self.top_up_id,
+            owner_id=self.owner_id,
+            package_id=self.package_id,
+            provider=self.provider,
+            price=self.price,
+            coins=self.coins,
+            bonus_coins=self.bonus_coins,
+            state=self.state,
+            payment_reference=self.payment_reference or "",
+            paid_after_cancel=self.paid_after_cancel,
+            catalog_version=self.catalog_version,
+            create_time=self.create_time,  # type: ignore[arg-type]
+            pay_time=self.pay_time,  # type: ignore[arg-type]
+        )
+
+
+class Receipt(NamedTuple):
+    """Real money that a provider took for an order; found by the claim on its reference."""
+
+    claim: str
+    transaction_id: str  # that credited the coins
+    top_up_id: str
+    provider: str
+    reference: str
+    currency: str
+    minor_units: int
+    create_time: datetime
+
+    @property
+    def key(self) -> str:
+        return self.claim
+
+
+def payment_claim(order: Order, reference: str) -> str:
+    """What a payment may be used for once, ever."""
+    return f"payment:{order.provider_name}:{reference}"
+
+
+def create(request: CreateTopUpRequest, books: Books, *, top_up_id: str) -> Decision:
+    """An order at the price of now; nothing moves."""
+    owner = books.owners[request.owner_id]
+    if refused := may_move(owner) or is_adult(owner, books.now.date()):
+        return refused
+    priced = price_package(books.catalog, request.package_id, country=owner.country, now=books.now)
+    if isinstance(priced, Refused):
+        return priced
+    coins = books.accounts[owner.owner_id, UNIT_COIN]
+    if refused := room_for(coins, priced.coins + priced.bonus_coins):
+        return refused
+    order = Order(
+        top_up_id=top_up_id,
+        owner_id=owner.owner_id,
+        package_id=request.package_id,
+        provider=request.provider,
+        currency=priced.price.currency_code,
+        minor_units=priced.price.minor_units,
+        coins=priced.coins,
+        bonus_coins=priced.bonus_coins,
+        catalog_version=books.catalog.version,
+        create_time=books.now,
+    )
+    return _posted(order, rows=(order,))
+
+
+def not_found(top_up_id: str) -> Refused:
+    """There is no such order."""
+    return refuse(ERROR_REASON_TOP_UP_NOT_FOUND, top_up_id=top_up_id)
+
+
+def cancel(request: CancelTopUpRequest, books: Books) -> Decision:
+    """Gives an order up, unless it is paid; a cancelled one stays as it is."""
+    order = books.row(Order, request.top_up_id)
+    if order is None:
+        return not_found(request.top_up_id)
+    if order.state == TOP_UP_STATE_PAID:
+        return _paid_already(order)
+    if order.state == TOP_UP_STATE_CANCELLED:
+        return _posted(order)
+    cancelled = replace(order, state=TOP_UP_STATE_CANCELLED)
+    return _posted(cancelled, rows=(cancelled,))
+
+
+def confirm(
+    request: ConfirmTopUpRequest, books: Books, *, paid: Money | None, transaction_id: str
+) -> Decision:
+    """Credits the coins of an order for which its provider took `paid`, by its word.
+
+    No gate stands here: the money has moved, so that it is booked whatever the wallet's status and
+    past BALANCE_LIMIT. `paid` is None where the order was paid before anybody needed to ask.
+    """
+    order, reference = books.row(Order, request.top_up_id), request.payment_reference
+    if order is None:
+        return not_found(request.top_up_id)
+    if order.state == TOP_UP_STATE_PAID:
+        return _posted(order) if order.payment_reference == reference else _paid_already(order)
+    if used := books.row(Receipt, payment_claim(order, reference)):
+        return refuse(
+            ERROR_REASON_PAYMENT_REFERENCE_USED,
+            payment_reference=reference,
+            top_up_id=used.top_up_id,
+        )
+    if paid != order.price:
+        return _mismatch(expected=order.price, actual=paid or Money())
+    return _credited(order, reference, books.now, transaction_id=transaction_id)
+
+
+def _paid_already(order: Order) -> Refused:
+    return refuse(ERROR_REASON_TOP_UP_STATE, top_up_id=order.top_up_id, state="PAID")
+
+
+def _mismatch(*, expected: Money, actual: Money) -> Refused:
+    expected_text, actual_text = (
+        f"{money.currency_code} {money.minor_units}" for money in (expected, actual)
+    )
+    return refuse(ERROR_REASON_PAYMENT_MISMATCH, expected=expected_text, actual=actual_text)
+
+
+def _credited(order: Order, reference: str, now: datetime, *, transaction_id: str) -> Posted:
+    paid = replace(
+        order,
+        state=TOP_UP_STATE_PAID,
+        payment_reference=reference,
+        pay_time=now,
+        paid_after_cancel=order.state == TOP_UP_STATE_CANCELLED,
+    )
+    receipt = Receipt(
+        claim=payment_claim(order, reference),
+        transaction_id=transaction_id,
+        top_up_id=order.top_up_id,
+        provider=order.provider_name,
+        reference=reference,
+        currency=order.currency,
+        minor_units=order.minor_units,
+        create_time=now,
+    )
+    return _posted(paid, legs=_legs(order), rows=(paid, receipt))
+
+
+def _legs(order: Order) -> list[Leg]:
+    """What was bought stands before the bonus, so that taking a purchase back finds it first."""
+    bought = Grant(LotKind.PAID, order.top_up_id, order.minor_units, order.currency)
+    legs = [Leg(order.owner_id, UNIT_COIN, order.coins, SYSTEM_ACCOUNT_ISSUANCE, bought)]
+    if order.bonus_coins:
+        bonus = Grant(LotKind.BONUS, order.top_up_id)
+        legs.append(
+            Leg(order.owner_id, UNIT_COIN, order.bonus_coins, SYSTEM_ACCOUNT_PROMOTION, bonus)
+        )
+    return legs
+
+
+def _posted(order: Order, *, legs: Sequence[Leg] = (), rows: Sequence[Row] = ()) -> Posted:
+    return Posted(legs=legs, rows=rows, answer=order.message().SerializeToString())

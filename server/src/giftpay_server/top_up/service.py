@@ -1,0 +1,167 @@
+"""TopUpService: parse, ask the provider, record, answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from giftpay.v1 import (
+    ERROR_REASON_PERMISSION_DENIED,
+    ERROR_REASON_TOP_UP_NOT_FOUND,
+    PAYMENT_PROVIDER_TRUSTED,
+    TOP_UP_STATE_PAID,
+    TRANSACTION_KIND_CANCEL_TOP_UP,
+    TRANSACTION_KIND_CONFIRM_TOP_UP,
+    CancelTopUpRequest,
+    CancelTopUpResponse,
+    ConfirmTopUpRequest,
+    ConfirmTopUpResponse,
+    CreateTopUpRequest,
+    CreateTopUpResponse,
+    GetTopUpRequest,
+    GetTopUpResponse,
+    ListTopUpsRequest,
+    ListTopUpsResponse,
+    Money,
+    TopUp,
+    TopUpServiceServicer,
+    TopUpState,
+)
+
+from giftpay_server.ledger.commands import Outcome
+from giftpay_server.ledger.journal import Journal
+from giftpay_server.postgres.pool import Pool
+from giftpay_server.top_up.messages import (
+    cancel_command,
+    check_confirm,
+    confirm_command,
+    create_command,
+    unknown_order,
+)
+from giftpay_server.top_up.payments import amount_paid
+from giftpay_server.top_up.providers import PaymentProvider
+from giftpay_server.top_up.rules import Order
+from giftpay_server.top_up.store import is_decided, list_orders, read_order
+from giftpay_server.wire.fields import InvalidArgumentError, valid_choice, valid_id, valid_uuid
+from giftpay_server.wire.guard import Context
+from giftpay_server.wire.identity import LOCAL
+from giftpay_server.wire.pages import Page, open_page
+from giftpay_server.wire.refusals import RefusedError, settle
+
+NEWEST = (datetime(9999, 12, 31, tzinfo=UTC), "ffffffff-ffff-ffff-ffff-ffffffffffff")
+
+
+class TopUpService(TopUpServiceServicer):
+    """The orders' face on the wire.
+
+    `providers` are those that it can ask, by giftpay.v1.PaymentProvider; TRUSTED is nobody to ask,
+    but the word of the callers named.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        pool: Pool,
+        providers: Mapping[int, PaymentProvider],
+        trusted_callers: frozenset[str],
+    ) -> None:
+        self._journal = journal
+        self._pool = pool
+        self._providers = providers
+        self._trusted_callers = trusted_callers
+
+    async def CreateTopUp(
+        self, request: CreateTopUpRequest, context: Context
+    ) -> CreateTopUpResponse:
+        decide = self._journal.preview if request.validate_only else self._journal.record
+        command = create_command(request, caller=LOCAL)
+        self._check_provider(request.provider, caller=LOCAL)
+        outcome = settle(await decide(command))
+        return CreateTopUpResponse(top_up=_top_up(outcome), replayed=outcome.replayed)
+
+    async def ConfirmTopUp(
+        self, request: ConfirmTopUpRequest, context: Context
+    ) -> ConfirmTopUpResponse:
+        key = check_confirm(request, caller=LOCAL)
+        order = await read_order(self._pool, request.top_up_id)
+        if order is None:
+            command = unknown_order(request, TRANSACTION_KIND_CONFIRM_TOP_UP, caller=LOCAL)
+        else:
+            paid = await self._amount_paid(order, request.payment_reference, key=key)
+            command = confirm_command(request, order, caller=LOCAL, paid=paid)
+        outcome = settle(await self._journal.record(command))
+        return ConfirmTopUpResponse(top_up=_top_up(outcome), replayed=outcome.replayed)
+
+    async def GetTopUp(self, request: GetTopUpRequest, context: Context) -> GetTopUpResponse:
+        top_up_id = valid_uuid(request.top_up_id, "top_up_id")
+        order = await read_order(self._pool, top_up_id)
+        if order is None:
+            raise RefusedError(ERROR_REASON_TOP_UP_NOT_FOUND, top_up_id=top_up_id)
+        return GetTopUpResponse(top_up=order.message())
+
+    async def ListTopUps(self, request: ListTopUpsRequest, context: Context) -> ListTopUpsResponse:
+        owner_id = valid_id(request.owner_id, "owner_id")
+        if request.state:
+            valid_choice(request.state, "state", TopUpState)
+        page = open_page(
+            request.page_size, request.page_token, "top_ups", owner_id, int(request.state)
+        )
+        found = await list_orders(
+            self._pool, owner_id, state=request.state, before=_before(page), limit=page.size + 1
+        )
+        orders, more = page.cut(found)
+        token = page.next_token(_position(orders[-1])) if more else ""
+        return ListTopUpsResponse(
+            top_ups=[order.message() for order in orders], next_page_token=token
+        )
+
+    async def CancelTopUp(
+        self, request: CancelTopUpRequest, context: Context
+    ) -> CancelTopUpResponse:
+        order = await read_order(self._pool, valid_uuid(request.top_up_id, "top_up_id"))
+        if order is None:
+            command = unknown_order(request, TRANSACTION_KIND_CANCEL_TOP_UP, caller=LOCAL)
+        else:
+            command = cancel_command(request, order, caller=LOCAL)
+        outcome = settle(await self._journal.record(command))
+        return CancelTopUpResponse(top_up=_top_up(outcome), replayed=outcome.replayed)
+
+    async def _amount_paid(self, order: Order, reference: str, *, key: str) -> Money | None:
+        """Asked before the journal, and only where something hangs on the answer.
+
+        What is paid stays paid and what is decided stays decided, so that both are told even while
+        the provider is away.
+        """
+        if order.state == TOP_UP_STATE_PAID or await is_decided(self._pool, key):
+            return None
+        if order.provider == PAYMENT_PROVIDER_TRUSTED:
+            self._check_trusted(LOCAL)
+            return order.price
+        return await amount_paid(
+            self._providers.get(order.provider), order.provider_name, reference
+        )
+
+    def _check_provider(self, provider: int, *, caller: str) -> None:
+        if provider == PAYMENT_PROVIDER_TRUSTED:
+            self._check_trusted(caller)
+        elif provider not in self._providers:
+            raise InvalidArgumentError("provider", "one that this server is connected to")
+
+    def _check_trusted(self, caller: str) -> None:
+        if caller not in self._trusted_callers:
+            raise RefusedError(ERROR_REASON_PERMISSION_DENIED, right="trusted_payments")
+
+
+def _top_up(outcome: Outcome) -> TopUp:
+    return TopUp.FromString(outcome.transaction.answer)
+
+
+def _before(page: Page) -> tuple[datetime, str]:
+    if page.position is None:
+        return NEWEST
+    create_time, top_up_id = page.position
+    return datetime.fromisoformat(create_time), top_up_id
+
+
+def _position(order: Order) -> tuple[str, str]:
+    return order.create_time.isoformat(), order.top_up_id

@@ -1,0 +1,189 @@
+"""WalletService: parse, record, answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from datetime import datetime, timedelta
+from time import monotonic
+
+from giftpay.v1 import (
+    ERROR_REASON_SLOW_READER,
+    ERROR_REASON_TRANSACTION_NOT_FOUND,
+    ERROR_REASON_WALLET_NOT_FOUND,
+    UNIT_COIN,
+    GetTransactionRequest,
+    GetTransactionResponse,
+    GetWalletRequest,
+    GetWalletResponse,
+    ListEntriesRequest,
+    ListEntriesResponse,
+    OpenWalletRequest,
+    OpenWalletResponse,
+    UpdateWalletRequest,
+    UpdateWalletResponse,
+    Wallet,
+    WalletServiceServicer,
+    WatchEntriesRequest,
+    WatchEntriesResponse,
+)
+
+from giftpay_server.ledger.books import AccountKey
+from giftpay_server.ledger.feed import Feed
+from giftpay_server.ledger.journal import Journal
+from giftpay_server.postgres.pool import Pool
+from giftpay_server.wallet import store
+from giftpay_server.wallet.messages import open_command, update_command, wallet_message
+from giftpay_server.wallet.statement import (
+    PAST_THE_LAST,
+    entry_messages,
+    read_page,
+    transaction_message,
+)
+from giftpay_server.wallet.store import Standing
+from giftpay_server.wallet.watch import follow
+from giftpay_server.wire.fields import (
+    InvalidArgumentError,
+    valid_id,
+    valid_number,
+    valid_time,
+    valid_unit,
+    valid_uuid,
+)
+from giftpay_server.wire.guard import Context
+from giftpay_server.wire.identity import LOCAL
+from giftpay_server.wire.keys import transaction_id
+from giftpay_server.wire.pages import open_page
+from giftpay_server.wire.refusals import RefusedError, settle
+
+HEARTBEAT_S = 10.0
+WRITE_MAX_S = 30.0  # for one message to leave
+BATCH_LIFE_MAX = timedelta(minutes=1)  # far more than the timeouts of its statements allow
+
+
+class WalletService(WalletServiceServicer):
+    """The wallets' face on the wire."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        pool: Pool,
+        feed: Feed,
+        clock: Callable[[], datetime],
+        *,
+        heartbeat_s: float = HEARTBEAT_S,
+        write_max_s: float = WRITE_MAX_S,
+    ) -> None:
+        self._journal = journal
+        self._pool = pool
+        self._feed = feed
+        self._clock = clock
+        self._heartbeat_s = heartbeat_s
+        self._write_max_s = write_max_s
+
+    async def OpenWallet(self, request: OpenWalletRequest, context: Context) -> OpenWalletResponse:
+        command = open_command(request, caller=LOCAL, today=self._clock().date())
+        await store.open_accounts(self._pool, request.owner_id)
+        outcome = settle(await self._journal.record(command))
+        wallet = await self._wallet(request.owner_id)
+        return OpenWalletResponse(wallet=wallet, replayed=outcome.replayed)
+
+    async def GetWallet(self, request: GetWalletRequest, context: Context) -> GetWalletResponse:
+        owner_id = valid_id(request.owner_id, "owner_id")
+        if request.HasField("as_of_time"):
+            at = valid_time(request.as_of_time, "as_of_time")
+            return GetWalletResponse(wallet=await self._wallet_at(owner_id, at))
+        return GetWalletResponse(wallet=await self._wallet(owner_id))
+
+    async def ListEntries(
+        self, request: ListEntriesRequest, context: Context
+    ) -> ListEntriesResponse:
+        account = _account(request)
+        after_seq = _after_seq(request)
+        page = open_page(request.page_size, request.page_token, "entries", *account, after_seq)
+        found = await read_page(self._pool, account, page, after_seq=after_seq)
+        if not found:
+            await self._wallet(request.owner_id)  # nothing was booked, or there is no wallet
+        lines, more = page.cut(found)
+        return ListEntriesResponse(
+            entries=await entry_messages(self._pool, lines),
+            next_page_token=page.next_token([lines[-1].entry.seq]) if more else "",
+        )
+
+    async def WatchEntries(
+        self, request: WatchEntriesRequest, context: Context
+    ) -> AsyncIterator[WatchEntriesResponse]:
+        account = _account(request)
+        last_seq = await self._resumed(account, request.after_seq)
+        lines = follow(
+            self._pool, self._feed, account, after_seq=last_seq, heartbeat_s=self._heartbeat_s
+        )
+        async with aclosing(lines) as batches:
+            async for batch in batches:
+                last_seq = batch[-1].entry.seq if batch else last_seq
+                entries = await entry_messages(self._pool, batch)
+                begun = monotonic()
+                yield WatchEntriesResponse(entries=entries, last_seq=last_seq)
+                # We are back once gRPC has taken the message: it takes no more than the reader's
+                # window and its own buffer hold, and then waits for the reader.
+                if monotonic() > begun + self._write_max_s:
+                    raise RefusedError(ERROR_REASON_SLOW_READER, last_seq=last_seq)
+
+    async def GetTransaction(
+        self, request: GetTransactionRequest, context: Context
+    ) -> GetTransactionResponse:
+        found = await store.read_transaction(self._pool, named := _named(request))
+        by_key = request.HasField("idempotency_key")
+        if found is None or (by_key and found.caller != LOCAL):
+            raise RefusedError(ERROR_REASON_TRANSACTION_NOT_FOUND, transaction_id=named)
+        return GetTransactionResponse(transaction=transaction_message(found))
+
+    async def UpdateWallet(
+        self, request: UpdateWalletRequest, context: Context
+    ) -> UpdateWalletResponse:
+        command = update_command(request, caller=LOCAL, today=self._clock().date())
+        outcome = settle(await self._journal.record(command))
+        wallet = await self._wallet(request.owner_id)
+        return UpdateWalletResponse(wallet=wallet, replayed=outcome.replayed)
+
+    async def _wallet(self, owner_id: str) -> Wallet:
+        return self._told(owner_id, await store.read_wallet(self._pool, owner_id))
+
+    async def _wallet_at(self, owner_id: str, at: datetime) -> Wallet:
+        age = self._clock() - at
+        if age < timedelta():
+            raise InvalidArgumentError("as_of_time", "now or earlier")
+        if age < BATCH_LIFE_MAX:
+            await store.await_batch(self._pool, owner_id)
+        return self._told(owner_id, await store.read_wallet_at(self._pool, owner_id, at))
+
+    def _told(self, owner_id: str, standing: Standing | None) -> Wallet:
+        if standing is None:
+            raise RefusedError(ERROR_REASON_WALLET_NOT_FOUND, owner_id=owner_id)
+        return wallet_message(standing, today=self._clock().date())
+
+    async def _resumed(self, account: AccountKey, after_seq: int) -> int:
+        owner_id, unit = account
+        wallet = await self._wallet(owner_id)
+        balance = wallet.coins if unit == UNIT_COIN else wallet.diamonds
+        return valid_number(after_seq, "after_seq", least=0, most=balance.last_seq)
+
+
+def _account(request: ListEntriesRequest | WatchEntriesRequest) -> AccountKey:
+    return valid_id(request.owner_id, "owner_id"), valid_unit(request.unit, "unit")
+
+
+def _after_seq(request: ListEntriesRequest) -> int | None:
+    if not request.HasField("after_seq"):
+        return None
+    return valid_number(request.after_seq, "after_seq", least=0, most=PAST_THE_LAST)
+
+
+def _named(request: GetTransactionRequest) -> str:
+    match request.WhichOneof("name"):
+        case None:
+            raise InvalidArgumentError("name", "one of transaction_id, idempotency_key")
+        case "transaction_id":
+            return valid_uuid(request.transaction_id, "transaction_id")
+        case "idempotency_key":
+            return transaction_id(request.idempotency_key, caller=LOCAL)

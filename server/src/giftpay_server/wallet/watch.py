@@ -1,0 +1,45 @@
+"""Following one account: the past first, then what comes; every entry once and in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from time import monotonic
+
+from giftpay_server.ledger.books import AccountKey
+from giftpay_server.ledger.feed import Feed
+from giftpay_server.ledger.journal import ShuttingDownError
+from giftpay_server.postgres.pool import Pool
+from giftpay_server.wallet.store import Line, list_after
+
+LINES_MAX = 500  # in one message
+POLL_S = 3.0  # the truth; the feed's hint only makes it sooner
+
+
+async def follow(
+    pool: Pool, feed: Feed, account: AccountKey, *, after_seq: int, heartbeat_s: float
+) -> AsyncGenerator[list[Line], None]:
+    """Lines as they are booked, and none where nothing was for `heartbeat_s`.
+
+    Never returns; raises ShuttingDownError when the feed closes.
+    """
+    with feed.watching(account[0]) as woken:
+        told = monotonic()
+        while not feed.closed:
+            woken.clear()  # before the look: what is booked after it wakes us again
+            lines = await list_after(pool, account, seq=after_seq, limit=LINES_MAX)
+            if lines or monotonic() >= told + heartbeat_s:
+                yield lines
+                told = monotonic()
+            if lines:
+                after_seq = lines[-1].entry.seq
+            if len(lines) < LINES_MAX:
+                await _wait(woken, min(POLL_S, told + heartbeat_s - monotonic()))
+    raise ShuttingDownError
+
+
+async def _wait(woken: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await woken.wait()

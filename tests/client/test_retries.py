@@ -1,0 +1,149 @@
+"""What is repeated unseen, and what never is."""
+
+import asyncio
+
+import giftpay
+import pytest
+from giftpay.channel import BACKOFF_MAX_S, backoff_s
+from giftpay.v1 import (
+    BatchSendGiftsRequest,
+    BatchSendGiftsResponse,
+    GetWalletRequest,
+    GetWalletResponse,
+    SendGiftRequest,
+    SendGiftResponse,
+)
+from grpc import StatusCode
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.client.scripted import Context, ScriptedServer, no, serving
+
+
+async def test_an_unavailable_server_is_asked_again_with_the_same_bytes(
+    scripted: ScriptedServer, caller: giftpay.Client
+) -> None:
+    scripted.script(
+        "SendGift", StatusCode.UNAVAILABLE, StatusCode.UNAVAILABLE, SendGiftResponse(replayed=True)
+    )
+    request = SendGiftRequest(sender_id="anna", recipient_id="ben", gift_id="rose")
+
+    answer = await caller.gifts.SendGift(request)
+
+    assert answer.replayed
+    assert scripted.asked["SendGift"] == [request] * 3
+    assert request.idempotency_key
+
+
+async def test_what_the_caller_does_to_the_request_meanwhile_is_not_sent(
+    scripted: ScriptedServer, caller: giftpay.Client
+) -> None:
+    scripted.script("SendGift", StatusCode.UNAVAILABLE, StatusCode.UNAVAILABLE, SendGiftResponse())
+    request = SendGiftRequest(gift_id="rose")
+
+    call = asyncio.ensure_future(caller.gifts.SendGift(request))
+    request.gift_id = "lion-dance"
+    await call
+
+    assert {asked.gift_id for asked in scripted.asked["SendGift"]} == {"rose"}
+
+
+async def test_a_read_is_asked_again_too(scripted: ScriptedServer, caller: giftpay.Client) -> None:
+    scripted.script("GetWallet", StatusCode.UNAVAILABLE, GetWalletResponse())
+    await caller.wallets.GetWallet(GetWalletRequest(owner_id="anna"))
+    assert len(scripted.asked["GetWallet"]) == 2
+
+
+@pytest.mark.parametrize("code", [code for code in StatusCode if code.value[0] not in (0, 14)])
+async def test_no_other_status_is_asked_again(
+    scripted: ScriptedServer, caller: giftpay.Client, code: StatusCode
+) -> None:
+    scripted.script("SendGift", code)
+    with pytest.raises(giftpay.GiftpayError):
+        await caller.gifts.SendGift(SendGiftRequest())
+    assert len(scripted.asked["SendGift"]) == 1
+
+
+async def test_an_overloaded_server_is_left_alone(
+    scripted: ScriptedServer, caller: giftpay.Client
+) -> None:
+    scripted.script("SendGift", no(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", queued=8192))
+    with pytest.raises(giftpay.Overloaded) as refused:
+        await caller.gifts.SendGift(SendGiftRequest())
+    assert refused.value.queued == 8192
+    assert len(scripted.asked["SendGift"]) == 1
+
+
+async def test_a_no_that_decided_nothing_does_not_tell_what_an_earlier_attempt_did(
+    scripted: ScriptedServer, caller: giftpay.Client
+) -> None:
+    request = SendGiftRequest()
+    overloaded = no(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", queued=8192)
+    scripted.script("SendGift", StatusCode.UNAVAILABLE, overloaded)
+    with pytest.raises(giftpay.OutcomeUnknown) as unknown:
+        await caller.gifts.SendGift(request)
+    assert unknown.value.key == request.idempotency_key
+
+
+async def test_a_pinned_no_tells_what_an_earlier_attempt_did(
+    scripted: ScriptedServer, caller: giftpay.Client
+) -> None:
+    short = no(StatusCode.FAILED_PRECONDITION, "INSUFFICIENT_COINS", available=1, required=5)
+    scripted.script("SendGift", StatusCode.UNAVAILABLE, short)
+    with pytest.raises(giftpay.InsufficientCoins):
+        await caller.gifts.SendGift(SendGiftRequest())
+
+
+async def test_a_server_that_restarts_is_met_again_within_the_deadline() -> None:
+    script = ScriptedServer()
+    script.script("SendGift", SendGiftResponse())
+    async with serving(script):
+        connecting = giftpay.connect(script.address, timeout=8)
+        client = await connecting.__aenter__()
+        await client.gifts.SendGift(SendGiftRequest())
+    call = asyncio.ensure_future(client.gifts.SendGift(SendGiftRequest()))
+    await asyncio.sleep(0.5)
+    async with serving(script, script.address):
+        await call
+        await connecting.__aexit__(None, None, None)
+    assert len(script.asked["SendGift"]) == 2
+
+
+async def test_each_gift_of_a_batch_keeps_its_key(
+    scripted: ScriptedServer, caller: giftpay.Client
+) -> None:
+    scripted.script("BatchSendGifts", StatusCode.UNAVAILABLE, BatchSendGiftsResponse())
+    batch = BatchSendGiftsRequest(
+        gifts=[SendGiftRequest(idempotency_key="mine"), SendGiftRequest()]
+    )
+    await caller.gifts.BatchSendGifts(batch)
+    first, second = scripted.asked["BatchSendGifts"]
+    assert first == second == batch
+    assert first.gifts[0].idempotency_key == "mine"
+    assert first.gifts[1].idempotency_key
+
+
+async def test_a_cancelled_caller_is_not_answered_but_cancelled(
+    scripted: ScriptedServer, caller: giftpay.Client
+) -> None:
+    asked = asyncio.Event()
+
+    async def hang(_: SendGiftRequest, __: Context) -> None:
+        asked.set()
+        await asyncio.sleep(10)
+
+    scripted.script("SendGift", hang)
+    call = asyncio.ensure_future(caller.gifts.SendGift(SendGiftRequest()))
+    await asked.wait()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
+@given(st.integers(min_value=0, max_value=10_000))
+def test_the_wait_between_attempts_stays_within_its_bound(failures: int) -> None:
+    assert 0 <= backoff_s(failures) <= min(BACKOFF_MAX_S, 0.05 * 2 ** min(failures, 10))
+
+
+def test_waits_differ_so_that_callers_part() -> None:
+    assert len({backoff_s(5) for _ in range(10)}) > 1

@@ -1,0 +1,250 @@
+"""Streaming gifts: an outcome for each, whatever becomes of the streams."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import giftpay
+import pytest
+from giftpay.v1 import (
+    ERROR_REASON_INSUFFICIENT_COINS,
+    ERROR_REASON_OVERLOADED,
+    ERROR_REASON_SHUTTING_DOWN,
+    ErrorReason,
+    Gift,
+    GiftOutcome,
+    Refusal,
+    SendGiftRequest,
+    StreamGiftsRequest,
+    StreamGiftsResponse,
+)
+from grpc import StatusCode
+
+from tests.client.scripted import Context, ScriptedServer, no
+
+Requests = AsyncIterator[StreamGiftsRequest]
+
+
+def gifts(count: int) -> list[SendGiftRequest]:
+    return [SendGiftRequest(sender_id="anna", count=number + 1) for number in range(count)]
+
+
+def sent(*gifts: SendGiftRequest) -> StreamGiftsResponse:
+    """The outcomes of gifts that were sent."""
+    outcomes = [
+        GiftOutcome(idempotency_key=gift.idempotency_key, gift=Gift(count=gift.count))
+        for gift in gifts
+    ]
+    return StreamGiftsResponse(outcomes=outcomes)
+
+
+def refused(gift: SendGiftRequest, reason: ErrorReason.ValueType) -> StreamGiftsResponse:
+    outcome = GiftOutcome(idempotency_key=gift.idempotency_key, refusal=Refusal(reason=reason))
+    return StreamGiftsResponse(outcomes=[outcome])
+
+
+class Ledger:
+    """Answers every gift, each stream after so many gifts being lost."""
+
+    def __init__(self, *lost_after: int) -> None:
+        self.keys: list[str] = []  # as they came, repeated ones too
+        self.messages: list[int] = []
+        self._lost_after = list(lost_after)
+
+    async def play(
+        self, requests: Requests, context: Context
+    ) -> AsyncIterator[StreamGiftsResponse]:
+        left = self._lost_after.pop(0) if self._lost_after else None
+        async for request in requests:
+            self.messages.append(len(request.gifts))
+            for gift in request.gifts:
+                self.keys.append(gift.idempotency_key)
+                if left == 0:
+                    await context.abort(StatusCode.UNAVAILABLE, "as scripted")
+                yield sent(gift)
+                left = None if left is None else left - 1
+
+
+async def test_every_gift_has_its_outcome(scripted: ScriptedServer, caller: giftpay.Client) -> None:
+    ledger = Ledger()
+    scripted.script("StreamGifts", ledger.play)
+    sending = gifts(2500)
+    outcomes = [outcome async for outcome in caller.send_gifts(sending)]
+    assert [outcome.gift.count for outcome in outcomes] == list(range(1, 2501))
+    assert [outcome.idempotency_key for outcome in outcomes] == ledger.keys
+    assert ledger.keys == [gift.idempotency_key for gift in sending]
+
+
+async def test_what_waits_goes_in_one_message(
+    scripted: ScriptedServer, caller: giftpay.Client
+) -> None:
+    ledger = Ledger()
+    scripted.script("StreamGifts", ledger.play)
+    assert len([outcome async for outcome in caller.send_gifts(gifts(500))]) == 500
+    assert max(ledger.messages) <= 1000
+    assert len(ledger.messages) < 50
+
+
+async def test_a_lost_stream_is_replaced_and_only_the_undecided_are_sent_again(
+    scripted: ScriptedServer, caller: giftpay.Client
+) -> None:
+    ledger = Ledger(3, 0, 4)
+    scripted.script("StreamGifts", ledger.play)
+    sending = gifts(10)
+    outcomes = [outcome async for outcome in caller.send_gifts(sending)]
+    assert sorted(outcome.gift.count for outcome in outcomes) == list(range(1, 11))
+    keys = [gift.idempotency_key for gift in sending]
+    assert ledger.keys == [*keys[:4], keys[3], *keys[3:8], *keys[7:]]
+
+
+async def test_an_outcome_that_is_none_is_asked_for_again(
+    scripted: ScriptedServer, caller: giftpay.Client
+) -> None:
+    async def stopping(requests: Requests, _: Context) -> AsyncIterator[StreamGiftsResponse]:
+        request = await anext(requests)
+        yield sent(*request.gifts[:1])
+        yield refused(request.gifts[1], ERROR_REASON_SHUTTING_DOWN)
+        await asyncio.sleep(30)
+
+    ledger = Ledger()
+    scripted.script("StreamGifts", stopping, ledger.play)
+    sending = gifts(3)
+    outcomes = [outcome async for outcome in caller.send_gifts(sending)]
+    assert [outcome.gift.count for outcome in outcomes] == [1, 2, 3]
+    assert ledger.keys == [gift.idempotency_key for gift in sending[1:]]
+
+
+@pytest.mark.parametrize("reason", [ERROR_REASON_INSUFFICIENT_COINS, ERROR_REASON_OVERLOADED])
+async def test_a_refused_gift_is_an_outcome_and_sinks_no_other(
+    scripted: ScriptedServer, caller: giftpay.Client, reason: ErrorReason.ValueType
+) -> None:
+    async def play(requests: Requests, _: Context) -> AsyncIterator[StreamGiftsResponse]:
+        async for request in requests:
+            for gift in request.gifts:
+                yield refused(gift, reason) if gift.count == 2 else sent(gift)
+
+    scripted.script("StreamGifts", play)
+    outcomes = [outcome async for outcome in caller.send_gifts(gifts(3))]
+    assert [outcome.WhichOneof("outcome") for outcome in outcomes] == ["gift", "refusal", "gift"]
+    assert len(scripted.asked["StreamGifts"]) == 1
+
+
+async def test_no_more_than_the_window_is_under_way(
+    scripted: ScriptedServer, caller: giftpay.Client
+) -> None:
+    taken = 0
+
+    def source() -> Iterator[SendGiftRequest]:
+        nonlocal taken
+        for gift in gifts(20):
+            taken += 1
+            yield gift
+
+    scripted.script("StreamGifts", Ledger().play)
+    seen = 0
+    async for _ in caller.send_gifts(source(), window=4):
+        seen += 1
+        assert taken <= seen + 4
+        await asyncio.sleep(0.01)  # a reader that takes its time
+    assert seen == taken == 20
+
+
+async def test_gifts_are_sent_as_they_come(
+    scripted: ScriptedServer, caller: giftpay.Client
+) -> None:
+    arrived = asyncio.Event()
+
+    async def source() -> AsyncIterator[SendGiftRequest]:
+        first, second = gifts(2)
+        yield first
+        await arrived.wait()  # it is decided before the next is there
+        yield second
+
+    scripted.script("StreamGifts", Ledger().play)
+    counts = []
+    async for outcome in caller.send_gifts(source()):
+        counts.append(outcome.gift.count)
+        arrived.set()
+    assert counts == [1, 2]
+
+
+async def test_nothing_to_send_asks_nothing(
+    scripted: ScriptedServer, caller: giftpay.Client
+) -> None:
+    assert [outcome async for outcome in caller.send_gifts([])] == []
+    assert not scripted.asked
+
+
+async def test_a_server_that_decides_nothing_leaves_the_outcomes_unknown(
+    scripted: ScriptedServer,
+) -> None:
+    async def mute(requests: Requests, _: Context) -> AsyncIterator[StreamGiftsResponse]:
+        request = await anext(requests)
+        yield sent(*request.gifts[:1])
+        await asyncio.sleep(30)
+
+    scripted.script("StreamGifts", mute)
+    sending, seen = gifts(3), []
+    async with giftpay.connect(scripted.address, timeout=0.5) as caller:
+        with pytest.raises(giftpay.OutcomeUnknown) as unknown:
+            async for outcome in caller.send_gifts(sending):
+                seen.append(outcome.gift.count)
+    assert seen[0] == 1
+    assert unknown.value.keys == tuple(gift.idempotency_key for gift in sending[len(seen) :])
+
+
+async def test_a_server_that_stays_away_leaves_the_outcomes_unknown(
+    scripted: ScriptedServer,
+) -> None:
+    scripted.script("StreamGifts", StatusCode.UNAVAILABLE)
+    [gift] = gifts(1)
+    async with giftpay.connect(scripted.address, timeout=0.4) as caller:
+        with pytest.raises(giftpay.OutcomeUnknown) as unknown:
+            await anext(caller.send_gifts([gift]))
+    assert unknown.value.key == gift.idempotency_key
+    assert len(scripted.asked["StreamGifts"]) > 1
+
+
+async def test_a_no_to_the_stream_names_what_is_undecided(
+    scripted: ScriptedServer, caller: giftpay.Client
+) -> None:
+    scripted.script("StreamGifts", no(StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED", right="x"))
+    [gift] = gifts(1)
+    with pytest.raises(giftpay.PermissionDenied) as denied:
+        await anext(caller.send_gifts([gift]))
+    assert denied.value.key == gift.idempotency_key
+
+
+async def test_a_source_that_fails_is_heard_after_the_outcomes_before_it(
+    scripted: ScriptedServer, caller: giftpay.Client
+) -> None:
+    def source() -> Iterator[SendGiftRequest]:
+        yield from gifts(2)
+        raise LookupError("no third")
+
+    scripted.script("StreamGifts", Ledger().play)
+    counts = []
+    with pytest.raises(LookupError, match="no third"):
+        async for outcome in caller.send_gifts(source()):
+            counts.append(outcome.gift.count)
+    assert counts == [1, 2]
+
+
+async def test_one_key_twice_at_once_is_a_mistake(
+    scripted: ScriptedServer, caller: giftpay.Client
+) -> None:
+    scripted.script("StreamGifts", Ledger().play)
+    twins = [SendGiftRequest(idempotency_key="same") for _ in range(2)]
+    with pytest.raises(ValueError, match="same"):
+        assert [outcome async for outcome in caller.send_gifts(twins)]
+
+
+async def test_an_idle_stream_stays_open(scripted: ScriptedServer) -> None:
+    async def source() -> AsyncIterator[SendGiftRequest]:
+        for gift in gifts(2):
+            yield gift
+            await asyncio.sleep(0.6)  # longer than the server may take to answer
+
+    scripted.script("StreamGifts", Ledger().play)
+    async with giftpay.connect(scripted.address, timeout=0.3) as caller:
+        assert len([outcome async for outcome in caller.send_gifts(source())]) == 2
+    assert len(scripted.asked["StreamGifts"]) == 1

@@ -1,0 +1,181 @@
+"""The client for blocking code, from one thread and from many."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import giftpay
+import pytest
+from giftpay.v1 import (
+    UNIT_COIN,
+    GetWalletRequest,
+    GetWalletResponse,
+    SendGiftRequest,
+    SendGiftResponse,
+    Wallet,
+)
+from grpc import StatusCode
+
+from tests.client.scripted import Context, ScriptedServer, no
+from tests.client.test_send_gifts import Ledger, gifts
+from tests.client.test_watch import part, parts
+
+T = TypeVar("T")
+
+
+async def blocking(
+    scripted: ScriptedServer, use: Callable[[giftpay.SyncClient], T], *, timeout_s: float = 3
+) -> T:
+    """What `use` returns in a thread of its own, as the server needs this one."""
+
+    def run() -> T:
+        with giftpay.connect_sync(scripted.address, timeout=timeout_s) as client:
+            return use(client)
+
+    return await asyncio.to_thread(run)
+
+
+async def test_a_call_returns_its_answer(scripted: ScriptedServer) -> None:
+    scripted.script("GetWallet", GetWalletResponse(wallet=Wallet(owner_id="anna")))
+    request = GetWalletRequest(owner_id="anna")
+    answer = await blocking(scripted, lambda client: client.wallets.GetWallet(request))
+    assert answer.wallet.owner_id == "anna"
+
+
+async def test_keys_repetition_and_refusals_are_the_same(scripted: ScriptedServer) -> None:
+    short = no(StatusCode.FAILED_PRECONDITION, "INSUFFICIENT_COINS", available=1, required=5)
+    scripted.script("SendGift", StatusCode.UNAVAILABLE, short)
+    request = SendGiftRequest()
+    with pytest.raises(giftpay.InsufficientCoins) as refused:
+        await blocking(scripted, lambda client: client.gifts.SendGift(request))
+    assert refused.value.key == request.idempotency_key
+    assert scripted.asked["SendGift"] == [request] * 2
+
+
+async def test_a_call_has_the_time_that_it_asks_for(scripted: ScriptedServer) -> None:
+    scripted.script("SendGift", hang)
+    with pytest.raises(giftpay.OutcomeUnknown):
+        await blocking(
+            scripted, lambda client: client.gifts.SendGift(SendGiftRequest(), timeout=0.2)
+        )
+
+
+async def test_threads_share_a_client(scripted: ScriptedServer) -> None:
+    scripted.script("SendGift", SendGiftResponse())
+
+    def send_many(client: giftpay.SyncClient) -> None:
+        with ThreadPoolExecutor(8) as threads:
+            for _ in threads.map(client.gifts.SendGift, [SendGiftRequest() for _ in range(80)]):
+                pass
+
+    await blocking(scripted, send_many)
+    assert len({asked.idempotency_key for asked in scripted.asked["SendGift"]}) == 80
+
+
+async def test_one_request_sent_by_many_threads_has_one_key(scripted: ScriptedServer) -> None:
+    scripted.script("SendGift", SendGiftResponse())
+    request = SendGiftRequest()
+
+    def send_many(client: giftpay.SyncClient) -> None:
+        with ThreadPoolExecutor(8) as threads:
+            for _ in threads.map(client.gifts.SendGift, [request] * 80):
+                pass
+
+    await blocking(scripted, send_many)
+    assert {asked.idempotency_key for asked in scripted.asked["SendGift"]} == {
+        request.idempotency_key
+    }
+
+
+async def test_clients_of_many_threads_do_not_mind_one_another(scripted: ScriptedServer) -> None:
+    scripted.script("SendGift", SendGiftResponse())
+
+    def send_some(client: giftpay.SyncClient) -> None:
+        for _ in range(10):
+            client.gifts.SendGift(SendGiftRequest())
+
+    await asyncio.gather(*(blocking(scripted, send_some) for _ in range(4)))
+    assert len(scripted.asked["SendGift"]) == 40
+
+
+async def test_watching_is_an_iterator(scripted: ScriptedServer) -> None:
+    scripted.script(
+        "WatchEntries", parts(part(1), then=StatusCode.UNAVAILABLE), parts(part(2, 3), then="hang")
+    )
+
+    def watch(client: giftpay.SyncClient) -> list[int]:
+        entries = client.watch("anna", UNIT_COIN)
+        return [next(entries).seq for _ in range(3)]
+
+    assert await blocking(scripted, watch) == [1, 2, 3]
+
+
+async def test_gifts_go_in_rounds_and_their_source_stays_in_its_thread(
+    scripted: ScriptedServer,
+) -> None:
+    ledger = Ledger(3)
+    scripted.script("StreamGifts", ledger.play)
+    threads = set()
+
+    def source() -> Iterator[SendGiftRequest]:
+        for gift in gifts(10):
+            threads.add(threading.current_thread())
+            yield gift
+
+    def send(client: giftpay.SyncClient) -> tuple[list[int], threading.Thread]:
+        outcomes = client.send_gifts(source(), window=4)
+        return [outcome.gift.count for outcome in outcomes], threading.current_thread()
+
+    counts, thread = await blocking(scripted, send)
+    assert counts == list(range(1, 11))
+    assert threads == {thread}
+
+
+async def test_nobody_listening_is_said_at_once() -> None:
+    def connect() -> None:
+        with giftpay.connect_sync("127.0.0.1:1", timeout=60):
+            pass
+
+    with pytest.raises(giftpay.Unavailable, match="127.0.0.1:1"):
+        await asyncio.wait_for(asyncio.to_thread(connect), 5)
+
+
+async def test_leaving_ends_the_calls_of_other_threads_and_the_thread(
+    scripted: ScriptedServer,
+) -> None:
+    asked = threading.Event()
+
+    async def play(_: SendGiftRequest, __: Context) -> None:
+        asked.set()
+        await asyncio.sleep(30)
+
+    scripted.script("SendGift", play)
+    scripted.script("GetWallet", StatusCode.UNAVAILABLE)
+    request = SendGiftRequest()
+    with ThreadPoolExecutor(2) as threads:
+
+        def leave(client: giftpay.SyncClient) -> tuple[BaseException | None, ...]:
+            command = threads.submit(client.gifts.SendGift, request)
+            read = threads.submit(client.wallets.GetWallet, GetWalletRequest())
+            asked.wait(5)
+            return command, read
+
+        command, read = await blocking(scripted, leave, timeout_s=30)
+        with pytest.raises(giftpay.OutcomeUnknown) as unknown:
+            await asyncio.to_thread(command.result, 5)
+        with pytest.raises(giftpay.Unavailable):
+            await asyncio.to_thread(read.result, 5)
+    assert unknown.value.key == request.idempotency_key
+    assert "giftpay" not in {thread.name for thread in threading.enumerate()}
+
+
+async def test_a_closed_client_says_so(scripted: ScriptedServer) -> None:
+    client = await blocking(scripted, lambda client: client)
+    with pytest.raises(RuntimeError, match="closed"):
+        client.gifts.SendGift(SendGiftRequest())
+
+
+async def hang(_: object, __: Context) -> None:
+    await asyncio.sleep(30)

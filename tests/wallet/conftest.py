@@ -1,0 +1,92 @@
+"""Movements to read back, and a server that is quick to lose patience."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import giftpay
+import grpc.aio
+import pytest
+from giftpay.client import Client, connect
+from giftpay.v1 import (
+    AdjustBalanceRequest,
+    BatchSendGiftsRequest,
+    Entry,
+    SendGiftRequest,
+    Unit,
+    add_WalletServiceServicer_to_server,
+)
+from giftpay_server.app import Running
+from giftpay_server.ledger.feed import Feed
+from giftpay_server.rooms import Rooms
+from giftpay_server.wallet.service import WalletService
+from giftpay_server.wire.guard import guarded
+
+HEARTBEAT_S = 0.1
+WRITE_MAX_S = 0.4
+
+
+async def adjust(client: Client, owner_id: str, unit: Unit.ValueType, amount: int) -> Entry:
+    """Moves one balance by itself."""
+    request = AdjustBalanceRequest(owner_id=owner_id, unit=unit, amount=amount, reason="test")
+    return (await client.admin.AdjustBalance(request)).entry
+
+
+async def give(
+    client: Client, sender_id: str, recipient_id: str, *, words: Sequence[str]
+) -> list[str]:
+    """Sends a rose for each of the words, in their order; returns the transactions' ids."""
+    gifts = [
+        SendGiftRequest(
+            idempotency_key=giftpay.new_key(),
+            sender_id=sender_id,
+            recipient_id=recipient_id,
+            gift_id="rose",
+            message=each,
+        )
+        for each in words
+    ]
+    answer = await client.gifts.BatchSendGifts(BatchSendGiftsRequest(gifts=gifts))
+    return [outcome.gift.transaction_id for outcome in answer.outcomes]
+
+
+@dataclass(frozen=True)
+class Impatient:
+    """A wallet service with a feed of its own, which nobody wakes but `wake`."""
+
+    client: Client
+    feed: Feed
+
+
+@asynccontextmanager
+async def impatient_server(rooms: Rooms, feed: Feed) -> AsyncIterator[str]:
+    wallets = WalletService(
+        rooms.journal,
+        rooms.pool,
+        feed,
+        rooms.clock,
+        heartbeat_s=HEARTBEAT_S,
+        write_max_s=WRITE_MAX_S,
+    )
+    server = grpc.aio.server()
+    add_WalletServiceServicer_to_server(guarded(wallets, ["WatchEntries"]), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        feed.close()
+        await server.stop(5)
+
+
+@pytest.fixture(scope="session")
+async def impatient(server: Running) -> AsyncIterator[Impatient]:
+    """Heartbeats every 0.1 s, and 0.4 s for a reader to take a message."""
+    feed = Feed()
+    async with (
+        impatient_server(server.rooms, feed) as address,
+        connect(address) as client,
+    ):
+        yield Impatient(client, feed)

@@ -1,0 +1,269 @@
+"""WatchEntries: the past, then what comes; every entry once, in order, without a gap."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import giftpay
+import pytest
+from giftpay.client import Client, connect
+from giftpay.v1 import (
+    UNIT_COIN,
+    UNIT_DIAMOND,
+    Entry,
+    WatchEntriesRequest,
+    WatchEntriesResponse,
+)
+from giftpay_server.app import Running, serving
+from giftpay_server.ledger.books import Account, Draft
+from giftpay_server.ledger.feed import Feed
+from giftpay_server.wallet.watch import LINES_MAX
+
+from tests.conftest import MovableClock, OpenWallet
+from tests.wallet.conftest import HEARTBEAT_S, WRITE_MAX_S, Impatient, adjust, give
+
+PATIENCE_S = 15.0  # far more than anything here takes
+
+
+@asynccontextmanager
+async def watching(
+    client: Client, owner_id: str, **fields: Any
+) -> AsyncIterator[AsyncIterator[WatchEntriesResponse]]:
+    request = WatchEntriesRequest(owner_id=owner_id, **{"unit": UNIT_COIN, **fields})
+    stream: Any = client.wallets.WatchEntries(request)
+    async with aclosing(stream), asyncio.timeout(PATIENCE_S):
+        yield stream
+
+
+async def take(stream: AsyncIterator[WatchEntriesResponse], count: int) -> list[Entry]:
+    """So many entries, however they are packed."""
+    entries: list[Entry] = []
+    async for part in stream:
+        assert len(part.entries) <= LINES_MAX
+        entries += part.entries
+        assert not part.entries or part.last_seq == entries[-1].seq
+        if len(entries) >= count:
+            break
+    return entries
+
+
+async def test_the_past_comes_first_and_then_what_is_booked(
+    client: Client, open_wallet: OpenWallet
+) -> None:
+    anna = await open_wallet(coins=1)
+    await adjust(client, anna, UNIT_COIN, 2)
+    async with watching(client, anna) as stream:
+        past = await anext(stream)
+        assert ([entry.amount for entry in past.entries], past.last_seq) == ([1, 2], 2)
+        await adjust(client, anna, UNIT_DIAMOND, 9)  # the other account is not followed
+        booked = await adjust(client, anna, UNIT_COIN, 3)
+        live = await anext(stream)
+        assert ([entry.amount for entry in live.entries], live.last_seq) == ([3], 3)
+        assert live.entries[0].transaction_id == booked.transaction_id
+
+
+async def test_a_gift_arrives_with_its_words_and_its_sender(
+    client: Client, open_wallet: OpenWallet
+) -> None:
+    anna, ben = await open_wallet(coins=1), await open_wallet()
+    async with watching(client, ben, unit=UNIT_DIAMOND) as stream:
+        arriving = asyncio.ensure_future(anext(stream))
+        await give(client, anna, ben, words=["Bravo"])
+        (entry,) = (await arriving).entries
+        assert (entry.counterpart_id, entry.gift.gift_id) == (anna, "rose")
+        assert entry.gift.message == "Bravo"
+
+
+@pytest.mark.parametrize("after_seq", [1, 2, 3])
+async def test_a_stream_resumes_after_a_seq(
+    client: Client, open_wallet: OpenWallet, after_seq: int
+) -> None:
+    anna = await open_wallet(coins=1)
+    for amount in (2, 3):
+        await adjust(client, anna, UNIT_COIN, amount)
+    async with watching(client, anna, after_seq=after_seq) as stream:
+        arriving = asyncio.ensure_future(take(stream, 4 - after_seq))
+        await adjust(client, anna, UNIT_COIN, 4)
+        assert [entry.seq for entry in await arriving] == list(range(after_seq + 1, 5))
+
+
+async def test_nothing_is_missed_or_repeated_while_many_give_at_once(
+    client: Client, open_wallet: OpenWallet
+) -> None:
+    ben = await open_wallet()
+    fans = [await open_wallet(coins=200) for _ in range(8)]
+    chance = random.Random(3)
+
+    async def follow(delay_s: float) -> list[Entry]:
+        await asyncio.sleep(delay_s)
+        async with watching(client, ben, unit=UNIT_DIAMOND) as stream:
+            return await take(stream, 8 * 10 * 20)
+
+    async def give_on(fan: str) -> None:
+        for _ in range(10):
+            await give(client, fan, ben, words=[""] * 20)
+
+    *followed, _ = await asyncio.gather(
+        *(follow(chance.uniform(0, 0.5)) for _ in range(4)), asyncio.gather(*map(give_on, fans))
+    )
+    for entries in followed:
+        assert [entry.seq for entry in entries] == list(range(1, 1_601))
+
+
+async def test_what_another_server_booked_arrives(
+    client: Client, server: Running, open_wallet: OpenWallet, clock: MovableClock
+) -> None:
+    anna = await open_wallet()
+    async with (
+        serving(server.rooms.config, clock=clock) as other,
+        connect(other.address) as neighbour,
+        watching(client, anna) as stream,
+    ):
+        for amount in (1, 2, 3):
+            arriving = asyncio.ensure_future(anext(stream))
+            await adjust(neighbour, anna, UNIT_COIN, amount)
+            assert [entry.amount for entry in (await arriving).entries] == [amount]
+
+
+async def test_without_any_hint_entries_arrive_by_polling(
+    client: Client, impatient: Impatient, open_wallet: OpenWallet
+) -> None:
+    anna = await open_wallet()
+    async with watching(impatient.client, anna) as stream:
+        arriving = asyncio.ensure_future(take(stream, 2))
+        for amount in (1, 2):
+            await adjust(client, anna, UNIT_COIN, amount)
+        assert [entry.amount for entry in await arriving] == [1, 2]
+
+
+async def test_a_hint_without_an_entry_sends_nothing(
+    impatient: Impatient, open_wallet: OpenWallet
+) -> None:
+    anna = await open_wallet(coins=5)
+    async with watching(impatient.client, anna, after_seq=1) as stream:
+        arriving = asyncio.ensure_future(anext(stream))
+        while not arriving.done():
+            wake(impatient.feed, anna)
+            await asyncio.sleep(HEARTBEAT_S / 50)
+        assert (await arriving) == WatchEntriesResponse(last_seq=1)
+
+
+def wake(feed: Feed, owner_id: str) -> None:
+    account = Account(owner_id, UNIT_COIN)
+    feed.wake(Draft(accounts={(owner_id, UNIT_COIN): account}))
+
+
+async def test_a_quiet_stream_repeats_the_last_position(
+    impatient: Impatient, open_wallet: OpenWallet
+) -> None:
+    anna = await open_wallet(coins=5)
+    async with watching(impatient.client, anna) as stream:
+        assert (await anext(stream)).last_seq == 1
+        for _ in range(3):
+            assert await anext(stream) == WatchEntriesResponse(last_seq=1)
+
+
+async def test_an_account_without_entries_is_followed_from_zero(
+    impatient: Impatient, open_wallet: OpenWallet
+) -> None:
+    async with watching(impatient.client, await open_wallet()) as stream:
+        assert await anext(stream) == WatchEntriesResponse(last_seq=0)
+
+
+async def test_a_reader_who_stops_reading_is_ended_and_resumes(
+    client: Client, impatient: Impatient, open_wallet: OpenWallet
+) -> None:
+    anna, ben = await open_wallet(coins=5_000), await open_wallet()
+    for _ in range(5):
+        await give(client, anna, ben, words=["x" * 200] * 1_000)
+    seqs: list[int] = []
+    async with watching(impatient.client, ben, unit=UNIT_DIAMOND) as stream:
+        seqs += [entry.seq for entry in (await anext(stream)).entries]
+        await asyncio.sleep(2 * WRITE_MAX_S)
+        with pytest.raises(giftpay.SlowReader) as ended:
+            async for part in stream:
+                seqs += [entry.seq for entry in part.entries]
+    assert ended.value.last_seq == seqs[-1] < 5_000
+    async with watching(
+        impatient.client, ben, unit=UNIT_DIAMOND, after_seq=ended.value.last_seq
+    ) as stream:
+        seqs += [entry.seq for entry in await take(stream, 5_000 - seqs[-1])]
+    assert seqs == list(range(1, 5_001))
+
+
+async def test_a_reader_who_keeps_reading_is_not_ended_however_long_the_history(
+    client: Client, impatient: Impatient, open_wallet: OpenWallet
+) -> None:
+    anna, ben = await open_wallet(coins=5_000), await open_wallet()
+    for _ in range(5):
+        await give(client, anna, ben, words=["x" * 200] * 1_000)
+    async with watching(impatient.client, ben, unit=UNIT_DIAMOND) as stream:
+        async for part in stream:
+            await asyncio.sleep(WRITE_MAX_S / 4)
+            if part.last_seq == 5_000:
+                break
+
+
+async def test_who_goes_leaves_nothing_behind(
+    impatient: Impatient, open_wallet: OpenWallet
+) -> None:
+    owners = [await open_wallet(coins=1) for _ in range(5)]
+    for owner_id in owners:
+        async with watching(impatient.client, owner_id) as stream:
+            await anext(stream)
+            await anext(stream)
+    await nobody_waits(impatient.feed)
+
+
+async def nobody_waits(feed: Feed) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while feed._waiting:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_server_that_stops_says_so_at_once(
+    server: Running, open_wallet: OpenWallet, clock: MovableClock
+) -> None:
+    anna = await open_wallet(coins=1)
+    async with AsyncExitStack() as running:
+        config = replace(server.rooms.config, grace_s=10 * PATIENCE_S)
+        stopping = await running.enter_async_context(serving(config, clock=clock))
+        async with connect(stopping.address) as client, watching(client, anna) as stream:
+            await anext(stream)
+            stopped = asyncio.create_task(running.aclose())
+            with pytest.raises(giftpay.Unavailable) as ended:
+                await anext(stream)
+            await stopped
+    assert ended.value.reason == "ERROR_REASON_SHUTTING_DOWN"
+    assert not stopping.rooms.feed._waiting
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"owner_id": ""}, "owner_id"),
+        ({"unit": 0}, "unit"),
+        ({"after_seq": -1}, "after_seq"),
+        ({"after_seq": 2}, "after_seq"),
+        ({"unit": UNIT_DIAMOND, "after_seq": 1}, "after_seq"),
+    ],
+)
+async def test_a_malformed_field_is_named(
+    client: Client, open_wallet: OpenWallet, fields: dict[str, Any], field: str
+) -> None:
+    anna = await open_wallet(coins=1)
+    async with watching(client, **{"owner_id": anna, **fields}) as stream:
+        with pytest.raises(giftpay.InvalidArgument) as refused:
+            await anext(stream)
+    assert refused.value.field == field
+
+
+async def test_an_owner_without_a_wallet_is_not_found(client: Client) -> None:
+    async with watching(client, "nobody") as stream:
+        with pytest.raises(giftpay.WalletNotFound):
+            await anext(stream)
