@@ -49,19 +49,19 @@ class Population:
         return random.choices(self.pieces, cum_weights=self.weights, k=count)
 
 
-def gifts(spread: Spread) -> Iterator[bytes]:
-    """Serialised SendGiftRequests for ever, no two with one key."""
+def gifts(spread: Spread, suffix: bytes = b"") -> Iterator[bytes]:
+    """Serialised SendGiftRequests for ever, no two with one key; each ends with the suffix."""
     senders, recipients = _senders(spread), _recipients(spread)
     while True:
         keys = new_keys(KEYS_AT_ONCE)
         drawn = zip(senders.draw(len(keys)), recipients.draw(len(keys)), keys, strict=True)
         # Concatenated, serialised messages merge. \x0a \x24: field 1, 36 bytes.
-        yield from (b"\x0a\x24" + key + sender + recipient for sender, recipient, key in drawn)
+        for sender, recipient, key in drawn:
+            yield b"\x0a\x24" + key + sender + recipient + suffix
 
 
-def batches(spread: Spread, size: int) -> Iterator[bytes]:
+def batches(source: Iterator[bytes], size: int) -> Iterator[bytes]:
     """Serialised BatchSendGiftsRequests (StreamGiftsRequests are alike) for ever."""
-    source = gifts(spread)
     while True:
         # All have one length, below 128: \x0a: field 1, then the length in one byte.
         items = list(islice(source, size))

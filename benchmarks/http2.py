@@ -55,7 +55,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own is no subclass
         window = struct.pack(">I", WINDOW_MAX - WINDOW_DEFAULT)
-        transport.write(
+        self._transport.write(
             PREFACE + _frame(SETTINGS, 0, 0, OUR_SETTINGS) + _frame(WINDOW_UPDATE, 0, 0, window)
         )
 
@@ -83,6 +83,11 @@ class Connection(asyncio.Protocol):
     def send(self, stream: int, message: bytes, flags: int = 0) -> None:
         """Sends one gRPC message on a call, as the server's windows allow."""
         self._unsent.append((stream, b"\0" + struct.pack(">I", len(message)) + message, flags))
+        self._flush()
+
+    def finish(self, stream: int) -> None:
+        """Says that no message follows on a call."""
+        self._unsent.append((stream, b"", END_STREAM))
         self._flush()
 
     def data_received(self, data: bytes) -> None:
@@ -152,7 +157,7 @@ class Connection(asyncio.Protocol):
             stream, data, flags = self._unsent[0]
             window = self._windows.get(stream, 0)
             size = min(len(data), self._window, window, self._frame_max)
-            if stream in self._windows and size <= 0:
+            if size <= 0 < len(data) and stream in self._windows:
                 return  # the first in line waits for room, and those behind it with it
             self._unsent.popleft()
             if stream not in self._windows:

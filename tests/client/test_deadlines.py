@@ -45,15 +45,15 @@ async def test_every_attempt_tells_the_server_the_time_that_is_left(
 
     async def look(_: SendGiftRequest, context: Context) -> SendGiftResponse:
         left.append(context.time_remaining())
-        await asyncio.sleep(0.05)  # well above what a deadline is rounded to on its way
+        await asyncio.sleep(0.1)
         if len(left) < 4:
             await context.abort(StatusCode.UNAVAILABLE, "not yet")
         return SendGiftResponse()
 
     scripted.script("SendGift", look)
     await caller.gifts.SendGift(SendGiftRequest(), timeout=5)
-    assert left == sorted(left, reverse=True)
-    assert left[0] < 5.1
+    assert 4.5 < left[0] < 5.1  # gRPC rounds it on the way
+    assert left[-1] < left[0] - 0.2
 
 
 async def test_repeating_ends_with_the_deadline(

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import giftpay
@@ -138,7 +138,7 @@ async def test_nobody_listening_is_said_at_once() -> None:
         with giftpay.connect_sync("127.0.0.1:1", timeout=60):
             pass
 
-    with pytest.raises(giftpay.Unavailable, match="127.0.0.1:1"):
+    with pytest.raises(giftpay.Unavailable, match=r"127\.0\.0\.1:1"):
         await asyncio.wait_for(asyncio.to_thread(connect), 5)
 
 
@@ -156,7 +156,9 @@ async def test_leaving_ends_the_calls_of_other_threads_and_the_thread(
     request = SendGiftRequest()
     with ThreadPoolExecutor(2) as threads:
 
-        def leave(client: giftpay.SyncClient) -> tuple[BaseException | None, ...]:
+        def leave(
+            client: giftpay.SyncClient,
+        ) -> tuple[Future[SendGiftResponse], Future[GetWalletResponse]]:
             command = threads.submit(client.gifts.SendGift, request)
             read = threads.submit(client.wallets.GetWallet, GetWalletRequest())
             asked.wait(5)

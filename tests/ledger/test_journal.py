@@ -20,13 +20,8 @@ from giftpay.v1 import (
 from giftpay_server.ledger.books import Books, Leg
 from giftpay_server.ledger.commands import Command, Decision, KeyReused, Outcome, Posted
 from giftpay_server.ledger.feed import Feed
-from giftpay_server.ledger.journal import (
-    DatabaseUnavailableError,
-    Journal,
-    Limits,
-    OverloadedError,
-    ShuttingDownError,
-)
+from giftpay_server.ledger.journal import DatabaseUnavailableError, Journal
+from giftpay_server.ledger.waiting import Limits, OverloadedError, ShuttingDownError
 from giftpay_server.postgres.pool import Pool, connector, create_pool
 
 MakeDatabase = Callable[[], Awaitable[str]]
@@ -227,7 +222,7 @@ async def test_a_caller_who_goes_later_is_only_not_answered(
 async def test_a_full_queue_refuses_at_once_and_takes_a_call_whole_or_not_at_all(
     database: str, admin: Pool, owners: list[str]
 ) -> None:
-    async with running_journal(database, limits=Limits(queue_max=5, wait_max_s=60)) as journal:
+    async with running_journal(database, limits=Limits(queue_max=5)) as journal:
         async with admin.acquire() as blocker, blocker.transaction():
             await blocker.execute("SELECT FROM account WHERE owner_id = $1 FOR UPDATE", owners[0])
             taken = asyncio.create_task(journal.record(adjust(owners[0], 1)))
@@ -242,16 +237,19 @@ async def test_a_full_queue_refuses_at_once_and_takes_a_call_whole_or_not_at_all
     assert await balance(admin, owners[0]) == 5
 
 
-async def test_a_queue_that_does_not_move_refuses_what_comes(
+async def test_a_queue_too_long_for_its_pace_refuses_what_comes(
     database: str, admin: Pool, owners: list[str]
 ) -> None:
-    async with running_journal(database, limits=Limits(wait_max_s=0.05)) as journal:
+    limits = Limits(batch_max=1, wait_max_s=1e-6)
+    async with running_journal(database, limits=limits) as journal:
+        for _ in range(9):
+            await journal.record(adjust(owners[0], 1))
         async with admin.acquire() as blocker, blocker.transaction():
             await blocker.execute("SELECT FROM account WHERE owner_id = $1 FOR UPDATE", owners[0])
             taken = asyncio.create_task(journal.record(adjust(owners[0], 1)))
             await asyncio.sleep(0.2)
             queued = asyncio.create_task(journal.record(adjust(owners[0], 1)))
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0)
             with pytest.raises(OverloadedError):
                 await journal.record(adjust(owners[0], 1))
         await asyncio.gather(taken, queued)

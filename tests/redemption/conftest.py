@@ -45,9 +45,7 @@ from tests.conftest import MovableClock
 HALF = Rational(numerator=1, denominator=2)
 CATALOG = Catalog(
     packages=[
-        CoinPackage(
-            package_id="eur-65", price=Money(currency_code="EUR", minor_units=99), coins=65
-        )
+        CoinPackage(package_id="eur-65", price=Money(currency_code="EUR", minor_units=99), coins=65)
     ],
     gifts=[CatalogGift(gift_id="rose", name="Rose", coins=1)],
     diamonds_per_coin=Rational(numerator=1, denominator=1),
@@ -116,6 +114,7 @@ class Desk:
             await self.client.admin.AdjustBalance(adjustment)
         except Exception:
             from tests.provisional import adjust_directly
+
             await adjust_directly(self.server, owner_id, UNIT_DIAMOND, diamonds)
         return owner_id
 

@@ -151,9 +151,7 @@ async def test_only_adults_redeem(desk: Desk) -> None:
     unknown = await desk.open_creator(age_verified=False)
     with pytest.raises(giftpay.AgeUnverified):
         await desk.redeem(owner_id=unknown)
-    await desk.client.wallets.UpdateWallet(
-        UpdateWalletRequest(owner_id=unknown, age_verified=True)
-    )
+    await desk.client.wallets.UpdateWallet(UpdateWalletRequest(owner_id=unknown, age_verified=True))
     await desk.redeem(owner_id=unknown)
 
 

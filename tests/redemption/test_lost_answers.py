@@ -51,21 +51,27 @@ async def test_a_late_answer_is_a_lost_one(desk: Desk) -> None:
 
 
 async def test_a_lost_answer_may_have_been_a_no(desk: Desk) -> None:
-    destination = new_destination()
-    await desk.script(destination, {"action": "lose_answer"})
+    await desk.script("decline@sandbox.example", {"action": "lose_answer"})
     made = await desk.redeem("decline@sandbox.example")
-    lost = await desk.redeem(destination)
     await desk.work()
-    assert [await desk.state(each) for each in (made, lost)] == ["RETURNED", "UNKNOWN"]
+    assert await desk.state(made) == "UNKNOWN"
     await desk.work(minutes=1)
-    await is_paid_once(desk, lost, submits=1)
+    assert await desk.state(made) == "RETURNED"
+    assert await desk.diamonds(made.owner_id) == (DIAMONDS, 0)
+    assert await desk.money(made) == []
 
 
 async def test_what_the_provider_has_but_has_not_decided_is_no_longer_unknown(desk: Desk) -> None:
-    destination = new_destination()
-    await desk.script(destination, {"action": "answer_late", "delay_ms": 1_000})
+    await desk.script("pending@sandbox.example", {"action": "lose_answer"})
     made = await desk.redeem("pending@sandbox.example")
-    await desk.worker(timeout_s=0.3).round()
+    await desk.work()
+    assert await desk.state(made) == "UNKNOWN"
+    await desk.work(minutes=1)
+    assert await desk.state(made) == "SUBMITTED"
+    await desk.work(minutes=2)
+    await is_paid_once(desk, made, submits=1)
+
+
 async def test_what_never_arrived_is_sent_again_under_the_same_key(desk: Desk) -> None:
     destination = new_destination()
     await desk.script(destination, NOTHING_DONE, NOTHING_DONE)
@@ -91,9 +97,10 @@ async def test_what_arrives_after_it_was_sent_again_is_paid_once(desk: Desk) -> 
 
 
 async def test_a_look_up_without_an_answer_changes_nothing(desk: Desk) -> None:
-    made = await desk.redeem(destination := new_destination())
+    destination = new_destination()
     await desk.script(destination, {"action": "lose_answer"})
-    await desk.script(destination, {"action": "refuse_before"}, {"action": "lose_answer"}, call="find")
+    await desk.script(destination, NOTHING_DONE, NOTHING_DONE, call="find")
+    made = await desk.redeem(destination)
     for minutes in (0, 1, 2):
         await desk.work(minutes=minutes)
         assert await desk.state(made) == "UNKNOWN"

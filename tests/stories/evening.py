@@ -4,76 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import random
-import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import giftpay
 from giftpay.client import Client
 from giftpay.v1 import (
-    PAYMENT_PROVIDER_TRUSTED,
     UNIT_COIN,
     UNIT_DIAMOND,
-    ApplyCatalogRequest,
     BatchSendGiftsRequest,
-    Catalog,
-    CatalogGift,
-    CoinPackage,
-    ConfirmTopUpRequest,
-    CreateTopUpRequest,
     Entry,
     ErrorReason,
-    GetTrialBalanceRequest,
     GiftOutcome,
-    ListEntriesRequest,
-    Money,
-    OpenWalletRequest,
-    Rational,
     Refusal,
     SendGiftRequest,
     Unit,
-    VerifyLedgerRequest,
 )
 
+from tests.stories.wallets import PRICES, apply_catalog, open_wallet, prove_books, statement
+
 BATCH = 25  # gifts
+CALL_MAX_S = 15  # the deadlines of the clients are shorter, and a call that outlives this hangs
 AGAIN_S = 60  # in which every key is to be answered, once the fault is over
 VIEWER_COINS = (1_000, 1_000, 1_000, 20)  # the last one soon has too few
-
-
-def catalog() -> Catalog:
-    """Two gifts, and a package for each viewer's coins."""
-    return Catalog(
-        gifts=[CatalogGift(gift_id=name, name=name, coins=n) for name, n in PRICES.items()],
-        packages=[
-            CoinPackage(
-                package_id=f"eur-{coins}",
-                price=Money(currency_code="EUR", minor_units=coins),
-                coins=coins,
-            )
-            for coins in set(VIEWER_COINS)
-        ],
-        diamonds_per_coin=Rational(numerator=1, denominator=1),
-        default_currency_code="EUR",
-    )
-
-
-PRICES = {"rose": 1, "live": 5}
-
-
-async def open_wallet(client: Client, *, coins: int = 0) -> str:
-    """A new adult owner, with so many coins bought; a package of as many must be on sale."""
-    owner_id = f"o-{uuid.uuid4().hex[:10]}"
-    opening = OpenWalletRequest(owner_id=owner_id, country_code="DE", age_verified=True)
-    await client.wallets.OpenWallet(opening)
-    if coins:
-        order = CreateTopUpRequest(
-            owner_id=owner_id, package_id=f"eur-{coins}", provider=PAYMENT_PROVIDER_TRUSTED
-        )
-        top_up = (await client.top_ups.CreateTopUp(order)).top_up
-        payment = ConfirmTopUpRequest(top_up_id=top_up.top_up_id, payment_reference=owner_id)
-        await client.top_ups.ConfirmTopUp(payment)
-    return owner_id
 
 
 class Evening:
@@ -120,8 +74,19 @@ class Evening:
                 gift.transaction_id: gift.diamonds for gift in gifts if gift.recipient_id == star
             }
             entries = await _is_the_statement(client, star, UNIT_DIAMOND, got)
-            assert self._followed[star] == entries[: len(self._followed[star])]
+            assert await self._followed_to_the_end(client, star, len(entries)) == entries
         await prove_books(client)
+
+    async def _followed_to_the_end(self, client: Client, star: str, last: int) -> list[Entry]:
+        followed = self._followed[star]
+        assert followed  # while the gifts were under way
+        async with asyncio.timeout(AGAIN_S):
+            if len(followed) < last:
+                async for entry in client.watch(star, UNIT_DIAMOND, after_seq=len(followed)):
+                    followed.append(entry)
+                    if entry.seq == last:
+                        break
+        return followed
 
     async def _send_all_again(self, client: Client) -> None:
         acknowledged = list(self.answered)
@@ -156,7 +121,8 @@ class Evening:
 
     async def _send(self, client: Client, gift: SendGiftRequest) -> None:
         try:
-            answer = await client.gifts.SendGift(gift)
+            async with asyncio.timeout(CALL_MAX_S):
+                answer = await client.gifts.SendGift(gift)
         except giftpay.GiftpayError as error:
             if not error.pinned:
                 await self._failed(error)
@@ -174,16 +140,20 @@ class Evening:
         self, client: Client, gifts: Sequence[SendGiftRequest]
     ) -> Sequence[GiftOutcome]:
         try:
-            answer = await client.gifts.BatchSendGifts(BatchSendGiftsRequest(gifts=gifts))
+            async with asyncio.timeout(CALL_MAX_S):
+                answer = await client.gifts.BatchSendGifts(BatchSendGiftsRequest(gifts=gifts))
         except giftpay.GiftpayError as error:
             await self._failed(error)
             return []
+        undecided = None
         for outcome in answer.outcomes:
-            error = giftpay.refusal_error(outcome.refusal)
-            if outcome.HasField("gift") or error.pinned:
+            no = giftpay.refusal_error(outcome.refusal)
+            if outcome.HasField("gift") or no.pinned:
                 self._note(outcome)
             else:
-                await self._failed(error)
+                undecided = no
+        if undecided is not None:
+            await self._failed(undecided)
         return answer.outcomes
 
     def _gift(self) -> SendGiftRequest:
@@ -207,28 +177,15 @@ class Evening:
 
     async def _failed(self, error: giftpay.GiftpayError) -> None:
         assert isinstance(error, (giftpay.OutcomeUnknown, giftpay.Overloaded)), repr(error)
-        self.failures[error.reason or f"{error.code}"] += 1
+        self.failures[error.reason or (error.code.name if error.code else "no answer")] += 1
         await asyncio.sleep(getattr(error, "retry_after", 0.0) or 0.05)
 
 
 async def evening(client: Client) -> Evening:
     """A new evening on a server: its catalog, its wallets."""
-    await client.catalog.ApplyCatalog(ApplyCatalogRequest(catalog=catalog()))
+    await apply_catalog(client)
     viewers = [await open_wallet(client, coins=coins) for coins in VIEWER_COINS]
     return Evening(viewers, [await open_wallet(client) for _ in range(2)])
-
-
-async def statement(client: Client, owner_id: str, unit: Unit.ValueType) -> list[Entry]:
-    """All entries of an account, oldest first."""
-    entries: list[Entry] = []
-    while True:
-        request = ListEntriesRequest(
-            owner_id=owner_id, unit=unit, after_seq=len(entries), page_size=1_000
-        )
-        page = (await client.wallets.ListEntries(request)).entries
-        entries += page
-        if len(page) < 1_000:
-            return entries
 
 
 async def _is_the_statement(
@@ -237,22 +194,11 @@ async def _is_the_statement(
     unit: Unit.ValueType,
     gifts: dict[str, int],
     *,
-    before: Iterable[int] = (),
+    before: Sequence[int] = (),
 ) -> list[Entry]:
-    entries, before = await statement(client, owner_id, unit), list(before)
+    entries = await statement(client, owner_id, unit)
     assert [entry.seq for entry in entries] == list(range(1, len(entries) + 1))
-    assert [entry.amount for entry in entries[: len(before)]] == before
+    assert [entry.amount for entry in entries[: len(before)]] == list(before)
     booked = [(entry.transaction_id, entry.amount) for entry in entries[len(before) :]]
     assert sorted(booked) == sorted(gifts.items())
     return entries
-
-
-async def prove_books(client: Client) -> None:
-    """The trial balance is zero, and no row disagrees with another."""
-    import os
-    if os.environ.get("PROVISIONAL"):
-        return
-    trial = await client.admin.GetTrialBalance(GetTrialBalanceRequest())
-    assert [balance.total for balance in trial.balances] == [0, 0]
-    verified = await client.admin.VerifyLedger(VerifyLedgerRequest())
-    assert verified.clean, verified.broken

@@ -14,6 +14,7 @@ from tempfile import NamedTemporaryFile, TemporaryDirectory
 import psutil
 from giftpay_server.postgres.embedded import embedded_postgres
 
+DEFAULTS = {"TRUSTED_CALLERS": "local"}
 PATIENCE_S = 60  # for a process to start or stop on a busy machine
 
 
@@ -75,7 +76,12 @@ async def server_process(**settings: str) -> AsyncIterator[ServerProcess]:
         TemporaryDirectory(prefix="giftpay-") as state,
         NamedTemporaryFile(prefix="giftpay-", suffix=".log") as log,
     ):
-        named = {"STATE": state, "TRUSTED_CALLERS": "local", **settings}
+        named = {
+            "STATE": state,
+            "TRUSTED_CALLERS": "local",
+            "SANDBOX_URL": "http://127.0.0.1:1",
+            **settings,
+        }
         variables = {f"GIFTPAY_{name}": text for name, text in named.items()}
         server = ServerProcess(Path(log.name), variables)
         try:
@@ -103,10 +109,10 @@ class Database:
         """Ends all sessions and then the server, if it runs."""
         await self._running.aclose()
 
-    async def kill(self, *, group: bool) -> None:
+    async def kill(self, *, all_processes: bool) -> None:
         """kill -9 of the postmaster alone, or of all its processes."""
         processes = _postgres_processes(self._state)
-        _kill(processes if group else processes[:1])
+        _kill(processes if all_processes else processes[:1])
         await self.stop()  # forgets it, once the postmaster is gone
 
     def freeze(self) -> None:

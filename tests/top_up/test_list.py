@@ -15,7 +15,7 @@ from giftpay.v1 import (
     ListTopUpsResponse,
     TopUp,
 )
-from giftpay_server.top_up.service import NEWEST
+from giftpay_server.wire.pages import NEWEST
 from giftpay_server.top_up.store import LIST_ORDERS
 
 from tests.conftest import OpenWallet

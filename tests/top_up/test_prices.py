@@ -1,4 +1,4 @@
-"""Orders while prices change, on books of their own: what was ordered is what is paid and credited."""
+"""Orders while prices change, on books of their own: what was ordered is paid and credited."""
 
 from __future__ import annotations
 
@@ -37,21 +37,25 @@ ANNA = "anna"
 
 
 @pytest.fixture
+def own_clock() -> MovableClock:
+    return MovableClock()
+
+
+@pytest.fixture
 async def market(
-    new_database: Callable[[], Awaitable[str]], sandbox: str
-) -> AsyncIterator[tuple[Shop, MovableClock]]:
-    """A shop with a server, a database and a clock of its own, with one buyer; audited at the end."""
-    clock = MovableClock()
+    new_database: Callable[[], Awaitable[str]], sandbox: str, own_clock: MovableClock
+) -> AsyncIterator[Shop]:
+    """A shop with a server and a database of its own, and one buyer; audited at the end."""
     config = Config(database_url=await new_database(), listen="127.0.0.1:0", sandbox_url=sandbox)
     async with (
-        serving(config, clock=clock) as server,
+        serving(config, clock=own_clock) as server,
         connect(server.address) as client,
         aiohttp.ClientSession() as http,
     ):
         await client.wallets.OpenWallet(
             OpenWalletRequest(owner_id=ANNA, country_code="DE", age_verified=True)
         )
-        yield Shop(client, http, sandbox, package_id="coins"), clock
+        yield Shop(client, http, sandbox, package_id="coins")
         verified = await client.admin.VerifyLedger(VerifyLedgerRequest())
         assert verified.clean, verified.broken
 
@@ -76,69 +80,62 @@ def after(clock: MovableClock, **time: float) -> Timestamp:
     return stamp
 
 
-async def test_without_a_catalog_nothing_is_ordered(market: tuple[Shop, MovableClock]) -> None:
-    shop, _ = market
+async def test_without_a_catalog_nothing_is_ordered(market: Shop) -> None:
     with pytest.raises(giftpay.NoCatalog):
-        await shop.order(ANNA)
+        await market.order(ANNA)
 
 
-async def test_an_order_keeps_its_price(market: tuple[Shop, MovableClock]) -> None:
-    shop, _ = market
-    await sell(shop, cents=99, coins=100)
+async def test_an_order_keeps_its_price(market: Shop) -> None:
+    await sell(market, cents=99, coins=100)
     key = new_key()
-    order = await shop.order(ANNA, idempotency_key=key)
-    await sell(shop, cents=199, coins=150)
-    assert await shop.order(ANNA, idempotency_key=key) == order
-    paid = (await shop.confirm(order, await shop.pay(order))).top_up
+    order = await market.order(ANNA, idempotency_key=key)
+    await sell(market, cents=199, coins=150)
+    assert await market.order(ANNA, idempotency_key=key) == order
+    paid = (await market.confirm(order, await market.pay(order))).top_up
     assert (paid.price.minor_units, paid.coins, paid.catalog_version) == (99, 100, 1)
-    assert await shop.coins(ANNA) == 100
+    assert await market.coins(ANNA) == 100
 
 
-async def test_the_price_of_today_does_not_pay_an_order_of_yesterday(
-    market: tuple[Shop, MovableClock],
-) -> None:
-    shop, _ = market
-    await sell(shop, cents=99)
-    order = await shop.order(ANNA)
-    await sell(shop, cents=199)
+async def test_the_price_of_today_does_not_pay_an_order_of_yesterday(market: Shop) -> None:
+    await sell(market, cents=99)
+    order = await market.order(ANNA)
+    await sell(market, cents=199)
     with pytest.raises(giftpay.PaymentMismatch) as refused:
-        await shop.confirm(order, await shop.pay(order, minor_units=199))
+        await market.confirm(order, await market.pay(order, minor_units=199))
     assert (refused.value.expected, refused.value.actual) == ("EUR 99", "EUR 199")
 
 
 async def test_a_package_is_ordered_in_its_time_and_paid_after_it(
-    market: tuple[Shop, MovableClock],
+    market: Shop, own_clock: MovableClock
 ) -> None:
-    shop, clock = market
-    await sell(shop, start_time=after(clock, days=1), end_time=after(clock, days=2))
+    await sell(market, start_time=after(own_clock, days=1), end_time=after(own_clock, days=2))
     with pytest.raises(giftpay.PackageOffSale):
-        await shop.order(ANNA)
-    clock.advance(days=1)
-    order = await shop.order(ANNA)
-    clock.advance(days=1)
+        await market.order(ANNA)
+    own_clock.advance(days=1)
+    order = await market.order(ANNA)
+    own_clock.advance(days=1)
     with pytest.raises(giftpay.PackageOffSale):
-        await shop.order(ANNA)
-    await shop.confirm(order, await shop.pay(order))
-    assert await shop.coins(ANNA) == order.coins
+        await market.order(ANNA)
+    await market.confirm(order, await market.pay(order))
+    assert await market.coins(ANNA) == order.coins
 
 
 async def test_a_promotion_counts_as_it_stood_when_it_was_ordered(
-    market: tuple[Shop, MovableClock],
+    market: Shop, own_clock: MovableClock
 ) -> None:
-    shop, clock = market
     spring = Promotion(
         promotion_id="spring",
         bonus_per_coin=Rational(numerator=1, denominator=3),
-        start_time=after(clock, days=-1),
-        end_time=after(clock, days=1),
+        start_time=after(own_clock, days=-1),
+        end_time=after(own_clock, days=1),
     )
-    await sell(shop, spring)
-    order = await shop.order(ANNA)
+    await sell(market, spring)
+    order = await market.order(ANNA)
     assert (order.coins, order.bonus_coins) == (100, 33)
-    clock.advance(days=1)
-    assert (await shop.order(ANNA)).bonus_coins == 0
-    await shop.confirm(order, await shop.pay(order))
-    listed = await shop.client.wallets.ListEntries(
+    own_clock.advance(days=1)
+    assert (await market.order(ANNA)).bonus_coins == 0
+    await market.confirm(order, await market.pay(order))
+    listed = await market.client.wallets.ListEntries(
         ListEntriesRequest(owner_id=ANNA, unit=UNIT_COIN, after_seq=0)
     )
     assert [(entry.amount, entry.system_account) for entry in listed.entries] == [

@@ -1,4 +1,4 @@
-"""Coming of age, and whose details agree."""
+"""Coming of age, whose details agree, and what keeps a wallet open."""
 
 from __future__ import annotations
 
@@ -9,17 +9,35 @@ from giftpay.v1 import (
     AGE_STATUS_ADULT,
     AGE_STATUS_UNDER_AGE,
     AGE_STATUS_UNVERIFIED,
+    ERROR_REASON_WALLET_CLOSED,
+    ERROR_REASON_WALLET_NOT_EMPTY,
+    UNIT_COIN,
+    UNIT_DIAMOND,
     WALLET_STATUS_ACTIVE,
+    WALLET_STATUS_CLOSED,
+    WALLET_STATUS_FROZEN,
     OpenWalletRequest,
+    Unit,
+    UpdateWalletRequest,
+    WalletStatus,
 )
-from giftpay_server.ledger.books import Books, Owner
+from giftpay_server.ledger.books import Account, Books, Owner
 from giftpay_server.ledger.commands import Decision, Posted
-from giftpay_server.wallet.rules import VERIFIED_ADULT, adult_from, age_status, open_wallet
+from giftpay_server.wallet.rules import (
+    VERIFIED_ADULT,
+    PendingTopUps,
+    adult_from,
+    age_status,
+    open_wallet,
+    set_age,
+    set_status,
+)
 from giftpay_server.wire.fields import OLDEST_BIRTH
 from hypothesis import given
 from hypothesis import strategies as st
 
-TODAY = date(2026, 11, 22)
+NOW = datetime(2026, 11, 22, 23, 59, tzinfo=UTC)
+TODAY = NOW.date()
 ADULT, MINOR = date(2018, 5, 1), date(2030, 5, 1)  # came of age, will come of age
 
 births = st.dates(OLDEST_BIRTH, date(2100, 12, 31))
@@ -68,16 +86,30 @@ def test_no_birth_looks_like_a_mere_verification(birth: date) -> None:
     assert adult_from(birth) > VERIFIED_ADULT
 
 
+def books(
+    *, status: WalletStatus.ValueType = WALLET_STATUS_ACTIVE, known: date | None = None
+) -> Books:
+    """Those of anna in DE, whose wallet is empty."""
+    anna = Owner("anna", status, "DE", known, NOW)
+    accounts = {("anna", unit): Account("anna", unit) for unit in (UNIT_COIN, UNIT_DIAMOND)}
+    pending = PendingTopUps("anna", 0)
+    return Books(
+        now=NOW,
+        catalog=None,
+        owners={"anna": anna},
+        accounts=accounts,
+        rows={(PendingTopUps, "anna"): pending},
+    )
+
+
 def opened(*, asked: date | None, known: date | None, country: str = "DE") -> Decision:
-    """What OpenWallet comes to for a wallet in DE that is there already."""
-    now = datetime(TODAY.year, TODAY.month, TODAY.day, 23, 59, tzinfo=UTC)
-    owner = Owner("anna", WALLET_STATUS_ACTIVE, "DE", known, now)
+    """What OpenWallet comes to for a wallet that is there already."""
     request = OpenWalletRequest(owner_id="anna", country_code=country)
     if asked == VERIFIED_ADULT:
         request.age_verified = True
     elif asked is not None:
         request.date_of_birth = "hashed"
-    return open_wallet(request, asked, Books(now=now, catalog=None, owners={"anna": owner}))
+    return open_wallet(request, asked, books(known=known))
 
 
 @pytest.mark.parametrize(
@@ -125,3 +157,71 @@ def test_every_field_that_differs_is_named() -> None:
     decision = opened(asked=ADULT, known=MINOR, country="FR")
     assert not isinstance(decision, Posted)
     assert decision.figures["fields"] == "country_code,date_of_birth"
+
+
+STATUSES = (WALLET_STATUS_ACTIVE, WALLET_STATUS_FROZEN, WALLET_STATUS_CLOSED)
+
+
+@pytest.mark.parametrize("asked", STATUSES)
+@pytest.mark.parametrize("stands", STATUSES)
+def test_an_empty_wallet_may_take_any_status_until_it_is_closed(
+    stands: WalletStatus.ValueType, asked: WalletStatus.ValueType
+) -> None:
+    decision = set_status(UpdateWalletRequest(owner_id="anna", status=asked), books(status=stands))
+    if stands == asked:
+        assert decision == Posted()
+    elif stands == WALLET_STATUS_CLOSED:
+        assert not isinstance(decision, Posted)
+        assert decision.reason == ERROR_REASON_WALLET_CLOSED
+    else:
+        assert isinstance(decision, Posted)
+        (owner,) = decision.owners
+        assert (owner.owner_id, owner.status) == ("anna", asked)
+
+
+@pytest.mark.parametrize("stands", [WALLET_STATUS_ACTIVE, WALLET_STATUS_FROZEN])
+@pytest.mark.parametrize(
+    ("unit", "balance", "held", "orders"),
+    [
+        (UNIT_COIN, 1, 0, 0),
+        (UNIT_COIN, -1, 0, 0),
+        (UNIT_DIAMOND, 1, 0, 0),
+        (UNIT_DIAMOND, 1, 1, 0),
+        (UNIT_DIAMOND, 0, 1, 0),  # in debt by as much as it holds
+        (UNIT_COIN, 0, 0, 1),
+    ],
+)
+def test_whatever_is_left_keeps_a_wallet_open(
+    stands: WalletStatus.ValueType, unit: Unit.ValueType, balance: int, held: int, orders: int
+) -> None:
+    before = books(status=stands)
+    before.accounts["anna", unit] = Account("anna", unit, balance=balance, held=held)
+    before.rows[PendingTopUps, "anna"] = PendingTopUps("anna", orders)
+    close = UpdateWalletRequest(owner_id="anna", status=WALLET_STATUS_CLOSED)
+    decision = set_status(close, before)
+    assert not isinstance(decision, Posted)
+    assert decision.reason == ERROR_REASON_WALLET_NOT_EMPTY
+    assert decision.figures == {
+        "owner_id": "anna",
+        "coins": str(balance if unit == UNIT_COIN else 0),
+        "diamonds": str(balance if unit == UNIT_DIAMOND else 0),
+        "held": str(held),
+        "open_top_ups": str(orders),
+    }
+
+
+@pytest.mark.parametrize("known", [None, ADULT, MINOR, VERIFIED_ADULT])
+@pytest.mark.parametrize("asked", [None, ADULT, MINOR, VERIFIED_ADULT])
+@pytest.mark.parametrize("stands", STATUSES)
+def test_the_last_word_on_the_age_holds_until_the_wallet_is_closed(
+    stands: WalletStatus.ValueType, asked: date | None, known: date | None
+) -> None:
+    before = books(status=stands, known=known)
+    decision = set_age(UpdateWalletRequest(owner_id="anna"), asked, before)
+    if stands == WALLET_STATUS_CLOSED:
+        assert not isinstance(decision, Posted)
+        assert decision.reason == ERROR_REASON_WALLET_CLOSED
+    else:
+        assert isinstance(decision, Posted)
+        assert [(owner.status, owner.adult_from) for owner in decision.owners] == [(stands, asked)]
+    assert before.owners["anna"].adult_from == known

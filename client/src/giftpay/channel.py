@@ -2,8 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
@@ -28,21 +27,19 @@ class Channel:
     def __init__(self, wire: grpc.aio.Channel, *, timeout: float) -> None:
         self._wire = wire
         self.timeout = timeout
+        self.streams: set[grpc.aio.Call] = set()
         self.closed = False
 
     async def close(self) -> None:
         """End the calls under way and the connection."""
         self.closed = True
+        for call in self.streams:  # those that gRPC leaves open
+            call.cancel()
         await self._wire.close()
 
-    @contextmanager
-    def until_closed(self, keys: Keys | None) -> Iterator[None]:
-        """Says so where a call is cut off by closing the client, not by its caller."""
-        try:
-            yield
-        except asyncio.CancelledError:
-            if not self.closed:
-                raise
+    def check_open(self, keys: Keys | None) -> None:
+        """Raise what a call ends with if it was cut off by closing the client, not by its caller."""
+        if self.closed:
             raise unanswered("The client was closed.", keys) from None
 
     def unary_unary(
@@ -94,7 +91,7 @@ class UnaryRpc(Generic[Response]):
         self, payload: bytes, keys: Keys | None, deadline: float, options: dict[str, Any]
     ) -> Response:
         failures = 0
-        with self._channel.until_closed(keys):
+        try:
             while True:
                 try:
                     return await self._attempt(payload, timeout=deadline - monotonic(), **options)
@@ -105,6 +102,9 @@ class UnaryRpc(Generic[Response]):
                         raise _last_word(call_error(error, keys), failures) from error
                 failures += 1
                 await asyncio.sleep(wait_s)
+        except asyncio.CancelledError:
+            self._channel.check_open(keys)
+            raise
 
 
 class StreamRpc:
@@ -115,13 +115,17 @@ class StreamRpc:
 
     async def __call__(self, requests: object, **options: Any) -> AsyncIterator[Any]:
         call = self._start(requests, **options)
+        self._channel.streams.add(call)
         try:
-            with self._channel.until_closed(self._keys):
-                async for message in call:
-                    yield message
+            async for message in call:
+                yield message
         except grpc.aio.AioRpcError as error:
             raise call_error(error, self._keys) from error
+        except asyncio.CancelledError:
+            self._channel.check_open(self._keys)
+            raise
         finally:
+            self._channel.streams.discard(call)
             call.cancel()
 
 

@@ -55,4 +55,4 @@ def name_commands(commands: Iterable[Command]) -> tuple[str, ...]:
     for command in commands:
         if not command.idempotency_key:
             command.idempotency_key = new_key()
-    return tuple(command.idempotency_key for command in commands)
+    return tuple([command.idempotency_key for command in commands])

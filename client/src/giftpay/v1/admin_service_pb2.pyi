@@ -348,7 +348,8 @@ class VerifyLedgerRequest(_message.Message):
     @_builtins.property
     def since_time(self) -> _timestamp_pb2.Timestamp:
         """If set, check only what was committed at or after this time, joined to what stood before: the
-        watermark of an earlier clean answer.
+        watermark of an earlier clean answer. Rows that do not tell their time, and the sums over all
+        entries, are checked only when it is unset.
         """
 
     def __init__(
@@ -387,7 +388,7 @@ class VerifyLedgerResponse(_message.Message):
 
     @_builtins.property
     def watermark(self) -> _timestamp_pb2.Timestamp:
-        """Everything committed before this time was seen by this check."""
+        """Everything committed before this time was seen by this check; unset unless clean."""
 
     def __init__(
         self,

@@ -71,8 +71,8 @@ class TopUpServiceServicer(object):
 
         Sent again with the same key it answers with the order as it was made; GetTopUp tells how it
         stands. Refused with WALLET_NOT_FOUND, WALLET_FROZEN, WALLET_CLOSED, UNDER_AGE, AGE_UNVERIFIED,
-        UNKNOWN_PACKAGE, PACKAGE_OFF_SALE, PACKAGE_NOT_SOLD_IN_COUNTRY, NO_CATALOG, AMOUNT_LIMIT,
-        BALANCE_LIMIT, and with PERMISSION_DENIED for the provider TRUSTED without that right.
+        UNKNOWN_PACKAGE, PACKAGE_OFF_SALE, PACKAGE_NOT_SOLD_IN_COUNTRY, NO_CATALOG, BALANCE_LIMIT,
+        and with PERMISSION_DENIED for the provider TRUSTED without that right.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -21,8 +21,8 @@ class TopUpServiceStub:
 
     Sent again with the same key it answers with the order as it was made; GetTopUp tells how it
     stands. Refused with WALLET_NOT_FOUND, WALLET_FROZEN, WALLET_CLOSED, UNDER_AGE, AGE_UNVERIFIED,
-    UNKNOWN_PACKAGE, PACKAGE_OFF_SALE, PACKAGE_NOT_SOLD_IN_COUNTRY, NO_CATALOG, AMOUNT_LIMIT,
-    BALANCE_LIMIT, and with PERMISSION_DENIED for the provider TRUSTED without that right.
+    UNKNOWN_PACKAGE, PACKAGE_OFF_SALE, PACKAGE_NOT_SOLD_IN_COUNTRY, NO_CATALOG, BALANCE_LIMIT,
+    and with PERMISSION_DENIED for the provider TRUSTED without that right.
     """
     ConfirmTopUp: _aio.UnaryUnaryMultiCallable[_top_up_service_pb2.ConfirmTopUpRequest, _top_up_service_pb2.ConfirmTopUpResponse]
     """ConfirmTopUp credits the coins of an order once its payment is verified with the provider.
@@ -56,8 +56,8 @@ class TopUpServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Sent again with the same key it answers with the order as it was made; GetTopUp tells how it
         stands. Refused with WALLET_NOT_FOUND, WALLET_FROZEN, WALLET_CLOSED, UNDER_AGE, AGE_UNVERIFIED,
-        UNKNOWN_PACKAGE, PACKAGE_OFF_SALE, PACKAGE_NOT_SOLD_IN_COUNTRY, NO_CATALOG, AMOUNT_LIMIT,
-        BALANCE_LIMIT, and with PERMISSION_DENIED for the provider TRUSTED without that right.
+        UNKNOWN_PACKAGE, PACKAGE_OFF_SALE, PACKAGE_NOT_SOLD_IN_COUNTRY, NO_CATALOG, BALANCE_LIMIT,
+        and with PERMISSION_DENIED for the provider TRUSTED without that right.
         """
 
     @_abc_1.abstractmethod

@@ -246,7 +246,7 @@ class GetWalletRequest(_message.Message):
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
         """If set, balances are those after the last entry committed at or before this time, and held is
-        what was reserved then. Not in the future.
+        what was reserved then; before the wallet was opened all are zero. Not in the future.
         """
 
     def __init__(
@@ -373,7 +373,9 @@ class WatchEntriesRequest(_message.Message):
     unit: _ledger_pb2.Unit.ValueType
     """Which account."""
     after_seq: _builtins.int
-    """Begin with the entry after this one; 0 begins with the first. Not past the account's last seq."""
+    """Begin with the entry after this one; 0 begins with the first. Malformed if it is past the
+    account's last seq.
+    """
     def __init__(
         self,
         *,
@@ -489,9 +491,9 @@ class UpdateWalletRequest(_message.Message):
     changes nothing.
     """
     age_verified: _builtins.bool
-    """True: the caller has verified that the owner is 18 or older. False takes that back."""
+    """True: the caller has verified that the owner is 18 or older. False: the age is unverified."""
     date_of_birth: _builtins.str
-    """YYYY-MM-DD, from 1900-01-01 to today."""
+    """YYYY-MM-DD, from 1900-01-01 to today. Only the date of coming of age is kept."""
     def __init__(
         self,
         *,

@@ -75,7 +75,9 @@ class WalletServiceServicer(object):
         """OpenWallet opens a wallet with two empty accounts.
 
         Opening one that is open with the same details answers with it as it stands now, also under
-        another key. Refused with WALLET_EXISTS when the details differ.
+        another key. An age that is left unset agrees with any, and a mere `age_verified` with any date
+        of birth by which the owner is of age, and the other way round. Refused with WALLET_EXISTS when
+        the details differ, and with WALLET_CLOSED when it was closed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,7 +91,8 @@ class WalletServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListEntries(self, request, context):
-        """ListEntries reads the statement of one account, a page at a time.
+        """ListEntries reads the statement of one account, a page at a time. NOT_FOUND with
+        WALLET_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -98,8 +101,11 @@ class WalletServiceServicer(object):
     def WatchEntries(self, request, context):
         """WatchEntries follows one account: every entry after `after_seq`, once, in seq order and without
         a gap, the past first and then what comes. When quiet, an answer without entries repeats the
-        last delivered position every 10 seconds. Ended with SLOW_READER when the reader falls behind
-        for longer than 30 seconds; resume after the last seq that was delivered.
+        last delivered position every 10 seconds.
+
+        Ended with SLOW_READER when the reader, all buffers between being full, takes longer than 30
+        seconds to make room for a message, and with SHUTTING_DOWN when the server stops; resume after
+        the last seq that was delivered. NOT_FOUND with WALLET_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -109,6 +115,8 @@ class WalletServiceServicer(object):
         """GetTransaction tells what was decided under a transaction id or an idempotency key, refusals
         included. NOT_FOUND with TRANSACTION_NOT_FOUND when nothing was decided, or the transaction is
         another caller's and was named by key.
+
+        A call that is still under way may yet be decided: to be sure of it, send the same key again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -119,7 +127,8 @@ class WalletServiceServicer(object):
 
         A frozen wallet neither sends, receives, buys nor starts a payout; what a provider already did
         is still booked. Closing is for good and refused with WALLET_NOT_EMPTY unless both balances are
-        zero and nothing is open.
+        zero, nothing is held and no top-up is pending. Refused with WALLET_NOT_FOUND, and once it is
+        closed with WALLET_CLOSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

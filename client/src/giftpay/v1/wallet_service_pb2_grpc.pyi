@@ -20,29 +20,39 @@ class WalletServiceStub:
     """OpenWallet opens a wallet with two empty accounts.
 
     Opening one that is open with the same details answers with it as it stands now, also under
-    another key. Refused with WALLET_EXISTS when the details differ.
+    another key. An age that is left unset agrees with any, and a mere `age_verified` with any date
+    of birth by which the owner is of age, and the other way round. Refused with WALLET_EXISTS when
+    the details differ, and with WALLET_CLOSED when it was closed.
     """
     GetWallet: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.GetWalletRequest, _wallet_service_pb2.GetWalletResponse]
     """GetWallet reads a wallet, now or as it stood at a time. NOT_FOUND with WALLET_NOT_FOUND."""
     ListEntries: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.ListEntriesRequest, _wallet_service_pb2.ListEntriesResponse]
-    """ListEntries reads the statement of one account, a page at a time."""
+    """ListEntries reads the statement of one account, a page at a time. NOT_FOUND with
+    WALLET_NOT_FOUND.
+    """
     WatchEntries: _aio.UnaryStreamMultiCallable[_wallet_service_pb2.WatchEntriesRequest, _wallet_service_pb2.WatchEntriesResponse]
     """WatchEntries follows one account: every entry after `after_seq`, once, in seq order and without
     a gap, the past first and then what comes. When quiet, an answer without entries repeats the
-    last delivered position every 10 seconds. Ended with SLOW_READER when the reader falls behind
-    for longer than 30 seconds; resume after the last seq that was delivered.
+    last delivered position every 10 seconds.
+
+    Ended with SLOW_READER when the reader, all buffers between being full, takes longer than 30
+    seconds to make room for a message, and with SHUTTING_DOWN when the server stops; resume after
+    the last seq that was delivered. NOT_FOUND with WALLET_NOT_FOUND.
     """
     GetTransaction: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.GetTransactionRequest, _wallet_service_pb2.GetTransactionResponse]
     """GetTransaction tells what was decided under a transaction id or an idempotency key, refusals
     included. NOT_FOUND with TRANSACTION_NOT_FOUND when nothing was decided, or the transaction is
     another caller's and was named by key.
+
+    A call that is still under way may yet be decided: to be sure of it, send the same key again.
     """
     UpdateWallet: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.UpdateWalletRequest, _wallet_service_pb2.UpdateWalletResponse]
     """UpdateWallet freezes, unfreezes or closes a wallet, or records the owner's age.
 
     A frozen wallet neither sends, receives, buys nor starts a payout; what a provider already did
     is still booked. Closing is for good and refused with WALLET_NOT_EMPTY unless both balances are
-    zero and nothing is open.
+    zero, nothing is held and no top-up is pending. Refused with WALLET_NOT_FOUND, and once it is
+    closed with WALLET_CLOSED.
     """
 
 class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -57,7 +67,9 @@ class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
         """OpenWallet opens a wallet with two empty accounts.
 
         Opening one that is open with the same details answers with it as it stands now, also under
-        another key. Refused with WALLET_EXISTS when the details differ.
+        another key. An age that is left unset agrees with any, and a mere `age_verified` with any date
+        of birth by which the owner is of age, and the other way round. Refused with WALLET_EXISTS when
+        the details differ, and with WALLET_CLOSED when it was closed.
         """
 
     @_abc_1.abstractmethod
@@ -74,7 +86,9 @@ class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _wallet_service_pb2.ListEntriesRequest,
         context: _aio.ServicerContext[_wallet_service_pb2.ListEntriesRequest, _abc.Awaitable[_wallet_service_pb2.ListEntriesResponse]],
     ) -> _abc.Awaitable[_wallet_service_pb2.ListEntriesResponse]:
-        """ListEntries reads the statement of one account, a page at a time."""
+        """ListEntries reads the statement of one account, a page at a time. NOT_FOUND with
+        WALLET_NOT_FOUND.
+        """
 
     @_abc_1.abstractmethod
     def WatchEntries(
@@ -84,8 +98,11 @@ class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.AsyncIterator[_wallet_service_pb2.WatchEntriesResponse]:
         """WatchEntries follows one account: every entry after `after_seq`, once, in seq order and without
         a gap, the past first and then what comes. When quiet, an answer without entries repeats the
-        last delivered position every 10 seconds. Ended with SLOW_READER when the reader falls behind
-        for longer than 30 seconds; resume after the last seq that was delivered.
+        last delivered position every 10 seconds.
+
+        Ended with SLOW_READER when the reader, all buffers between being full, takes longer than 30
+        seconds to make room for a message, and with SHUTTING_DOWN when the server stops; resume after
+        the last seq that was delivered. NOT_FOUND with WALLET_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -97,6 +114,8 @@ class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
         """GetTransaction tells what was decided under a transaction id or an idempotency key, refusals
         included. NOT_FOUND with TRANSACTION_NOT_FOUND when nothing was decided, or the transaction is
         another caller's and was named by key.
+
+        A call that is still under way may yet be decided: to be sure of it, send the same key again.
         """
 
     @_abc_1.abstractmethod
@@ -109,7 +128,8 @@ class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
 
         A frozen wallet neither sends, receives, buys nor starts a payout; what a provider already did
         is still booked. Closing is for good and refused with WALLET_NOT_EMPTY unless both balances are
-        zero and nothing is open.
+        zero, nothing is held and no top-up is pending. Refused with WALLET_NOT_FOUND, and once it is
+        closed with WALLET_CLOSED.
         """
 
 def add_WalletServiceServicer_to_server(servicer: WalletServiceServicer, server: _aio.Server) -> None: ...

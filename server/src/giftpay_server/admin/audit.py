@@ -23,6 +23,7 @@ from giftpay.v1 import (
 
 from giftpay_server.admin.checks import CHECKS, WHOLE_CHECKS
 from giftpay_server.admin.checks.gifts import broken_gift
+from giftpay_server.admin.checks.promises import broken_promise
 from giftpay_server.admin.checks.totals import (
     OWNERS,
     UNITS,
@@ -106,6 +107,7 @@ async def _first_broken(connection: Connection, since: datetime | None) -> Broke
     start = since or BEGINNING
     broken = await _first_of(CHECKS, connection, start)
     broken = broken or await broken_gift(connection, start, timeout_s=STATEMENT_TIMEOUT_S)
+    broken = broken or await broken_promise(connection, start, timeout_s=STATEMENT_TIMEOUT_S)
     if since is None:
         broken = broken or await _first_of(WHOLE_CHECKS, connection)
         broken = broken or await broken_stripe(connection, timeout_s=STATEMENT_TIMEOUT_S)

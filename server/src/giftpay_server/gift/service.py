@@ -31,10 +31,8 @@ from giftpay_server.postgres.pool import Pool
 from giftpay_server.wire.fields import InvalidArgumentError, valid_context, valid_id, valid_uuid
 from giftpay_server.wire.guard import Context
 from giftpay_server.wire.identity import LOCAL
-from giftpay_server.wire.pages import Page, open_page
+from giftpay_server.wire.pages import NUMBER_MAX, Page, open_page
 from giftpay_server.wire.refusals import RefusedError, settle
-
-PAST_THE_LAST = 2**63 - 1
 
 
 class GiftService(GiftServiceServicer):
@@ -78,7 +76,11 @@ class GiftService(GiftServiceServicer):
         where = valid_context(request.context, "context") if request.context else ""
         page = open_page(request.page_size, request.page_token, "received", owner_id, where)
         found = await list_received(
-            self._pool, owner_id, context=where, before=_before(page), limit=page.size + 1
+            self._pool,
+            owner_id,
+            context=where,
+            before=page.number(first=NUMBER_MAX),
+            limit=page.size + 1,
         )
         gifts, token = _page(page, found)
         return ListGiftsReceivedResponse(gifts=gifts, next_page_token=token)
@@ -88,18 +90,15 @@ class GiftService(GiftServiceServicer):
     ) -> ListGiftsSentResponse:
         owner_id = valid_id(request.owner_id, "owner_id")
         page = open_page(request.page_size, request.page_token, "sent", owner_id)
-        before = _before(page)
-        found = await list_sent(self._pool, owner_id, before=before, limit=page.size + 1)
+        found = await list_sent(
+            self._pool, owner_id, before=page.number(first=NUMBER_MAX), limit=page.size + 1
+        )
         gifts, token = _page(page, found)
         return ListGiftsSentResponse(gifts=gifts, next_page_token=token)
 
 
 def _words(command: Command) -> str:
     return command.personal.value if command.personal is not None else ""
-
-
-def _before(page: Page) -> int:
-    return int(page.position[0]) if page.position else PAST_THE_LAST
 
 
 def _page(page: Page, found: Sequence[SentGift]) -> tuple[list[Gift], str]:

@@ -8,10 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +28,7 @@ from giftpay_server.ledger.store import (
     save_rows,
     write,
 )
+from giftpay_server.ledger.waiting import Limits, Waiting, WaitingRoom
 from giftpay_server.postgres.pool import (
     CONNECTION_LOST,
     Connect,
@@ -55,32 +54,8 @@ SESSION = """
 """
 
 
-class OverloadedError(Exception):
-    """More waits than the bounds allow; nothing of the call was taken."""
-
-
 class DatabaseUnavailableError(Exception):
     """The database is away or does not answer; the outcome may be unknown."""
-
-
-class ShuttingDownError(Exception):
-    """The journal takes no new commands."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """The journal's bounds."""
-
-    batch_max: int = 1_000  # commands in one commit
-    queue_max: int = 8_192  # commands waiting
-    wait_max_s: float = 0.25  # how long the first of them may have waited when another comes
-
-
-@dataclass(slots=True)
-class _Waiting:
-    command: Command
-    answer: asyncio.Future[Answer]
-    since: float
 
 
 class Journal:
@@ -103,10 +78,7 @@ class Journal:
         self._clock = clock
         self._catalog_at = catalog_at
         self._tables = tables
-        self._limits = limits
-        self._queue: deque[_Waiting] = deque()
-        self._arrived = asyncio.Event()
-        self._closing = False
+        self._waiting = WaitingRoom(limits)
         self._connection: Connection | None = None
         self._stripe = 0
 
@@ -116,7 +88,7 @@ class Journal:
         Raises OverloadedError or ShuttingDownError when it was not taken, and
         DatabaseUnavailableError when it is unknown whether it was committed.
         """
-        (waiting,) = self._enqueue((command,))
+        (waiting,) = self._waiting.put((command,))
         return await waiting.answer
 
     async def record_all(self, commands: Sequence[Command]) -> list[Answer | Exception]:
@@ -124,7 +96,7 @@ class Journal:
 
         An item's own failure stands in its place; raises as `record` when none was taken.
         """
-        waiting = [item.answer for item in self._enqueue(commands)]
+        waiting = [item.answer for item in self._waiting.put(commands)]
         try:
             answers: list[Any] = await asyncio.gather(*waiting, return_exceptions=True)
         except asyncio.CancelledError:
@@ -146,46 +118,19 @@ class Journal:
     async def run(self) -> None:
         """Commits batch after batch until `drain` is called and nothing waits."""
         try:
-            while not (self._closing and not self._queue):
-                await self._arrived.wait()
-                self._arrived.clear()
-                while batch := self._take():
-                    await self._commit(batch)
+            while batch := await self._waiting.take():
+                begun = time.monotonic()
+                await self._commit(batch)
+                self._waiting.pace(time.monotonic() - begun)
         finally:
             if self._connection is not None:
                 await self._connection.close(timeout=1)
 
     def drain(self) -> None:
         """Takes no new commands; `run` returns once what waits is answered."""
-        self._closing = True
-        self._arrived.set()
+        self._waiting.close()
 
-    def _enqueue(self, commands: Sequence[Command]) -> list[_Waiting]:
-        if self._closing:
-            raise ShuttingDownError
-        now = time.monotonic()
-        if self._queue and (
-            len(self._queue) + len(commands) > self._limits.queue_max
-            or now - self._queue[0].since > self._limits.wait_max_s
-        ):
-            raise OverloadedError(str(len(self._queue)))
-        loop = asyncio.get_running_loop()
-        waiting = [_Waiting(command, loop.create_future(), now) for command in commands]
-        self._queue.extend(waiting)
-        self._arrived.set()
-        return waiting
-
-    def _take(self) -> list[_Waiting]:
-        batch: list[_Waiting] = []
-        while self._queue and len(batch) < self._limits.batch_max:
-            if batch and (batch[0].command.alone or self._queue[0].command.alone):
-                break
-            waiting = self._queue.popleft()
-            if not waiting.answer.done():  # otherwise its caller has gone
-                batch.append(waiting)
-        return batch
-
-    async def _commit(self, batch: Sequence[_Waiting]) -> None:
+    async def _commit(self, batch: Sequence[Waiting]) -> None:
         try:
             await self._settle(batch)
         except LOST_RACE:
@@ -201,7 +146,7 @@ class Journal:
         except Exception:
             await self._one_by_one(batch)
 
-    async def _again(self, batch: Sequence[_Waiting]) -> None:
+    async def _again(self, batch: Sequence[Waiting]) -> None:
         try:
             await self._settle(batch)
         except (*LOST_RACE, *CONNECTION_LOST):
@@ -210,16 +155,19 @@ class Journal:
         except Exception:
             await self._one_by_one(batch)
 
-    async def _one_by_one(self, batch: Sequence[_Waiting]) -> None:
+    async def _one_by_one(self, batch: Sequence[Waiting]) -> None:
         """So that only the command which cannot be written is answered with a failure."""
         if len(batch) > 1:
-            for waiting in batch:
+            for index, waiting in enumerate(batch, start=1):
                 await self._commit([waiting])
+                if self._connection is None:  # the database is away: for the others as well
+                    _fail(batch[index:], DatabaseUnavailableError)
+                    break
             return
         log.exception("a command could not be decided: %s", batch[0].command.id)
         _fail(batch, RuntimeError)
 
-    async def _settle(self, batch: Sequence[_Waiting]) -> None:
+    async def _settle(self, batch: Sequence[Waiting]) -> None:
         commands = [waiting.command for waiting in batch]
         connection, draft = await self._connect(), Draft()
         async with connection.transaction():
@@ -257,7 +205,7 @@ class Journal:
                 connection.terminate()
 
 
-def _fail(batch: Sequence[_Waiting], error: type[Exception]) -> None:
+def _fail(batch: Sequence[Waiting], error: type[Exception]) -> None:
     for waiting in batch:
         if not waiting.answer.done():
             waiting.answer.set_exception(error())  # each its own: tracebacks are not shared

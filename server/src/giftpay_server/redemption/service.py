@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from uuid import UUID
-
 from giftpay.v1 import (
     ERROR_REASON_REDEMPTION_NOT_FOUND,
     CancelRedemptionRequest,
@@ -37,7 +34,7 @@ from giftpay_server.redemption.messages import (
     redemption_message,
 )
 from giftpay_server.redemption.rules import quote_message
-from giftpay_server.redemption.store import Standing, list_redemptions, read_redemption
+from giftpay_server.redemption.store import list_redemptions, read_redemption
 from giftpay_server.wire.fields import (
     valid_choice,
     valid_currency,
@@ -47,10 +44,8 @@ from giftpay_server.wire.fields import (
 )
 from giftpay_server.wire.guard import Context
 from giftpay_server.wire.identity import LOCAL
-from giftpay_server.wire.pages import Page, open_page
+from giftpay_server.wire.pages import open_page
 from giftpay_server.wire.refusals import RefusedError, refused_error, settle
-
-PAST_THE_NEWEST = datetime.max.replace(tzinfo=UTC), str(UUID(int=2**128 - 1))
 
 
 class RedemptionService(RedemptionServiceServicer):
@@ -100,13 +95,15 @@ class RedemptionService(RedemptionServiceServicer):
             self._pool,
             owner_id,
             state=request.state,
-            before=_before(page),
+            before=page.before_row(),
             limit=page.size + 1,
         )
         shown, more = page.cut(found)
         return ListRedemptionsResponse(
             redemptions=map(redemption_message, shown),
-            next_page_token=_next_token(page, shown[-1]) if more else "",
+            next_page_token=page.row_token(shown[-1].row.create_time, shown[-1].row.redemption_id)
+            if more
+            else "",
         )
 
     async def CancelRedemption(
@@ -130,14 +127,3 @@ class RedemptionService(RedemptionServiceServicer):
         if standing is None:
             raise RefusedError(ERROR_REASON_REDEMPTION_NOT_FOUND, redemption_id=redemption_id)
         return redemption_message(standing)
-
-
-def _before(page: Page) -> tuple[datetime, str]:
-    if page.position is None:
-        return PAST_THE_NEWEST
-    create_time, redemption_id = page.position
-    return datetime.fromisoformat(create_time), redemption_id
-
-
-def _next_token(page: Page, last: Standing) -> str:
-    return page.next_token([last.row.create_time.isoformat(), last.row.redemption_id])

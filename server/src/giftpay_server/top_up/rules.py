@@ -27,7 +27,7 @@ from giftpay.v1 import (
     TopUpState,
 )
 
-from giftpay_server.catalog.pricing import price_package
+from giftpay_server.catalog.pricing import PackagePrice, price_package
 from giftpay_server.ledger.books import Books, Grant, Leg, LotKind, Row
 from giftpay_server.ledger.commands import Decision, Posted, Refused, refuse
 from giftpay_server.ledger.gates import is_adult, may_move, room_for
@@ -116,9 +116,16 @@ def create(request: CreateTopUpRequest, books: Books, *, top_up_id: str) -> Deci
     coins = books.accounts[owner.owner_id, UNIT_COIN]
     if refused := room_for(coins, priced.coins + priced.bonus_coins):
         return refused
-    order = Order(
+    order = _ordered(request, priced, books, top_up_id=top_up_id)
+    return _posted(order, rows=(order,))
+
+
+def _ordered(
+    request: CreateTopUpRequest, priced: PackagePrice, books: Books, *, top_up_id: str
+) -> Order:
+    return Order(
         top_up_id=top_up_id,
-        owner_id=owner.owner_id,
+        owner_id=request.owner_id,
         package_id=request.package_id,
         provider=request.provider,
         currency=priced.price.currency_code,
@@ -128,7 +135,6 @@ def create(request: CreateTopUpRequest, books: Books, *, top_up_id: str) -> Deci
         catalog_version=books.catalog.version,
         create_time=books.now,
     )
-    return _posted(order, rows=(order,))
 
 
 def not_found(top_up_id: str) -> Refused:
@@ -137,14 +143,12 @@ def not_found(top_up_id: str) -> Refused:
 
 
 def cancel(request: CancelTopUpRequest, books: Books) -> Decision:
-    """Gives an order up, unless it is paid; a cancelled one stays as it is."""
+    """Gives an order up, unless it is paid; one that was cancelled stays so."""
     order = books.row(Order, request.top_up_id)
     if order is None:
         return not_found(request.top_up_id)
     if order.state == TOP_UP_STATE_PAID:
         return _paid_already(order)
-    if order.state == TOP_UP_STATE_CANCELLED:
-        return _posted(order)
     cancelled = replace(order, state=TOP_UP_STATE_CANCELLED)
     return _posted(cancelled, rows=(cancelled,))
 
@@ -155,7 +159,7 @@ def confirm(
     """Credits the coins of an order for which its provider took `paid`, by its word.
 
     No gate stands here: the money has moved, so that it is booked whatever the wallet's status and
-    past BALANCE_LIMIT. `paid` is None where the order was paid before anybody needed to ask.
+    past BALANCE_LIMIT. `paid` is None where the order was paid before anybody had to ask.
     """
     order, reference = books.row(Order, request.top_up_id), request.payment_reference
     if order is None:
@@ -168,8 +172,9 @@ def confirm(
             payment_reference=reference,
             top_up_id=used.top_up_id,
         )
+    assert paid is not None, "only what is paid or decided is confirmed without asking"
     if paid != order.price:
-        return _mismatch(expected=order.price, actual=paid or Money())
+        return _mismatch(expected=order.price, actual=paid)
     return _credited(order, reference, books.now, transaction_id=transaction_id)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from giftpay.v1 import (
     ERROR_REASON_PERMISSION_DENIED,
@@ -45,10 +44,8 @@ from giftpay_server.top_up.store import is_decided, list_orders, read_order
 from giftpay_server.wire.fields import InvalidArgumentError, valid_choice, valid_id, valid_uuid
 from giftpay_server.wire.guard import Context
 from giftpay_server.wire.identity import LOCAL
-from giftpay_server.wire.pages import Page, open_page
+from giftpay_server.wire.pages import open_page
 from giftpay_server.wire.refusals import RefusedError, settle
-
-NEWEST = (datetime(9999, 12, 31, tzinfo=UTC), "ffffffff-ffff-ffff-ffff-ffffffffffff")
 
 
 class TopUpService(TopUpServiceServicer):
@@ -107,10 +104,10 @@ class TopUpService(TopUpServiceServicer):
             request.page_size, request.page_token, "top_ups", owner_id, int(request.state)
         )
         found = await list_orders(
-            self._pool, owner_id, state=request.state, before=_before(page), limit=page.size + 1
+            self._pool, owner_id, state=request.state, before=page.before_row(), limit=page.size + 1
         )
         orders, more = page.cut(found)
-        token = page.next_token(_position(orders[-1])) if more else ""
+        token = page.row_token(orders[-1].create_time, orders[-1].top_up_id) if more else ""
         return ListTopUpsResponse(
             top_ups=[order.message() for order in orders], next_page_token=token
         )
@@ -154,14 +151,3 @@ class TopUpService(TopUpServiceServicer):
 
 def _top_up(outcome: Outcome) -> TopUp:
     return TopUp.FromString(outcome.transaction.answer)
-
-
-def _before(page: Page) -> tuple[datetime, str]:
-    if page.position is None:
-        return NEWEST
-    create_time, top_up_id = page.position
-    return datetime.fromisoformat(create_time), top_up_id
-
-
-def _position(order: Order) -> tuple[str, str]:
-    return order.create_time.isoformat(), order.top_up_id

@@ -35,7 +35,6 @@ from giftpay_server.postgres.pool import Pool
 from giftpay_server.wallet import store
 from giftpay_server.wallet.messages import open_command, update_command, wallet_message
 from giftpay_server.wallet.statement import (
-    PAST_THE_LAST,
     entry_messages,
     read_page,
     transaction_message,
@@ -53,11 +52,11 @@ from giftpay_server.wire.fields import (
 from giftpay_server.wire.guard import Context
 from giftpay_server.wire.identity import LOCAL
 from giftpay_server.wire.keys import transaction_id
-from giftpay_server.wire.pages import open_page
+from giftpay_server.wire.pages import NUMBER_MAX, open_page
 from giftpay_server.wire.refusals import RefusedError, settle
 
 HEARTBEAT_S = 10.0
-WRITE_MAX_S = 30.0  # for one message to leave
+WRITE_MAX_S = 30.0  # for a reader to make room for one message
 BATCH_LIFE_MAX = timedelta(minutes=1)  # far more than the timeouts of its statements allow
 
 
@@ -124,15 +123,16 @@ class WalletService(WalletServiceServicer):
                 entries = await entry_messages(self._pool, batch)
                 begun = monotonic()
                 yield WatchEntriesResponse(entries=entries, last_seq=last_seq)
-                # We are back once gRPC has taken the message: it takes no more than the reader's
-                # window and its own buffer hold, and then waits for the reader.
+                # gRPC resumes us when it has taken the message, and it takes no more than its
+                # buffer and the reader's window hold. The status cannot overtake what it took.
                 if monotonic() > begun + self._write_max_s:
                     raise RefusedError(ERROR_REASON_SLOW_READER, last_seq=last_seq)
 
     async def GetTransaction(
         self, request: GetTransactionRequest, context: Context
     ) -> GetTransactionResponse:
-        found = await store.read_transaction(self._pool, named := _named(request))
+        named = _named(request)
+        found = await store.read_transaction(self._pool, named)
         by_key = request.HasField("idempotency_key")
         if found is None or (by_key and found.caller != LOCAL):
             raise RefusedError(ERROR_REASON_TRANSACTION_NOT_FOUND, transaction_id=named)
@@ -176,7 +176,7 @@ def _account(request: ListEntriesRequest | WatchEntriesRequest) -> AccountKey:
 def _after_seq(request: ListEntriesRequest) -> int | None:
     if not request.HasField("after_seq"):
         return None
-    return valid_number(request.after_seq, "after_seq", least=0, most=PAST_THE_LAST)
+    return valid_number(request.after_seq, "after_seq", least=0, most=NUMBER_MAX)
 
 
 def _named(request: GetTransactionRequest) -> str:

@@ -22,22 +22,18 @@ from giftpay_server.ledger.books import AccountKey, Transaction
 from giftpay_server.ledger.commands import Outcome
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.wallet.store import Asked, Line, list_after, list_before, read_asked
-from giftpay_server.wire.pages import Page
+from giftpay_server.wire.pages import NUMBER_MAX, Page
 from giftpay_server.wire.refusals import refusal_of
-
-PAST_THE_LAST = 2**63 - 1  # above every seq
 
 
 async def read_page(
     pool: Pool, account: AccountKey, page: Page, *, after_seq: int | None
 ) -> Sequence[Line]:
     """A page of a statement and one line more: after a seq, or newest first if there is none."""
-    resumed = int(page.position[0]) if page.position else None
     if after_seq is None:
-        seq = PAST_THE_LAST if resumed is None else resumed
+        seq = page.number(first=NUMBER_MAX)
         return await list_before(pool, account, seq=seq, limit=page.size + 1)
-    seq = after_seq if resumed is None else resumed
-    return await list_after(pool, account, seq=seq, limit=page.size + 1)
+    return await list_after(pool, account, seq=page.number(first=after_seq), limit=page.size + 1)
 
 
 async def entry_messages(pool: Pool, lines: Sequence[Line]) -> list[Entry]:

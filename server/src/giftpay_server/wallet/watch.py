@@ -9,7 +9,7 @@ from time import monotonic
 
 from giftpay_server.ledger.books import AccountKey
 from giftpay_server.ledger.feed import Feed
-from giftpay_server.ledger.journal import ShuttingDownError
+from giftpay_server.ledger.waiting import ShuttingDownError
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.wallet.store import Line, list_after
 

@@ -6,7 +6,8 @@ import asyncio
 import inspect
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import grpc
@@ -19,11 +20,8 @@ from giftpay.v1 import (
 )
 from grpc_status import rpc_status
 
-from giftpay_server.ledger.journal import (
-    DatabaseUnavailableError,
-    OverloadedError,
-    ShuttingDownError,
-)
+from giftpay_server.ledger.journal import DatabaseUnavailableError
+from giftpay_server.ledger.waiting import OverloadedError, ShuttingDownError
 from giftpay_server.postgres.pool import CONNECTION_LOST
 from giftpay_server.wire.fields import InvalidArgumentError
 from giftpay_server.wire.refusals import RefusedError, invalid, refusal, status
@@ -56,11 +54,12 @@ def _guard_unary(method: Callable[[Any, Context], Awaitable[Any]]) -> Any:
     return call
 
 
-def _guard_stream(method: Callable[[Any, Context], AsyncIterator[Any]]) -> Any:
+def _guard_stream(method: Callable[[Any, Context], AsyncGenerator[Any, None]]) -> Any:
     async def call(request: Any, context: Context) -> AsyncIterator[Any]:
         try:
-            async for message in method(request, context):
-                yield message
+            async with aclosing(method(request, context)) as messages:
+                async for message in messages:
+                    yield message
         except Exception as error:
             await _abort(context, error)
 

@@ -6,16 +6,22 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, TypeVar
+from uuid import UUID
 
 from giftpay_server.wire.fields import InvalidArgumentError
 
 SIZE_DEFAULT = 50
 SIZE_MAX = 1_000
 
+NUMBER_MAX = 2**63 - 1
+NEWEST = datetime.max.replace(tzinfo=UTC), str(UUID(int=2**128 - 1))
+
 Item = TypeVar("Item")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,29 @@ class Page:
     def cut(self, found: Sequence[Item]) -> tuple[Sequence[Item], bool]:
         """What of the found belongs on the page, and whether more follows; ask for size + 1."""
         return found[: self.size], len(found) > self.size
+
+    def number(self, *, first: int) -> int:
+        """Where to go on in a numbered list; `first` says where the first page begins."""
+        match self.position:
+            case None:
+                return first
+            case [int(number)] if 0 <= number <= NUMBER_MAX:
+                return number
+        raise _not_of_this_list()
+
+    def before_row(self) -> tuple[datetime, str]:
+        """Where to go on in a list from the newest row, by time and then by id: before this."""
+        match self.position:
+            case None:
+                return NEWEST
+            case [str(time), str(row_id)]:
+                parsed = _parsed(datetime.fromisoformat, time)
+                return parsed.astimezone(UTC), str(_parsed(UUID, row_id))
+        raise _not_of_this_list()
+
+    def row_token(self, create_time: datetime, row_id: str) -> str:
+        """Names the page that goes on before this row."""
+        return self.next_token([create_time.isoformat(), row_id])
 
     def next_token(self, position: Sequence[Any]) -> str:
         """Names the page after this one; the position is of its last item, JSON values."""
@@ -52,5 +81,16 @@ def _position(token: str, digest: str) -> list[Any]:
     except (binascii.Error, ValueError, TypeError):
         filters, position = None, []
     if filters != digest or not position:
-        raise InvalidArgumentError("page_token", "the next_page_token of this same list")
+        raise _not_of_this_list()
     return list(position)
+
+
+def _parsed(parse: Callable[[str], Value], text: str) -> Value:
+    try:
+        return parse(text)
+    except ValueError:
+        raise _not_of_this_list() from None
+
+
+def _not_of_this_list() -> InvalidArgumentError:
+    return InvalidArgumentError("page_token", "the next_page_token of this same list")

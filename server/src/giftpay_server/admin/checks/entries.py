@@ -8,7 +8,7 @@ TRANSACTION_LIST = r"""
           FROM transactions t
          CROSS JOIN LATERAL (
                SELECT count(*) AS listed, count(DISTINCT ref) AS entries
-                 FROM string_to_table(t.entries, ' ') AS ref
+                 FROM unnest(string_to_array(t.entries, ' ')) AS ref
                ) AS list
          WHERE t.create_time >= $1
            AND (t.reason <> 0 AND t.entries <> '' OR list.listed <> list.entries
@@ -16,32 +16,49 @@ TRANSACTION_LIST = r"""
     )
     SELECT 'transaction.list' AS check, 'transactions' AS table, id::text AS key,
            CASE WHEN reason <> 0
-                THEN format('expected no entries of a refusal, found ''%s''', entries)
-                ELSE format('expected distinct entries, found ''%s''', entries)
+                THEN format('expected no entries of a refusal, found %L', entries)
+                ELSE format('expected distinct entries, found %L', entries)
            END AS detail
       FROM broken
      ORDER BY id
      LIMIT 1
 """
 
+# What each kind may move: in which unit, against which system account, which way.
+#      5: CONFIRM_TOP_UP from ISSUANCE and PROMOTION    11: ADJUSTMENT, either way
+#      7: GIFT to GIFT_SALES, from CREATOR_EARNINGS     12: GIFT_REVERSAL back, with PLATFORM_LOSS
+#     10: PAYOUT_STEP to PAYOUTS, and back
 ENTRY_TRANSACTION = """
-    WITH broken AS MATERIALIZED (
-        SELECT e.owner_id, e.unit, e.seq, e.create_time, e.transaction_id,
-               t.entries, t.create_time AS decide_time
+    WITH booked AS (
+        SELECT e.owner_id, e.unit, e.seq, e.create_time, e.transaction_id, t.entries, t.kind,
+               t.create_time AS decide_time,
+               concat_ws('/', e.owner_id, e.unit, e.seq)
+                   = ANY (string_to_array(t.entries, ' ')) AS listed,
+               (t.kind, e.unit, e.system_account, sign(e.amount)) IN (
+                   (5, 1, 1, 1), (5, 1, 2, 1), (7, 1, 3, -1), (7, 2, 4, 1), (10, 2, 5, -1),
+                   (10, 2, 5, 1), (11, 1, 8, -1), (11, 1, 8, 1), (11, 2, 8, -1), (11, 2, 8, 1),
+                   (12, 1, 3, 1), (12, 2, 4, -1), (12, 2, 7, 1)
+               ) AS usual
           FROM entry e
           LEFT JOIN transactions t ON t.id = e.transaction_id
          WHERE e.create_time >= $1
-           AND (t.id IS NULL OR t.create_time <> e.create_time
-                OR concat_ws('/', e.owner_id, e.unit, e.seq)
-                   <> ALL (string_to_array(t.entries, ' ')))
+    ), broken AS MATERIALIZED (
+        SELECT *
+          FROM booked
+         WHERE listed IS NOT TRUE OR create_time <> decide_time OR usual IS NOT TRUE
     )
-    SELECT 'entry.transaction' AS check, 'entry' AS table,
+    SELECT CASE WHEN listed AND create_time = decide_time THEN 'entry.system_account'
+                ELSE 'entry.transaction'
+           END AS check,
+           'entry' AS table,
            concat_ws('/', owner_id, (ARRAY['COIN', 'DIAMOND'])[unit], seq) AS key,
-           CASE WHEN entries IS NULL
+           CASE WHEN listed IS NULL
                 THEN format('expected the transaction %s, found none', transaction_id)
+                WHEN NOT listed
+                THEN format('expected to be listed by %s, found %L', transaction_id, entries)
                 WHEN create_time <> decide_time
                 THEN format('expected %s as of its transaction, found %s', decide_time, create_time)
-                ELSE format('expected to be listed by %s, found ''%s''', transaction_id, entries)
+                ELSE format('expected what a transaction of kind %s moves, found another', kind)
            END AS detail
       FROM broken
      ORDER BY owner_id, unit, seq
@@ -81,7 +98,7 @@ TRANSACTION_ENTRIES = """
     WITH broken AS MATERIALIZED (
         SELECT t.id, ref, e.transaction_id AS found
           FROM transactions t
-         CROSS JOIN LATERAL string_to_table(t.entries, ' ') AS ref
+         CROSS JOIN LATERAL unnest(string_to_array(t.entries, ' ')) AS ref
           LEFT JOIN entry e
             ON e.owner_id = split_part(ref, '/', 1)
            AND e.unit = split_part(ref, '/', 2)::smallint

@@ -28,7 +28,7 @@ READ_GIFTS = """
     SELECT t.id, t.request, t.answer, t.catalog_version,
            ARRAY(
                SELECT (e.owner_id, e.unit, e.system_account, e.amount, e.seq)
-                 FROM string_to_table(t.entries, ' ') WITH ORDINALITY AS list (ref, nth)
+                 FROM unnest(string_to_array(t.entries, ' ')) WITH ORDINALITY AS list (ref, nth)
                  JOIN entry e
                    ON e.owner_id = split_part(ref, '/', 1)
                   AND e.unit = split_part(ref, '/', 2)::smallint
@@ -49,8 +49,7 @@ async def broken_gift(
     gifts = await connection.cursor(READ_GIFTS, since, timeout=timeout_s)
     while chunk := await gifts.fetch(CHUNK, timeout=timeout_s):
         for gift in chunk:
-            catalog = await catalogs.at(connection, gift["catalog_version"])
-            if detail := _disagreement(gift, catalog):
+            if detail := await _disagreement(connection, catalogs, gift):
                 key = str(gift["id"])
                 return BrokenRow(check="gift.price", table="transactions", key=key, detail=detail)
         if broken := await _missing_context(connection, chunk):
@@ -58,15 +57,21 @@ async def broken_gift(
     return None
 
 
-def _disagreement(gift: Any, catalog: Catalog | None) -> str:
+async def _disagreement(connection: Connection, catalogs: Catalogs, gift: Any) -> str:
     """What is wrong with a gift; empty if nothing is."""
+    version = gift["catalog_version"]
     try:
         request = SendGiftRequest.FromString(gift["request"])
         answer = Gift.FromString(gift["answer"])
+        catalog = await catalogs.at(connection, version)
     except DecodeError:
-        return "expected a request and its answer, found other bytes"
+        return f"expected a request, an answer and the catalog {version}, found other bytes"
     if catalog is None or request.gift_id not in catalog.gifts:
-        return f"expected {request.gift_id} in catalog {gift['catalog_version']}, found none"
+        return f"expected {request.gift_id} in the catalog {version}, found none"
+    return _mispriced(gift, request, answer, catalog)
+
+
+def _mispriced(gift: Any, request: SendGiftRequest, answer: Gift, catalog: Catalog) -> str:
     coins = catalog.gifts[request.gift_id].coins * request.count
     diamonds = catalog.diamonds(coins)
     expected = [

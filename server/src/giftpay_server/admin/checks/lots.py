@@ -63,7 +63,7 @@ LOT_SOURCE = """
          WHERE a.entry_time >= $1
            AND CASE WHEN l.kind IN (1, 2) THEN l.source_id IS DISTINCT FROM m.subject_id
                     WHEN l.kind = 3 THEN e.transaction_id IS DISTINCT FROM c.transaction_id
-                    ELSE e.transaction_id <> l.source_id
+                    ELSE l.kind <> 4 OR e.transaction_id <> l.source_id
                END
     )
     SELECT 'lot.source' AS check, 'lot' AS table,

@@ -83,7 +83,7 @@ TOP_UP_COINS = """
                            ' ' ORDER BY e.seq
                        )
                   FROM transactions t
-                 CROSS JOIN LATERAL string_to_table(t.entries, ' ') AS ref
+                 CROSS JOIN LATERAL unnest(string_to_array(t.entries, ' ')) AS ref
                   JOIN entry e
                     ON e.owner_id = split_part(ref, '/', 1)
                    AND e.unit = split_part(ref, '/', 2)::smallint

@@ -48,16 +48,18 @@ REDEMPTION_HOLD = """
 REDEMPTION_PAYOUT = """
     WITH payouts AS (
         SELECT r.redemption_id, r.state,
-               (r.fee - r.gross, r.currency, r.owner_id, 2, 5, -r.diamonds)::text AS paid,
-               (r.gross - r.fee, r.currency, r.owner_id, 2, 5, r.diamonds)::text AS returned,
+               (r.fee - r.gross, r.currency, r.provider_key,
+                r.owner_id, 2, 5, -r.diamonds)::text AS paid,
+               (r.gross - r.fee, r.currency, r.provider_key,
+                r.owner_id, 2, 5, r.diamonds)::text AS returned,
                (SELECT string_agg(
-                           (m.minor_units, m.currency,
+                           (m.minor_units, m.currency, m.reference,
                             e.owner_id, e.unit, e.system_account, e.amount)::text,
                            ' ' ORDER BY m.minor_units, e.seq
                        )
                   FROM money_movement m
                   LEFT JOIN transactions t ON t.id = m.transaction_id
-                  LEFT JOIN LATERAL string_to_table(t.entries, ' ') AS ref ON true
+                  LEFT JOIN LATERAL unnest(string_to_array(t.entries, ' ')) AS ref ON true
                   LEFT JOIN entry e
                     ON e.owner_id = split_part(ref, '/', 1)
                    AND e.unit = split_part(ref, '/', 2)::smallint

@@ -74,7 +74,7 @@ REVERSAL_GIFT = """
     WITH reversals AS (
         SELECT t.id, t.entries, g.entries AS gift_entries
           FROM transactions t
-         CROSS JOIN LATERAL string_to_table(t.entries, ' ') AS ref
+         CROSS JOIN LATERAL unnest(string_to_array(t.entries, ' ')) AS ref
           JOIN lot l
             ON l.owner_id = split_part(ref, '/', 1)
            AND l.unit = split_part(ref, '/', 2)::smallint
@@ -85,7 +85,7 @@ REVERSAL_GIFT = """
         SELECT r.id,
                (SELECT string_agg((e.owner_id, e.unit, e.system_account, -e.amount)::text,
                                   ' ' ORDER BY e.unit)
-                  FROM string_to_table(r.gift_entries, ' ') AS ref
+                  FROM unnest(string_to_array(r.gift_entries, ' ')) AS ref
                   JOIN entry e
                     ON e.owner_id = split_part(ref, '/', 1)
                    AND e.unit = split_part(ref, '/', 2)::smallint
@@ -93,7 +93,7 @@ REVERSAL_GIFT = """
                ) AS expected,
                (SELECT string_agg((e.owner_id, e.unit, e.system_account, e.amount)::text,
                                   ' ' ORDER BY e.unit)
-                  FROM string_to_table(r.entries, ' ') AS ref
+                  FROM unnest(string_to_array(r.entries, ' ')) AS ref
                   JOIN entry e
                     ON e.owner_id = split_part(ref, '/', 1)
                    AND e.unit = split_part(ref, '/', 2)::smallint

@@ -1,0 +1,102 @@
+"""What all scenarios stand on: one Postgres, one load process, and slices taken in turn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.load import Load, run_load
+from benchmarks.pgbench import run_pgbench
+from benchmarks.samples import Sample
+from benchmarks.servers import Server
+from benchmarks.summary import TARGETS, Ratio, Target, figure
+
+Contender = Callable[[float], Awaitable[Sample]]  # for so many seconds
+Slices = dict[str, list[Sample]]
+
+SHAPES = {1: (1, 1), 16: (2, 8), 64: (4, 16), 256: (8, 32), 1024: (16, 64)}
+WARM_UP_S = 0.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How long, how often, how much."""
+
+    quick: bool
+    rounds: int
+    slice_s: float
+    callers: Sequence[int]
+    growth_gifts: int
+
+
+FULL = Plan(quick=False, rounds=7, slice_s=5, callers=(1, 16, 64, 256), growth_gifts=10_000_000)
+QUICK = Plan(quick=True, rounds=5, slice_s=1, callers=(1, 64), growth_gifts=200_000)
+
+
+@dataclass(slots=True)
+class Bench:
+    """One run, and what it has found so far."""
+
+    plan: Plan
+    dsn: str
+    postgres: int  # the postmaster's process
+    state: Path
+    out: Path
+    executor: Executor
+    figures: dict[str, Any] = field(default_factory=dict)
+    ratios: dict[str, Ratio] = field(default_factory=dict)
+    acknowledged: Counter[str] = field(default_factory=Counter)  # by database
+
+    async def contest(
+        self, title: str, contenders: Mapping[str, Contender], *, rounds: int | None = None
+    ) -> Slices:
+        """Takes slices A B A B ..., so that what disturbs the machine disturbs all alike."""
+        slices: Slices = {name: [] for name in contenders}
+        for number in range(rounds or self.plan.rounds):
+            for name, run in contenders.items():
+                sample = await run(self.plan.slice_s)
+                slices[name].append(sample)
+                self._say(f"{title} {number + 1}: {name} {sample.rate:,.0f}/s")
+        self.figures[title] = {name: figure(samples) for name, samples in slices.items()}
+        return slices
+
+    def ratio(self, name: str, rounds: Sequence[float], target: Target | None = None) -> None:
+        """Notes one of the ratios that results.json names, or a further one of our own."""
+        self.ratios[name] = Ratio.of(rounds, target or TARGETS[name])
+        self._say(f"{name}: {self.ratios[name].as_json()}")
+
+    def served(self, server: Server, database: str = "", **shape: Any) -> Contender:
+        """Load on a server; `database` is where what it acknowledges must be found."""
+        pids = {"server": server.pids, "postgres": (self.postgres,)}
+        load = Load(addresses=server.addresses, pids=pids, **shape)
+
+        async def run(seconds: float) -> Sample:
+            loop = asyncio.get_running_loop()
+            sample = await loop.run_in_executor(self.executor, run_load, load, WARM_UP_S, seconds)
+            self.acknowledged[database] += sample.acknowledged
+            return sample
+
+        return run
+
+    def called(self, server: Server, database: str, callers: int, **shape: Any) -> Contender:
+        """Unary load by so many callers."""
+        connections, each = SHAPES[callers]
+        return self.served(server, database, connections=connections, callers=each, **shape)
+
+    def queried(self, dsn: str, script: str, *, callers: int, size: int = 1) -> Contender:
+        """Load by pgbench."""
+
+        async def run(seconds: float) -> Sample:
+            return await run_pgbench(
+                dsn, script, callers=callers, seconds=seconds, postgres=self.postgres, size=size
+            )
+
+        return run
+
+    def _say(self, line: str) -> None:
+        print(line, flush=True)

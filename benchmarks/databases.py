@@ -1,0 +1,167 @@
+"""The databases of one run: one population, copied for each that writes to it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from importlib.resources import files
+
+import asyncpg
+from giftpay.v1 import Catalog, CatalogGift, Rational
+from giftpay_server.postgres.migrations import migrate
+
+from benchmarks.gifts import CREATORS, GIFT_ID, ZIPF_VIEWERS
+
+COINS = 10**12  # of each viewer
+
+TEMPLATE = "population"
+
+INSERT_CATALOG = """
+    INSERT INTO catalog (create_time, transaction_id, version, body)
+    VALUES (now(), gen_random_uuid(), 1, $1)
+"""
+
+COUNT_GIFTS = """
+    SELECT count(*) FROM transactions WHERE kind = 7 AND reason = 0
+"""
+
+UNBALANCED_UNITS = """
+    SELECT unit, sum(balance) FROM account GROUP BY unit HAVING sum(balance) <> 0
+"""
+
+# What entries say against what accounts say.
+UNSOUND_ACCOUNTS = """
+    SELECT count(*)
+      FROM (SELECT owner_id, unit, count(*) AS entries, max(seq) AS seq, sum(amount) AS amount
+              FROM entry GROUP BY owner_id, unit) AS e
+      JOIN account a USING (owner_id, unit)
+     WHERE (e.entries, e.seq, e.amount) IS DISTINCT FROM (a.seq, a.seq, a.balance)
+"""
+
+
+def named(dsn: str, name: str) -> str:
+    """The DSN of another database of the same Postgres."""
+    return dsn.replace("/giftpay?", f"/{name}?")
+
+
+async def execute(dsn: str, *statements: str) -> None:
+    """Runs statements one after the other, each in its own transaction."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def make_population(dsn: str) -> None:
+    """Makes the database that the others are copies of."""
+    await execute(dsn, f"CREATE DATABASE {TEMPLATE}")
+    template = named(dsn, TEMPLATE)
+    await migrate(template)
+    await execute(template, sql("population.sql"), sql("functions.sql"))
+    await _insert_catalog(template)
+    await execute(template, "VACUUM ANALYZE")
+
+
+async def copy_population(dsn: str, name: str) -> str:
+    """A fresh copy, and its DSN."""
+    await execute(dsn, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    return named(dsn, name)
+
+
+async def make_naive(dsn: str) -> str:
+    """The naive service's own tables, in a database of their own; its DSN."""
+    await execute(dsn, "CREATE DATABASE naive")
+    await execute(named(dsn, "naive"), sql("naive.sql"), "VACUUM ANALYZE")
+    return named(dsn, "naive")
+
+
+async def audit(dsn: str) -> tuple[int, list[str]]:
+    """How many gifts were accepted, and what is wrong with the books (nothing, one hopes)."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        faults = [
+            f"unit {unit} is off by {by}" for unit, by in await connection.fetch(UNBALANCED_UNITS)
+        ]
+        if unsound := await connection.fetchval(UNSOUND_ACCOUNTS):
+            faults.append(f"{unsound} accounts differ from their entries")
+        return await connection.fetchval(COUNT_GIFTS), faults
+    finally:
+        await connection.close()
+
+
+WEIGH = """
+    SELECT pg_current_wal_lsn() - '0/0'::pg_lsn AS wal,
+           ARRAY(SELECT (relname::text, pg_total_relation_size(oid))
+                   FROM pg_class WHERE relname = ANY($1::text[]) AND relkind = 'r') AS tables
+"""
+
+GROWING = ("transactions", "entry", "gift_context", "personal_data")
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Bytes of the tables that only grow, indexes included, and of the WAL written so far."""
+
+    wal: int
+    tables: dict[str, int]
+
+
+async def storage(dsn: str) -> Storage:
+    """How much there is now."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        row = await connection.fetchrow(WEIGH, GROWING)
+        assert row is not None
+        return Storage(int(row["wal"]), {name: size for name, size in row["tables"]})
+    finally:
+        await connection.close()
+
+
+DEADLOCKS = """
+    SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()
+"""
+
+
+async def deadlocks(dsn: str) -> int:
+    """How often Postgres had to break a tie in this database."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        return int(await connection.fetchval(DEADLOCKS))
+    finally:
+        await connection.close()
+
+
+async def grow(dsn: str, gifts: int) -> None:
+    """Writes so many gifts, every viewer and every creator taking part equally."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        for number in range(gifts // CREATORS):
+            await connection.execute("SELECT bulk_gifts($1, 0, $2)", CREATORS, number % CREATORS)
+            await asyncio.sleep(0)
+        await connection.execute("VACUUM ANALYZE")
+    finally:
+        await connection.close()
+
+
+def sql(name: str) -> str:
+    """A script of this package."""
+    text = (files("benchmarks") / "sql" / name).read_text("utf-8")
+    values = {"{viewers}": ZIPF_VIEWERS, "{creators}": CREATORS, "{coins}": COINS}
+    for mark, value in values.items():
+        text = text.replace(mark, str(value))
+    return text
+
+
+async def _insert_catalog(dsn: str) -> None:
+    catalog = Catalog(
+        version=1,
+        gifts=[CatalogGift(gift_id=GIFT_ID, name="Rose", coins=1)],
+        diamonds_per_coin=Rational(numerator=1, denominator=1),
+    )
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(INSERT_CATALOG, catalog.SerializeToString())
+    finally:
+        await connection.close()

@@ -1,0 +1,210 @@
+"""Drives a server with gifts: callers in a closed loop, calls at a rate, or streams."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import cycle, islice
+from time import perf_counter, process_time
+from typing import Any
+
+import uvloop
+
+from benchmarks.gifts import Spread, batches, gifts
+from benchmarks.http2 import Connection
+from benchmarks.meters import cpu_by_part
+from benchmarks.outcomes import OutcomeCounter
+from benchmarks.samples import Sample, percentile_ms
+
+UNARY = "/giftpay.v1.GiftService/SendGift"
+BATCH = "/giftpay.v1.GiftService/BatchSendGifts"
+STREAM = "/giftpay.v1.GiftService/StreamGifts"
+
+RESOURCE_EXHAUSTED = 8
+BACK_OFF_S = 0.1  # before a refused caller comes again, as RetryInfo asks
+DRAIN_S = 15
+UNDECIDED_MAX = 2_000  # gifts that a stream has under way: twice what the server lets it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What to send, and how."""
+
+    addresses: Sequence[str]  # connections go to them in turn
+    method: str = UNARY
+    connections: int = 1
+    callers: int = 1  # on each connection
+    size: int = 1  # gifts in a message
+    rate: float | None = None  # calls a second whatever comes back; None: each caller waits
+    spread: Spread = Spread.UNIFORM
+    suffix: bytes = b""  # a piece of a serialised request, such as its words
+    pids: Mapping[str, Sequence[int]] = field(default_factory=dict)  # whose CPU to measure, by part
+
+
+def run_load(load: Load, warm_up_s: float, seconds: float) -> Sample:
+    """Applies the load, measures it once it has warmed up, and lets it drain."""
+    driver = _Streams(load) if load.method == STREAM else _Calls(load)
+    return uvloop.run(driver.run(warm_up_s, seconds))
+
+
+class _Driver:
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._messages = _messages(load)
+        self._connections: list[Connection] = []
+        self._under_way = 0
+        self._going = True
+        self._drained = asyncio.Event()
+        self._acknowledged = 0
+        self._forget()
+
+    async def run(self, warm_up_s: float, seconds: float) -> Sample:
+        where = islice(cycle(self._load.addresses), self._load.connections)
+        self._connections = [await self._connect(address) for address in where]
+        self._start()
+        await asyncio.sleep(warm_up_s)
+        sample = await self._measure(seconds)
+        self._going = False
+        self._stop()
+        if self._under_way:
+            await asyncio.wait_for(self._drained.wait(), DRAIN_S)
+        for connection in self._connections:
+            connection.close()
+        return sample(self._acknowledged)
+
+    async def _connect(self, address: str) -> Connection:
+        host, _, port = address.rpartition(":")
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(self._connection, host, int(port))
+        await asyncio.wait_for(connection.ready, DRAIN_S)
+        return connection
+
+    async def _measure(self, seconds: float) -> Callable[[int], Sample]:
+        self._forget()
+        before, started = self._cpu(), perf_counter()
+        await asyncio.sleep(seconds)
+        lasted, after = perf_counter() - started, self._cpu()
+        counted: dict[str, Any] = {
+            "seconds": lasted,
+            "gifts": self._gifts,
+            "refused": self._refused,
+            "failed": self._failed,
+            "cpu_s": {part: after[part] - before[part] for part in after},
+        }
+        times = sorted(self._times)
+        counted |= {"p50_ms": percentile_ms(times, 50), "p99_ms": percentile_ms(times, 99)}
+        return lambda acknowledged: Sample(acknowledged=acknowledged, **counted)
+
+    def _forget(self) -> None:
+        self._gifts = self._refused = self._failed = 0
+        self._times: list[float] = []
+
+    def _cpu(self) -> dict[str, float]:
+        return {**cpu_by_part(self._load.pids), "load": process_time()}
+
+    def _connection(self) -> Connection:
+        return Connection(self._load.method, self._ended)
+
+    def _start(self) -> None:
+        raise NotImplementedError
+
+    def _stop(self) -> None:
+        pass
+
+    def _ended(self, connection: Connection, seconds: float, status: int) -> None:
+        raise NotImplementedError
+
+    def _count_status(self, status: int, size: int) -> None:
+        if status == RESOURCE_EXHAUSTED:
+            self._refused += size
+        elif status != 0:
+            self._failed += size
+
+    def _one_ended(self) -> None:
+        self._under_way -= 1
+        if not self._under_way:
+            self._drained.set()
+
+
+class _Calls(_Driver):
+    """Unary calls."""
+
+    def _start(self) -> None:
+        if self._load.rate is not None:
+            self._pace = asyncio.create_task(self._keep_rate(self._load.rate))
+            return
+        for connection in self._connections:
+            for _ in range(self._load.callers):
+                self._call(connection)
+
+    def _call(self, connection: Connection) -> None:
+        if self._going:
+            self._under_way += 1
+            connection.call(next(self._messages))
+
+    def _ended(self, connection: Connection, seconds: float, status: int) -> None:
+        self._one_ended()
+        if status == 0:
+            self._gifts += self._load.size
+            self._acknowledged += self._load.size
+            self._times.append(seconds)
+        else:
+            self._count_status(status, self._load.size)
+        if self._load.rate is not None:
+            return
+        if status == 0:
+            self._call(connection)
+        else:
+            asyncio.get_running_loop().call_later(BACK_OFF_S, self._call, connection)
+
+    async def _keep_rate(self, rate: float) -> None:
+        started, made = perf_counter(), 0
+        while self._going:
+            due = int((perf_counter() - started) * rate) + 1
+            for number in range(made, due):
+                self._call(self._connections[number % len(self._connections)])
+            made = due
+            await asyncio.sleep(max(0.0, started + made / rate - perf_counter()))
+
+
+class _Streams(_Driver):
+    """One stream on each connection, kept full."""
+
+    def _connection(self) -> Connection:
+        counter = OutcomeCounter()
+        self._undecided: dict[Connection, int] = {}
+        return Connection(
+            STREAM, self._ended, lambda made, data: self._decided(made, counter.feed(data))
+        )
+
+    def _start(self) -> None:
+        self._streams = {connection: connection.open() for connection in self._connections}
+        self._undecided = dict.fromkeys(self._connections, 0)
+        self._under_way = len(self._connections)
+        for connection in self._connections:
+            self._fill(connection)
+
+    def _stop(self) -> None:
+        for connection, stream in self._streams.items():
+            connection.finish(stream)
+
+    def _fill(self, connection: Connection) -> None:
+        while self._going and self._undecided[connection] + self._load.size <= UNDECIDED_MAX:
+            self._undecided[connection] += self._load.size
+            connection.send(self._streams[connection], next(self._messages))
+
+    def _decided(self, connection: Connection, outcomes: int) -> None:
+        self._undecided[connection] -= outcomes
+        self._gifts += outcomes
+        self._acknowledged += outcomes
+        self._fill(connection)
+
+    def _ended(self, connection: Connection, seconds: float, status: int) -> None:
+        self._count_status(status, self._undecided[connection])
+        self._one_ended()
+
+
+def _messages(load: Load) -> Iterator[bytes]:
+    source = gifts(load.spread, load.suffix)
+    return source if load.method == UNARY else batches(source, load.size)

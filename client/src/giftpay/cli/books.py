@@ -1,0 +1,50 @@
+"""Looking into the books."""
+
+import re
+
+import click
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from giftpay.cli import views
+from giftpay.cli.options import parse_time, pass_session
+from giftpay.cli.session import REFUSED, Session
+from giftpay.v1 import GetTransactionRequest, GetTrialBalanceRequest, VerifyLedgerRequest
+
+UUID_FORM = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@click.command()
+@click.argument("key")
+@pass_session
+def transaction(session: Session, *, key: str) -> None:
+    """Tell what was decided under KEY, or in the transaction of that id."""
+    with session.client() as client:
+        answer = client.wallets.GetTransaction(_named(key))
+    session.show(answer, *views.transaction(answer.transaction))
+
+
+def _named(key: str) -> GetTransactionRequest:
+    if UUID_FORM.fullmatch(key):  # such a key is the transaction's id as well
+        return GetTransactionRequest(transaction_id=key)
+    return GetTransactionRequest(idempotency_key=key)
+
+
+@click.command()
+@click.option("--since", type=parse_time, metavar="TIME", help="Only what came then or later; UTC.")
+@pass_session
+def verify(session: Session, *, since: Timestamp | None) -> None:
+    """Check the books row by row."""
+    with session.client() as client:
+        answer = client.admin.VerifyLedger(VerifyLedgerRequest(since_time=since))
+    session.show(answer, views.verified(answer))
+    if not answer.clean:
+        raise click.exceptions.Exit(REFUSED)
+
+
+@click.command("trial-balance")
+@pass_session
+def trial_balance(session: Session) -> None:
+    """Sum all accounts: each unit comes to zero."""
+    with session.client() as client:
+        answer = client.admin.GetTrialBalance(GetTrialBalanceRequest())
+    session.show(answer, *views.trial_balance(answer.balances))

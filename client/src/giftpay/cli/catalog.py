@@ -1,0 +1,73 @@
+"""The catalog: what is sold, and the file that says so."""
+
+import click
+
+from giftpay.catalog_file import CatalogFileError, format_catalog, load_catalog
+from giftpay.cli import views
+from giftpay.cli.options import key_option, pass_session
+from giftpay.cli.session import Session
+from giftpay.v1 import (
+    ApplyCatalogRequest,
+    GetCatalogRequest,
+    ListCoinPackagesRequest,
+    ListGiftsRequest,
+)
+
+ALL = 1000  # more than these are not on sale
+
+
+@click.group()
+def catalog() -> None:
+    """Show and replace what is sold."""
+
+
+@catalog.command()
+@click.option("--version", type=int, default=0, metavar="N", help="The current one if not said.")
+@pass_session
+def show(session: Session, *, version: int) -> None:
+    """Show the whole catalog, as the file that would apply it."""
+    with session.client() as client:
+        answer = client.catalog.GetCatalog(GetCatalogRequest(version=version))
+    if session.as_json:
+        session.show(answer)
+    else:
+        stands = views.moment(answer.catalog.create_time)
+        click.echo(f"# Version {answer.catalog.version}, since {stands} (UTC).")
+        click.echo(format_catalog(answer.catalog), nl=False)
+
+
+@catalog.command()
+@click.argument("country")
+@pass_session
+def packages(session: Session, *, country: str) -> None:
+    """List the coins sold in COUNTRY now, such as DE."""
+    request = ListCoinPackagesRequest(country_code=country, page_size=ALL)
+    with session.client() as client:
+        answer = client.catalog.ListCoinPackages(request)
+    session.show(answer, views.packages(answer.packages))
+
+
+@catalog.command()
+@pass_session
+def gifts(session: Session) -> None:
+    """List the gifts."""
+    with session.client() as client:
+        answer = client.catalog.ListGifts(ListGiftsRequest(page_size=ALL))
+    session.show(answer, views.gifts(answer.gifts))
+
+
+@catalog.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.option("--expect-version", type=int, metavar="N", help="Only if this is the current one.")
+@key_option
+@pass_session
+def apply(session: Session, *, file: str, expect_version: int | None, key: str | None) -> None:
+    """Replace the whole catalog with that in FILE (TOML, as `catalog show` writes it)."""
+    try:
+        whole = load_catalog(file)
+    except CatalogFileError as error:
+        raise click.UsageError(str(error)) from None
+    request = ApplyCatalogRequest(catalog=whole, expected_version=expect_version)
+    with session.client() as client:
+        answer = client.catalog.ApplyCatalog(session.keyed(request, key))
+    session.show(answer, views.facts(version=answer.version))

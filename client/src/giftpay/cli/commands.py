@@ -1,0 +1,39 @@
+"""The commands of the command line, in their groups."""
+
+from importlib.metadata import version
+
+import click
+
+from giftpay.cli import books, catalog, gift, redemption, top_up, wallet
+from giftpay.cli.session import Session
+from giftpay.client import DEFAULT_TARGET, TIMEOUT_S
+
+EPILOG = """
+Exit codes: 0 done, 1 refused or not clean, 2 wrong use, 3 no answer (of a command: the outcome is
+unknown), 130 interrupted. Every command writes its key to the standard error before it is sent;
+repeated with --key it is done once.
+"""
+
+
+@click.group(epilog=EPILOG)
+@click.option("--target", metavar="HOST:PORT", help=f"GIFTPAY_TARGET, or {DEFAULT_TARGET}.")
+@click.option("--timeout", type=float, default=TIMEOUT_S, show_default=True, help="In seconds.")
+@click.version_option(version("giftpay"), message="%(prog)s %(version)s")
+@click.pass_context
+def giftpay(context: click.Context, target: str | None, timeout: float) -> None:
+    """Top up coins, send gifts, redeem diamonds."""
+    context.obj = Session(target, timeout)
+
+
+for command in (
+    wallet.wallet,
+    wallet.statement,
+    gift.send,
+    top_up.top_up,
+    redemption.redeem,
+    catalog.catalog,
+    books.transaction,
+    books.verify,
+    books.trial_balance,
+):
+    giftpay.add_command(command)

@@ -1,0 +1,50 @@
+"""Options that several commands have, and values as they are written there."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import click
+from google.protobuf.timestamp_pb2 import Timestamp
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+def parse_time(text: str) -> Timestamp:
+    """A point in time such as 2026-12-01T18:30:00Z; UTC where it has no offset."""
+    time = datetime.fromisoformat(text)
+    timestamp = Timestamp()
+    timestamp.FromDatetime(time if time.tzinfo else time.replace(tzinfo=UTC))
+    return timestamp
+
+
+def pass_session(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give the session to a command, and the command --json."""
+    answer_with_json = click.option(
+        "--json",
+        is_flag=True,
+        expose_value=False,
+        callback=_answer_with_json,
+        help="Answer with JSON, one message a line.",
+    )
+    return answer_with_json(click.pass_obj(command))
+
+
+def _answer_with_json(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        context.obj = replace(context.obj, as_json=True)
+
+
+def key_option(command: Decorated) -> Decorated:
+    """The key of a command."""
+    return click.option(
+        "--key", metavar="KEY", help="Repeat the command that was sent with this key."
+    )(command)
+
+
+def dry_run_option(command: Decorated) -> Decorated:
+    """A preview."""
+    return click.option(
+        "--dry-run", is_flag=True, help="Only tell what would happen; nothing is recorded."
+    )(command)

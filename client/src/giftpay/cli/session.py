@@ -1,0 +1,101 @@
+"""What the options of a run say, and how it meets the server and its user."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import click
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+from rich.console import Console, RenderableType
+
+from giftpay.errors import GiftpayError, Internal, InvalidArgument, OutcomeUnknown, Refused
+from giftpay.keys import Command, new_key
+from giftpay.sync import SyncClient, connect_sync
+
+REFUSED, UNANSWERED, INTERRUPTED = 1, 3, 130  # exit codes; 2 is click's for a wrong use
+
+Request = TypeVar("Request", bound=Command)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One run of the command line."""
+
+    target: str | None
+    timeout: float
+    as_json: bool = False
+
+    @contextmanager
+    def client(self) -> Iterator[SyncClient]:
+        """A client; what goes wrong with it is told in one line and in the exit code."""
+        try:
+            with connect_sync(self.target, timeout=self.timeout) as client:
+                yield client
+        except GiftpayError as error:
+            click.echo(self._complaint(error), err=True)
+            raise click.exceptions.Exit(
+                REFUSED if isinstance(error, Refused) else UNANSWERED
+            ) from None
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(INTERRUPTED) from None
+
+    def keyed(self, request: Request, key: str | None) -> Request:
+        """The request with this key or a new one, which is told first: a retry needs it."""
+        request.idempotency_key = key or new_key()
+        click.echo(f"key: {request.idempotency_key}", err=True)
+        return request
+
+    def show(self, answer: Message, *views: RenderableType) -> None:
+        """The answer for a machine, or its views for a person."""
+        if self.as_json:
+            click.echo(as_json(answer))
+        else:
+            self.tell(*views)
+
+    def tell(self, *views: RenderableType) -> None:
+        """What only a person wants to see."""
+        if not self.as_json:
+            console = Console(highlight=False, markup=False, emoji=False)
+            with console.capture() as captured:
+                console.print(*views)
+            click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+    def _complaint(self, error: GiftpayError) -> str:
+        reason = error.reason.removeprefix("ERROR_REASON_")
+        if self.as_json:
+            facts = {"reason": reason, "message": error.message, "metadata": dict(error.metadata)}
+            return json.dumps({"error": {"kind": kind(error), **facts, "key": error.key}})
+        figures = [f"{name}={figure}" for name, figure in sorted(error.metadata.items())]
+        why = f"{' '.join([reason, *figures])} ({sentences(error)})" if reason else sentences(error)
+        retry = f" Repeat it with --key {error.key}" if isinstance(error, OutcomeUnknown) else ""
+        return f"{kind(error)}: {why}{retry}"
+
+
+def kind(error: GiftpayError) -> str:
+    """The family of the error, for a person."""
+    match error:
+        case Refused():
+            return "refused"
+        case OutcomeUnknown():
+            return "outcome unknown"
+        case Internal():
+            return "server defect"
+    return "unavailable"
+
+
+def sentences(error: GiftpayError) -> str:
+    """What the error says, on one line."""
+    if isinstance(error, InvalidArgument) and error.violations:
+        return "; ".join(sentence for _, sentence in error.violations)
+    return error.message.replace("\n", " ")
+
+
+def as_json(message: Message) -> str:
+    """The message on one line, by the names of the protos."""
+    fields = MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    return json.dumps(fields, ensure_ascii=False)

@@ -1,0 +1,103 @@
+"""Buying coins."""
+
+import json
+
+import click
+
+from giftpay.cli import views
+from giftpay.cli.options import dry_run_option, key_option, pass_session
+from giftpay.cli.session import Session
+from giftpay.v1 import (
+    CancelTopUpRequest,
+    ConfirmTopUpRequest,
+    CreateTopUpRequest,
+    GetTopUpRequest,
+    PaymentProvider,
+)
+
+PROVIDERS = click.Choice(["sandbox", "trusted"])
+
+
+@click.group("top-up")
+def top_up() -> None:
+    """Order coins, pay for them and have them credited."""
+
+
+@top_up.command()
+@click.argument("owner")
+@click.argument("package")
+@click.option("--provider", type=PROVIDERS, default="sandbox", show_default=True)
+@dry_run_option
+@key_option
+@pass_session
+def create(
+    session: Session, *, owner: str, package: str, provider: str, dry_run: bool, key: str | None
+) -> None:
+    """Order PACKAGE for OWNER. It moves nothing yet."""
+    request = CreateTopUpRequest(
+        owner_id=owner,
+        package_id=package,
+        provider=PaymentProvider.Value(f"PAYMENT_PROVIDER_{provider.upper()}"),
+        validate_only=dry_run,
+    )
+    with session.client() as client:
+        answer = client.top_ups.CreateTopUp(session.keyed(request, key))
+    session.show(answer, views.top_up(answer.top_up))
+
+
+@top_up.command()
+@click.argument("top_up_id", metavar="TOP_UP")
+@pass_session
+def show(session: Session, *, top_up_id: str) -> None:
+    """Show the order TOP_UP."""
+    with session.client() as client:
+        answer = client.top_ups.GetTopUp(GetTopUpRequest(top_up_id=top_up_id))
+    session.show(answer, views.top_up(answer.top_up))
+
+
+@top_up.command()
+@click.argument("top_up_id", metavar="TOP_UP")
+@click.option(
+    "--sandbox",
+    metavar="URL",
+    envvar="GIFTPAY_SANDBOX_URL",
+    default="$GIFTPAY_SANDBOX_URL",
+    help="The sandbox's address, if GIFTPAY_SANDBOX_URL does not name it.",
+)
+@pass_session
+def pay(session: Session, *, top_up_id: str, sandbox: str) -> None:
+    """Print what pays for TOP_UP at the sandbox, and what then confirms it."""
+    with session.client() as client:
+        price = client.top_ups.GetTopUp(GetTopUpRequest(top_up_id=top_up_id)).top_up.price
+    payment = {
+        "reference": top_up_id,
+        "currency": price.currency_code,
+        "minor_units": price.minor_units,
+    }
+    click.echo(f"curl -d '{json.dumps(payment)}' \"{sandbox}/payments\"")
+    click.echo(f"giftpay top-up confirm {top_up_id} {top_up_id}")
+
+
+@top_up.command()
+@click.argument("top_up_id", metavar="TOP_UP")
+@click.argument("reference")
+@key_option
+@pass_session
+def confirm(session: Session, *, top_up_id: str, reference: str, key: str | None) -> None:
+    """Credit the coins of TOP_UP, which the payment REFERENCE paid for."""
+    request = ConfirmTopUpRequest(top_up_id=top_up_id, payment_reference=reference)
+    with session.client() as client:
+        answer = client.top_ups.ConfirmTopUp(session.keyed(request, key))
+    session.show(answer, views.top_up(answer.top_up))
+
+
+@top_up.command()
+@click.argument("top_up_id", metavar="TOP_UP")
+@key_option
+@pass_session
+def cancel(session: Session, *, top_up_id: str, key: str | None) -> None:
+    """Give up the unpaid order TOP_UP."""
+    request = CancelTopUpRequest(top_up_id=top_up_id)
+    with session.client() as client:
+        answer = client.top_ups.CancelTopUp(session.keyed(request, key))
+    session.show(answer, views.top_up(answer.top_up))

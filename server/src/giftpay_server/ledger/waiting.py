@@ -1,0 +1,97 @@
+"""The commands that wait for their batch, and the bounds on how many may."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from giftpay_server.ledger.commands import Answer, Command
+
+PACE_OF = 9  # the last batches; their median is not moved by one that stalled
+
+
+class OverloadedError(Exception):
+    """More waits than the bounds allow; nothing of the call was taken."""
+
+
+class ShuttingDownError(Exception):
+    """No new commands are taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The bounds on what waits."""
+
+    batch_max: int = 1_000  # commands in one commit
+    queue_max: int = 8_192  # commands waiting
+    wait_max_s: float = 0.25  # for the full batches ahead of a command, at their current pace
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A command, and where its answer is awaited."""
+
+    command: Command
+    answer: asyncio.Future[Answer]
+
+
+class WaitingRoom:
+    """A queue that refuses at once what it could not serve in time."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._queue: deque[Waiting] = deque()
+        self._arrived = asyncio.Event()
+        self._paces_s: deque[float] = deque([0.0], maxlen=PACE_OF)
+        self._closed = False
+
+    def put(self, commands: Sequence[Command]) -> list[Waiting]:
+        """Takes all of the commands or none; raises OverloadedError or ShuttingDownError."""
+        if self._closed:
+            raise ShuttingDownError
+        if self._queue and self._is_full(len(commands)):
+            raise OverloadedError(str(len(self._queue)))
+        loop = asyncio.get_running_loop()
+        waiting = [Waiting(command, loop.create_future()) for command in commands]
+        self._queue.extend(waiting)
+        self._arrived.set()
+        return waiting
+
+    def _is_full(self, more: int) -> bool:
+        full_batches = len(self._queue) // self._limits.batch_max
+        return (
+            len(self._queue) + more > self._limits.queue_max
+            or full_batches * median(self._paces_s) > self._limits.wait_max_s
+        )
+
+    async def take(self) -> list[Waiting]:
+        """The next batch, once there is one; empty when the room is closed and nobody waits."""
+        while True:
+            if batch := self._next():
+                return batch
+            if self._closed:
+                return []
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    def _next(self) -> list[Waiting]:
+        batch: list[Waiting] = []
+        while self._queue and len(batch) < self._limits.batch_max:
+            if batch and (batch[0].command.alone or self._queue[0].command.alone):
+                break
+            waiting = self._queue.popleft()
+            if not waiting.answer.done():  # otherwise its caller has gone
+                batch.append(waiting)
+        return batch
+
+    def pace(self, batch_s: float) -> None:
+        """Notes how long a batch took."""
+        self._paces_s.append(batch_s)
+
+    def close(self) -> None:
+        """Takes no new commands; those that wait are still to be served."""
+        self._closed = True
+        self._arrived.set()

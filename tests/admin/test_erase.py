@@ -1,0 +1,222 @@
+"""ErasePersonalData: what identifies a person goes, what moved stays."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import giftpay
+import pytest
+from giftpay import new_key
+from giftpay.client import Client
+from giftpay.v1 import (
+    AGE_STATUS_ADULT,
+    AGE_STATUS_UNDER_AGE,
+    AGE_STATUS_UNVERIFIED,
+    UNIT_COIN,
+    UNIT_DIAMOND,
+    WALLET_STATUS_CLOSED,
+    AgeStatus,
+    ErasePersonalDataRequest,
+    GetGiftRequest,
+    GetWalletRequest,
+    ListEntriesRequest,
+    ListGiftsReceivedRequest,
+    ListGiftsSentRequest,
+    OpenWalletRequest,
+    SendGiftRequest,
+    UpdateWalletRequest,
+)
+
+from tests.conftest import MovableClock, OpenWallet
+
+WORDS = "for Ben, from Anna"
+KNOWN = "SELECT count(*) FROM personal_data WHERE owner_id = $1"
+
+
+def gift(sender_id: str, recipient_id: str, message: str = WORDS) -> SendGiftRequest:
+    return SendGiftRequest(
+        idempotency_key=new_key(),
+        sender_id=sender_id,
+        recipient_id=recipient_id,
+        gift_id="rose",
+        message=message,
+    )
+
+
+async def erased(client: Client, owner_id: str) -> int:
+    request = ErasePersonalDataRequest(owner_id=owner_id)
+    return (await client.admin.ErasePersonalData(request)).erased
+
+
+async def shown_words(client: Client, anna: str, ben: str, gift_id: str) -> set[str]:
+    """The words of Anna's one gift to Ben, wherever they are shown."""
+    read = await client.gifts.GetGift(GetGiftRequest(transaction_id=gift_id))
+    by_sender = await client.gifts.ListGiftsSent(ListGiftsSentRequest(owner_id=anna))
+    by_recipient = await client.gifts.ListGiftsReceived(ListGiftsReceivedRequest(owner_id=ben))
+    paid = await client.wallets.ListEntries(
+        ListEntriesRequest(owner_id=anna, unit=UNIT_COIN, page_size=1)
+    )
+    earned = await client.wallets.ListEntries(ListEntriesRequest(owner_id=ben, unit=UNIT_DIAMOND))
+    gifts = [read.gift, *by_sender.gifts, *by_recipient.gifts]
+    entries = [*paid.entries, *earned.entries]
+    return {each.message for each in gifts} | {entry.gift.message for entry in entries}
+
+
+async def test_the_words_of_a_gift_vanish_wherever_they_were_shown(
+    client: Client, open_wallet: OpenWallet
+) -> None:
+    anna, ben = await open_wallet(coins=1), await open_wallet()
+    sent = (await client.gifts.SendGift(gift(anna, ben))).gift
+    assert await shown_words(client, anna, ben, sent.transaction_id) == {WORDS}
+    assert await erased(client, anna) == 1
+    assert await shown_words(client, anna, ben, sent.transaction_id) == {""}
+    read = await client.gifts.GetGift(GetGiftRequest(transaction_id=sent.transaction_id))
+    sent.message = ""
+    assert read.gift == sent
+
+
+async def test_the_words_of_others_stay(client: Client, open_wallet: OpenWallet) -> None:
+    anna, ben = await open_wallet(coins=1), await open_wallet()
+    sent = (await client.gifts.SendGift(gift(anna, ben))).gift
+    assert await erased(client, ben) == 0
+    assert await shown_words(client, anna, ben, sent.transaction_id) == {WORDS}
+
+
+async def test_a_key_keeps_its_answer_when_its_words_are_gone(
+    client: Client, open_wallet: OpenWallet
+) -> None:
+    anna, ben = await open_wallet(coins=2), await open_wallet()
+    request = gift(anna, ben)
+    first = (await client.gifts.SendGift(request)).gift
+    await erased(client, anna)
+    again = await client.gifts.SendGift(request)
+    assert again.replayed
+    assert again.gift == first
+    request.message = "words that nothing is left to compare with"
+    assert (await client.gifts.SendGift(request)).replayed
+    request.count = 2
+    with pytest.raises(giftpay.KeyReused) as refused:
+        await client.gifts.SendGift(request)
+    assert refused.value.fields == ("count",)
+
+
+async def test_an_erasure_counts_what_it_erased(
+    client: Client, open_wallet: OpenWallet, pool: asyncpg.Pool
+) -> None:
+    anna, ben = await open_wallet(coins=9), await open_wallet()
+    for _ in range(3):
+        await client.gifts.SendGift(gift(anna, ben))
+    await client.gifts.SendGift(gift(anna, ben, message=""))
+    assert await pool.fetchval(KNOWN, anna) == 3
+    assert await erased(client, anna) == 3
+    assert await pool.fetchval(KNOWN, anna) == 0
+    assert await erased(client, anna) == 0
+
+
+async def test_the_same_erasure_again_erases_nothing_that_came_since(
+    client: Client, open_wallet: OpenWallet
+) -> None:
+    anna, ben = await open_wallet(coins=2), await open_wallet()
+    await client.gifts.SendGift(gift(anna, ben))
+    request = ErasePersonalDataRequest(idempotency_key=new_key(), owner_id=anna)
+    await client.admin.ErasePersonalData(request)
+    since = (await client.gifts.SendGift(gift(anna, ben))).gift
+    again = await client.admin.ErasePersonalData(request)
+    assert (again.erased, again.replayed) == (1, True)
+    read = await client.gifts.GetGift(GetGiftRequest(transaction_id=since.transaction_id))
+    assert read.gift.message == WORDS
+
+
+async def test_erasures_at_once_share_out_what_there_is(
+    client: Client, open_wallet: OpenWallet
+) -> None:
+    anna, ben = await open_wallet(coins=5), await open_wallet()
+    for _ in range(5):
+        await client.gifts.SendGift(gift(anna, ben))
+    assert sum(await asyncio.gather(*(erased(client, anna) for _ in range(16)))) == 5
+
+
+async def test_gifts_under_way_survive_an_erasure(
+    client: Client, open_wallet: OpenWallet, pool: asyncpg.Pool
+) -> None:
+    anna, ben = await open_wallet(coins=32), await open_wallet()
+    await asyncio.gather(
+        *(client.gifts.SendGift(gift(anna, ben)) for _ in range(32)), erased(client, anna)
+    )
+    await erased(client, anna)
+    assert await pool.fetchval(KNOWN, anna) == 0
+    assert (await client.wallets.GetWallet(GetWalletRequest(owner_id=ben))).wallet.diamonds.balance
+
+
+@pytest.mark.parametrize(
+    ("years", "before", "after"),
+    [
+        (30, AGE_STATUS_ADULT, AGE_STATUS_ADULT),
+        (15, AGE_STATUS_UNDER_AGE, AGE_STATUS_UNVERIFIED),
+        (None, AGE_STATUS_UNVERIFIED, AGE_STATUS_UNVERIFIED),
+    ],
+)
+async def test_of_the_age_only_that_it_suffices_remains(
+    client: Client,
+    pool: asyncpg.Pool,
+    clock: MovableClock,
+    years: int | None,
+    before: AgeStatus.ValueType,
+    after: AgeStatus.ValueType,
+) -> None:
+    anna = f"aged-{new_key()}"
+    opened = OpenWalletRequest(owner_id=anna, country_code="DE")
+    if years is not None:
+        opened.date_of_birth = (clock() - timedelta(days=366 * years)).date().isoformat()
+    assert (await client.wallets.OpenWallet(opened)).wallet.age_status == before
+    assert await erased(client, anna) == (years is not None)
+    wallet = (await client.wallets.GetWallet(GetWalletRequest(owner_id=anna))).wallet
+    assert wallet.age_status == after
+    dates = await pool.fetchval("SELECT adult_from FROM owner WHERE owner_id = $1", anna)
+    assert dates is None or dates.year == 1900
+    assert (await client.wallets.OpenWallet(opened)).replayed
+
+
+async def test_a_closed_wallet_is_erased_too(client: Client, open_wallet: OpenWallet) -> None:
+    anna, ben = await open_wallet(coins=1), await open_wallet()
+    await client.gifts.SendGift(gift(anna, ben))
+    await client.wallets.UpdateWallet(
+        UpdateWalletRequest(owner_id=anna, status=WALLET_STATUS_CLOSED)
+    )
+    assert await erased(client, anna) == 1
+
+
+async def test_a_wallet_is_needed(client: Client) -> None:
+    with pytest.raises(giftpay.WalletNotFound):
+        await erased(client, "nobody")
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"owner_id": ""}, "owner_id"),
+        ({"owner_id": "anna", "idempotency_key": "k" * 129}, "idempotency_key"),
+    ],
+)
+async def test_malformed_erasures_are_refused_by_field(
+    client: Client, fields: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(giftpay.InvalidArgument) as refused:
+        await client.admin.ErasePersonalData(ErasePersonalDataRequest(**fields))
+    assert refused.value.field == field
+
+
+async def test_the_key_of_one_erasure_serves_no_other(
+    client: Client, open_wallet: OpenWallet
+) -> None:
+    key = new_key()
+    for owner_id in [await open_wallet()] * 2:
+        request = ErasePersonalDataRequest(idempotency_key=key, owner_id=owner_id)
+        await client.admin.ErasePersonalData(request)
+    request.owner_id = await open_wallet()
+    with pytest.raises(giftpay.KeyReused) as refused:
+        await client.admin.ErasePersonalData(request)
+    assert refused.value.fields == ("owner_id",)

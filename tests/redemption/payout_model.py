@@ -1,0 +1,197 @@
+"""The parties of a payout in memory: the real rules on real books, and a provider."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import TypeAlias
+
+from giftpay.v1 import (
+    PAYOUT_WORD_DECLINED,
+    PAYOUT_WORD_LOST,
+    PAYOUT_WORD_NOT_FOUND,
+    PAYOUT_WORD_PAID,
+    PAYOUT_WORD_PENDING,
+    PAYOUT_WORD_REJECTED,
+    PAYOUT_WORD_RETURNED,
+    REDEMPTION_STATE_HELD,
+    UNIT_COIN,
+    UNIT_DIAMOND,
+    WALLET_STATUS_ACTIVE,
+    WALLET_STATUS_FROZEN,
+    CancelRedemptionRequest,
+    PayoutStep,
+    PayoutWord,
+)
+from giftpay.v1 import Catalog as CatalogMessage
+from giftpay_server.catalog.rules import Catalog
+from giftpay_server.ledger.books import Account, Books, Draft, HoldState, Owner
+from giftpay_server.ledger.commands import Command, Outcome
+from giftpay_server.ledger.rules import decide
+from giftpay_server.redemption.messages import (
+    begin_command,
+    cancel_command,
+    create_command,
+    hear_command,
+    of_owner,
+)
+from giftpay_server.redemption.rules import MoneyMovement, RedemptionRow
+from giftpay_server.redemption.steps import is_fresh, may_send_again
+
+from tests.redemption.conftest import CATALOG, redemption
+
+EARNED = 10_000
+WINDOW = timedelta(days=30)
+
+Word: TypeAlias = "PayoutWord.ValueType"
+
+
+@dataclass(frozen=True)
+class Call:
+    """The right to call the provider once."""
+
+    redemption_id: str
+    number: int
+    unsent: bool  # when it was found to be due
+    first: bool = False  # to be sent without looking
+
+    def word(self, word: Word) -> PayoutStep:
+        return PayoutStep(redemption_id=self.redemption_id, call=self.number, word=word)
+
+
+@dataclass
+class Provider:
+    """Pays once under a key for as long as it remembers that; rejects what it cannot read."""
+
+    states: dict[str, Word] = field(default_factory=dict)
+    payouts: Counter[str] = field(default_factory=Counter)
+    unreadable: set[str] = field(default_factory=set)
+    _known_since: dict[str, datetime] = field(default_factory=dict)
+
+    def take(self, key: str, outcome: Word, now: datetime) -> Word:
+        """An order arrives; `outcome` is what becomes of it, if it is new."""
+        if key in self.unreadable:
+            return PAYOUT_WORD_REJECTED
+        if key not in self.states or now >= self._known_since[key] + WINDOW:
+            self.states[key] = outcome
+            self.payouts[key] += 1
+            self._known_since[key] = now
+        return self.states[key]
+
+    def decide(self, key: str, outcome: Word) -> None:
+        """What was pending is decided; what was paid may come back."""
+        ends: dict[Word, tuple[Word, ...]] = {
+            PAYOUT_WORD_PENDING: (PAYOUT_WORD_PAID, PAYOUT_WORD_DECLINED, PAYOUT_WORD_RETURNED),
+            PAYOUT_WORD_PAID: (PAYOUT_WORD_RETURNED,),
+        }
+        if outcome in ends.get(self.states[key], ()):
+            self.states[key] = outcome
+
+
+class House:
+    """One creator's books, decided by the real rules."""
+
+    def __init__(self) -> None:
+        catalog = CatalogMessage()
+        catalog.CopyFrom(CATALOG)
+        catalog.version = 1
+        now = datetime(2026, 11, 1, tzinfo=UTC)
+        self.books = Books(now=now, catalog=Catalog.of(catalog))
+        adult_from = date(2020, 1, 1)
+        self.mia = Owner("mia", WALLET_STATUS_ACTIVE, "DE", adult_from, create_time=now)
+        self.diamonds = Account("mia", UNIT_DIAMOND, balance=EARNED)
+        self.books.owners["mia"] = self.mia
+        self.books.accounts["mia", UNIT_COIN] = Account("mia", UNIT_COIN)
+        self.books.accounts["mia", UNIT_DIAMOND] = self.diamonds
+        self.captured: Counter[str] = Counter()  # holds, by how often
+        self.released: Counter[str] = Counter()
+        self._heard: set[tuple[str, int]] = set()
+
+    @property
+    def rows(self) -> list[RedemptionRow]:
+        return [row for row in self.books.rows.values() if isinstance(row, RedemptionRow)]
+
+    @property
+    def money(self) -> int:
+        """What moved at the provider by our books, in minor units."""
+        return sum(movement.minor_units for movement in self._movements)
+
+    @property
+    def paid(self) -> Counter[str]:
+        """What was ever paid, by how often."""
+        return Counter(each.redemption_id for each in self._movements if each.minor_units < 0)
+
+    @property
+    def is_frozen(self) -> bool:
+        return self.mia.status == WALLET_STATUS_FROZEN
+
+    @property
+    def _movements(self) -> list[MoneyMovement]:
+        return [row for row in self.books.rows.values() if isinstance(row, MoneyMovement)]
+
+    def row(self, redemption_id: str) -> RedemptionRow:
+        row = self.books.row(RedemptionRow, redemption_id)
+        assert row is not None
+        return row
+
+    def redeem(self) -> str:
+        request = redemption("mia", idempotency_key=str(uuid.uuid4()))
+        return self._record(create_command(request, caller="shop")).transaction.id
+
+    def cancel(self, redemption_id: str) -> bool:
+        request = CancelRedemptionRequest(
+            idempotency_key=str(uuid.uuid4()), redemption_id=redemption_id
+        )
+        command = cancel_command(request, caller="shop")
+        outcome = self._record(of_owner(command, "mia", redemption_id))
+        return not outcome.transaction.reason
+
+    def erase(self) -> None:
+        for row in self.rows:
+            self.books.rows[RedemptionRow, row.key] = replace(row, erased=True)
+
+    def begin(self, redemption_id: str, *, number: int) -> Call | None:
+        """The right to make this call, if nobody else has it."""
+        unsent = self.row(redemption_id).state == REDEMPTION_STATE_HELD
+        begun = self._record(begin_command(redemption_id, owner_id="mia", call=number))
+        if begun.replayed or begun.transaction.reason:
+            return None
+        if self.row(redemption_id).provider_key is None:
+            return None
+        return Call(redemption_id, number, unsent)
+
+    def hear(self, step: PayoutStep) -> None:
+        """The first word of a call; the worker that made it waits for no other."""
+        if (step.redemption_id, step.call) not in self._heard:
+            self._heard.add((step.redemption_id, step.call))
+            self._record(hear_command(step, owner_id="mia", provider="MODEL"))
+
+    def _record(self, command: Command) -> Outcome:
+        draft = Draft()
+        (answer,) = decide([command], self.books, draft)
+        assert isinstance(answer, Outcome)
+        for hold in draft.holds.values():
+            self.captured[hold.hold_id] += hold.state is HoldState.CAPTURED
+            self.released[hold.hold_id] += hold.state is HoldState.RELEASED
+        return answer
+
+
+def make_call(house: House, provider: Provider, call: Call) -> Call | PayoutStep | None:
+    """What a worker does with its right: an order on its way, or the word of a look-up."""
+    row, now = house.row(call.redemption_id), house.books.now
+    key = row.provider_key or ""
+    if call.unsent and is_fresh(row, now):
+        return replace(call, first=True)
+    if (found := provider.states.get(key)) is not None:
+        return call.word(found)
+    if not may_send_again(row, now, WINDOW):
+        return call.word(PAYOUT_WORD_NOT_FOUND)
+    return None if row.erased else call
+
+
+def answer(call: Call, told: Word) -> PayoutStep:
+    """What a worker makes of the answer to an order."""
+    rejected_again = told == PAYOUT_WORD_REJECTED and not call.first
+    return call.word(PAYOUT_WORD_LOST if rejected_again else told)

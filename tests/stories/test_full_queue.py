@@ -1,0 +1,97 @@
+"""A full queue: refused at once, nothing of it taken, and the same key is good again later."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+
+import giftpay
+import pytest
+from giftpay.client import Client
+from giftpay.v1 import BatchSendGiftsRequest, GetTransactionRequest, SendGiftRequest
+from giftpay_server.app import serving
+from giftpay_server.config import Config
+from giftpay_server.ledger.waiting import Limits
+from giftpay_server.postgres.pool import Pool
+from grpc import StatusCode
+
+from tests.conftest import OpenWallet
+from tests.stories.blocking import blocked, round_trips
+from tests.stories.wallets import balances
+
+QUEUE_MAX = 4
+
+
+@pytest.fixture
+async def narrow(client: Client, dsn: str) -> AsyncIterator[Client]:
+    """A client of a server in which four commands may wait, over the shared database."""
+    limits = Limits(queue_max=QUEUE_MAX, wait_max_s=60)
+    config = Config(database_url=dsn, listen="127.0.0.1:0", limits=limits)
+    async with serving(config) as server, giftpay.connect(server.address) as narrow:
+        yield narrow
+
+
+def roses(sender_id: str, recipient_id: str, number: int) -> list[SendGiftRequest]:
+    return [
+        SendGiftRequest(
+            idempotency_key=giftpay.new_key(),
+            sender_id=sender_id,
+            recipient_id=recipient_id,
+            gift_id="rose",
+        )
+        for _ in range(number)
+    ]
+
+
+async def test_what_finds_the_queue_full_is_refused_at_once_and_never_decided(
+    narrow: Client, pool: Pool, open_wallet: OpenWallet
+) -> None:
+    anna, ben = await open_wallet(coins=100), await open_wallet()
+    taken, last, too_late = roses(anna, ben, 3)
+    three, two, streamed = (roses(anna, ben, number) for number in (3, 2, 2))
+    async with blocked(pool, anna) as until_met:
+        waiting = [asyncio.ensure_future(narrow.gifts.SendGift(taken))]
+        await until_met()
+        whole = asyncio.ensure_future(batch(narrow, three))
+        await round_trips(narrow, anna)
+        assert (await refused(batch(narrow, two))).queued == 3  # though one of them would fit
+        waiting.append(asyncio.ensure_future(narrow.gifts.SendGift(last)))
+        await round_trips(narrow, anna)
+        assert (await refused(narrow.gifts.SendGift(too_late))).queued == 4
+        assert set((await refused(stream(narrow, streamed))).keys) == keys(streamed)
+    assert all(not answer.replayed for answer in await asyncio.gather(*waiting))
+    assert len(await whole) == 3
+    assert await balances(narrow, ben) == (0, 5)
+    for request in (too_late, *two, *streamed):
+        with pytest.raises(giftpay.TransactionNotFound):
+            await narrow.wallets.GetTransaction(
+                GetTransactionRequest(idempotency_key=request.idempotency_key)
+            )
+    assert not (await narrow.gifts.SendGift(too_late)).replayed
+    assert await batch(narrow, two) == [False, False]
+    assert await stream(narrow, streamed) == [False, False]
+    assert await balances(narrow, ben) == (0, 10)
+
+
+def keys(gifts: list[SendGiftRequest]) -> set[str]:
+    return {gift.idempotency_key for gift in gifts}
+
+
+async def batch(client: Client, gifts: list[SendGiftRequest]) -> list[bool]:
+    """Whether each is a replay."""
+    answer = await client.gifts.BatchSendGifts(BatchSendGiftsRequest(gifts=gifts))
+    return [outcome.replayed for outcome in answer.outcomes if outcome.HasField("gift")]
+
+
+async def stream(client: Client, gifts: list[SendGiftRequest]) -> list[bool]:
+    """Whether each is a replay."""
+    outcomes = [outcome async for outcome in client.send_gifts(gifts)]
+    return [outcome.replayed for outcome in outcomes if outcome.HasField("gift")]
+
+
+async def refused(call: Awaitable[object]) -> giftpay.Overloaded:
+    with pytest.raises(giftpay.Overloaded) as overloaded:
+        await call
+    assert overloaded.value.code is StatusCode.RESOURCE_EXHAUSTED
+    assert overloaded.value.retry_after > 0
+    return overloaded.value
