@@ -24,9 +24,8 @@ format: .venv/dev     ## Put the code in its one form
 	ruff check --fix-only . && ruff format . && buf format -w protos
 
 proto: .venv/dev      ## Generate the client's code from protos/
-	rm -f client/src/giftpay/v1/*_pb2*
-	python -m grpc_tools.protoc -Iprotos --python_out=client/src --mypy_out=quiet:client/src protos/giftpay/v1/*.proto
-	python -m grpc_tools.protoc -Iprotos --grpc_python_out=client/src --mypy_grpc_out=quiet,only_async:client/src protos/giftpay/v1/*_service.proto
+	rm -rf build/protos && mkdir -p build/protos && sh scripts/generate-protos build/protos
+	rm -f client/src/giftpay/v1/*_pb2* && cp build/protos/giftpay/v1/* client/src/giftpay/v1/
 
 bench: .venv/bench         ## Measure everything side by side; takes a while
 	python -m benchmarks

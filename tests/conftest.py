@@ -25,11 +25,9 @@ from giftpay.v1 import (
 from giftpay_server import catalog
 from giftpay_server.app import Running, serving
 from giftpay_server.config import Config
-from giftpay_server.ledger.waiting import Limits
 from giftpay_server.postgres.embedded import embedded_postgres
 from giftpay_server.postgres.migrations import migrate
 from giftpay_server.sandbox.app import running_sandbox
-from google.protobuf.timestamp_pb2 import Timestamp
 
 OpenWallet = Callable[..., Awaitable[str]]
 
@@ -113,7 +111,6 @@ async def server(dsn: str, sandbox: str, clock: MovableClock) -> AsyncIterator[R
         sandbox_url=sandbox,
         trusted_callers=frozenset({"local"}),
         payout_poll_s=0.05,
-        limits=Limits(wait_max_s=30),  # a noisy machine is no reason to refuse
     )
     async with serving(config, clock=clock) as running:
         yield running
@@ -126,6 +123,7 @@ async def client(server: Running) -> AsyncIterator[Client]:
         catalog = load_catalog(SAMPLE_CATALOG)
         await client.catalog.ApplyCatalog(ApplyCatalogRequest(catalog=catalog))
         yield client
+        await verify(client)  # the whole books, at the end
 
 
 @pytest.fixture(scope="session")
@@ -150,19 +148,16 @@ def open_wallet(client: Client) -> OpenWallet:
 
 @pytest.fixture(autouse=True)
 async def books_are_clean(request: pytest.FixtureRequest) -> AsyncIterator[None]:
-    """After every test that touched the shared server: its books balance, row by row."""
+    """After every test that touched the shared server: what it wrote agrees, row by row."""
+    begun = request.getfixturevalue("clock")()
     yield
     if "client" in request.fixturenames:
-        client: Client = request.getfixturevalue("client")
-        verified = await client.admin.VerifyLedger(VerifyLedgerRequest(since_time=_verified.since))
-        assert verified.clean, verified.broken
-        _verified.since.CopyFrom(verified.watermark)
+        await verify(request.getfixturevalue("client"), begun)
 
 
-class _Verified:
-    """How far the books were seen to be clean."""
-
-    since = Timestamp()
-
-
-_verified = _Verified()
+async def verify(client: Client, since: datetime | None = None) -> None:
+    asked = VerifyLedgerRequest()
+    if since is not None:
+        asked.since_time.FromDatetime(since)
+    verified = await client.admin.VerifyLedger(asked, timeout=60)
+    assert verified.clean, verified.broken

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from giftpay.client import connect
@@ -29,6 +30,8 @@ from tests.admin.corruptible import TABLES, Books, Corruption, corruptible_books
 from tests.admin.evening import GIFT
 from tests.admin.ledger_corruptions import ACCOUNTS, ENTRIES, LOTS
 from tests.admin.slice_corruptions import ORDERS, ROWS, TIMELESS
+
+LEDGER_DOCUMENT = Path(__file__).parents[2] / "docs" / "ledger.md"
 
 
 @pytest.fixture(scope="module")
@@ -68,11 +71,13 @@ async def test_a_broken_row_is_named(books: Books, corruption: Corruption) -> No
     assert await is_clean(books)
 
 
-def test_every_check_has_a_corruption_that_it_sees() -> None:
-    names = re.findall(r"'([a-z_]+\.[a-z_]+)'", "".join((*CHECKS, *WHOLE_CHECKS)))
+def test_every_check_has_a_corruption_that_it_sees_and_stands_in_the_documents() -> None:
+    names = set(re.findall(r"'([a-z_]+\.[a-z_]+)'", "".join((*CHECKS, *WHOLE_CHECKS))))
     seen = {each.check for each in (*ENTRIES, *ACCOUNTS, *LOTS, *ROWS, *ORDERS, *TIMELESS)}
-    assert len(set(names)) > 30
-    assert set(names) <= seen
+    assert len(names) > 30
+    assert names <= seen
+    document = LEDGER_DOCUMENT.read_text()
+    assert [name for name in sorted(seen) if f"`{name}`" not in document] == []
 
 
 @pytest.mark.parametrize("corruption", TIMELESS, ids=lambda each: each.check)

@@ -173,6 +173,7 @@ async def test_of_the_age_only_that_it_suffices_remains(
         opened.date_of_birth = (clock() - timedelta(days=366 * years)).date().isoformat()
     assert (await client.wallets.OpenWallet(opened)).wallet.age_status == before
     assert await erased(client, anna) == (years is not None)
+    assert await pool.fetchval(KNOWN, anna) == 0
     wallet = (await client.wallets.GetWallet(GetWalletRequest(owner_id=anna))).wallet
     assert wallet.age_status == after
     dates = await pool.fetchval("SELECT adult_from FROM owner WHERE owner_id = $1", anna)

@@ -27,7 +27,8 @@ from giftpay.v1 import (
 )
 from giftpay_server.admin.messages import adjust_command, erase_command, reversal_command
 from giftpay_server.admin.rules import Erasure
-from giftpay_server.gift.messages import gift_command, gift_message
+from giftpay_server.gift.messages import gift_command, sent_gift
+from giftpay_server.gift.store import SentGift
 from giftpay_server.ledger.books import BALANCE_LIMIT, Books, Draft, Entry, LotKind
 from giftpay_server.ledger.commands import Command, Outcome
 from giftpay_server.ledger.rules import decide
@@ -110,7 +111,7 @@ class Story:
         )
         outcome = self.post(gift_command(request, caller="test"))
         if outcome is not None:
-            self.gifts.append(gift_message(request, outcome.transaction, words=""))
+            self.gifts.append(sent_gift(SentGift(outcome.transaction, "")))
 
     def reverse(self, number: int, gift: Gift, policy: ShortfallPolicy.ValueType) -> None:
         account = self.books.accounts[gift.recipient_id, UNIT_DIAMOND]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -110,12 +110,7 @@ class Desk:
         adjustment = AdjustBalanceRequest(
             owner_id=owner_id, unit=UNIT_DIAMOND, amount=diamonds, reason="earned"
         )
-        try:  # PROVISIONAL
-            await self.client.admin.AdjustBalance(adjustment)
-        except Exception:
-            from tests.provisional import adjust_directly
-
-            await adjust_directly(self.server, owner_id, UNIT_DIAMOND, diamonds)
+        await self.client.admin.AdjustBalance(adjustment)
         return owner_id
 
     async def redeem(self, destination: str = "", **fields: Any) -> Redemption:
@@ -162,9 +157,17 @@ class Desk:
 
     async def submits(self, made: Redemption, *, times: int) -> None:
         """Waits until the provider has been asked for the payout so many times."""
-        async with asyncio.timeout(10):
-            while [submits for _, _, submits in await self.payouts(made)] != [times]:
-                await asyncio.sleep(0.02)
+        await until(lambda: self._was_submitted(made, times))
+
+    async def reaches(self, made: Redemption, state: str) -> None:
+        """Waits until the redemption stands so."""
+        await until(lambda: self._stands(made, state))
+
+    async def _was_submitted(self, made: Redemption, times: int) -> bool:
+        return [submits for _, _, submits in await self.payouts(made)] == [times]
+
+    async def _stands(self, made: Redemption, state: str) -> bool:
+        return await self.state(made) == state
 
     async def give_back(self, made: Redemption) -> None:
         """The payee sends the money back."""
@@ -189,6 +192,15 @@ class Desk:
             made.redemption_id,
         )
         return [row["minor_units"] for row in rows]
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Waits until it holds, at most ten seconds."""
+    async with asyncio.timeout(10):
+        while True:
+            if await condition():
+                return
+            await asyncio.sleep(0.02)
 
 
 def new_destination() -> str:
@@ -229,9 +241,5 @@ async def desk_books_are_clean(request: pytest.FixtureRequest) -> AsyncIterator[
     yield
     if "desk" in request.fixturenames:
         desk: Desk = request.getfixturevalue("desk")
-        try:  # PROVISIONAL
-            await desk.client.admin.VerifyLedger(VerifyLedgerRequest())
-        except giftpay.GiftpayError:
-            return
         verified = await desk.client.admin.VerifyLedger(VerifyLedgerRequest())
         assert verified.clean, verified.broken

@@ -16,7 +16,6 @@ from giftpay.v1 import (
     PAYOUT_WORD_PENDING,
     PAYOUT_WORD_REJECTED,
     PAYOUT_WORD_RETURNED,
-    REDEMPTION_STATE_HELD,
     UNIT_COIN,
     UNIT_DIAMOND,
     WALLET_STATUS_ACTIVE,
@@ -38,7 +37,8 @@ from giftpay_server.redemption.messages import (
     of_owner,
 )
 from giftpay_server.redemption.rules import MoneyMovement, RedemptionRow
-from giftpay_server.redemption.steps import is_fresh, may_send_again
+from giftpay_server.redemption.steps import Right, has_expired
+from giftpay_server.redemption.store import Due
 
 from tests.redemption.conftest import CATALOG, redemption
 
@@ -54,8 +54,8 @@ class Call:
 
     redemption_id: str
     number: int
-    unsent: bool  # when it was found to be due
-    first: bool = False  # to be sent without looking
+    right: Right
+    begin_time: datetime
 
     def word(self, word: Word) -> PayoutStep:
         return PayoutStep(redemption_id=self.redemption_id, call=self.number, word=word)
@@ -153,14 +153,12 @@ class House:
             self.books.rows[RedemptionRow, row.key] = replace(row, erased=True)
 
     def begin(self, redemption_id: str, *, number: int) -> Call | None:
-        """The right to make this call, if nobody else has it."""
-        unsent = self.row(redemption_id).state == REDEMPTION_STATE_HELD
-        begun = self._record(begin_command(redemption_id, owner_id="mia", call=number))
-        if begun.replayed or begun.transaction.reason:
+        """The right to make this call, if there is one and nobody else has it."""
+        begun = self._record(begin_command(Due(redemption_id, "mia", number), WINDOW))
+        right = Right(begun.transaction.answer.decode()) if not begun.transaction.reason else None
+        if begun.replayed or not right:
             return None
-        if self.row(redemption_id).provider_key is None:
-            return None
-        return Call(redemption_id, number, unsent)
+        return Call(redemption_id, number, right, self.books.now)
 
     def hear(self, step: PayoutStep) -> None:
         """The first word of a call; the worker that made it waits for no other."""
@@ -180,18 +178,18 @@ class House:
 
 def make_call(house: House, provider: Provider, call: Call) -> Call | PayoutStep | None:
     """What a worker does with its right: an order on its way, or the word of a look-up."""
-    row, now = house.row(call.redemption_id), house.books.now
-    key = row.provider_key or ""
-    if call.unsent and is_fresh(row, now):
-        return replace(call, first=True)
-    if (found := provider.states.get(key)) is not None:
+    if has_expired(call.begin_time, house.books.now):
+        return None
+    if call.right is Right.SEND:
+        return call
+    if (found := provider.states.get(call.redemption_id)) is not None:
         return call.word(found)
-    if not may_send_again(row, now, WINDOW):
+    if call.right is Right.LAST_LOOK:
         return call.word(PAYOUT_WORD_NOT_FOUND)
-    return None if row.erased else call
+    return call if call.right is Right.LOOK_OR_SEND else None
 
 
 def answer(call: Call, told: Word) -> PayoutStep:
     """What a worker makes of the answer to an order."""
-    rejected_again = told == PAYOUT_WORD_REJECTED and not call.first
+    rejected_again = told == PAYOUT_WORD_REJECTED and call.right is not Right.SEND
     return call.word(PAYOUT_WORD_LOST if rejected_again else told)

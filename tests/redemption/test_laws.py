@@ -228,4 +228,4 @@ def picked(items: list[Any], pick: int) -> Any:
 
 
 TestPayouts = Payouts.TestCase
-TestPayouts.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
+TestPayouts.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)

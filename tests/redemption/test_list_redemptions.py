@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import giftpay
@@ -10,6 +11,7 @@ from giftpay.v1 import (
     REDEMPTION_STATE_CANCELLED,
     REDEMPTION_STATE_HELD,
     REDEMPTION_STATE_PAID,
+    REDEMPTION_STATE_UNSPECIFIED,
     CancelRedemptionRequest,
     GetRedemptionRequest,
     ListRedemptionsRequest,
@@ -19,11 +21,13 @@ from giftpay.v1 import (
 
 from tests.redemption.conftest import Desk
 
-Made = dict[str, list[str]]
-
 
 async def listed(
-    desk: Desk, owner_id: str, *, size: int, state: RedemptionState.ValueType = 0
+    desk: Desk,
+    owner_id: str,
+    *,
+    size: int,
+    state: RedemptionState.ValueType = REDEMPTION_STATE_UNSPECIFIED,
 ) -> list[str]:
     found: list[Redemption] = []
     token = ""
@@ -63,7 +67,7 @@ async def test_pages_together_are_the_list_newest_first(desk: Desk, mia: str, si
         for state in (REDEMPTION_STATE_HELD, REDEMPTION_STATE_PAID, REDEMPTION_STATE_CANCELLED)
     }
     assert [len(found) for found in states.values()] == [3, 2, 1]
-    assert sorted(sum(states.values(), []), reverse=True) == every
+    assert sorted(chain(*states.values()), reverse=True) == every
 
 
 async def test_the_list_tells_what_reading_one_tells(desk: Desk, mia: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from giftpay.v1 import (
     ListEntriesRequest,
 )
 from giftpay_server.redemption.messages import begin_command
+from giftpay_server.redemption.store import Due
 
 from tests.redemption.conftest import AMOUNT, DIAMONDS, Desk, new_destination
 
@@ -120,8 +122,8 @@ async def test_a_payout_waits_while_its_wallet_is_frozen(desk: Desk) -> None:
 async def test_a_wallet_frozen_at_the_last_moment_stops_the_payout(desk: Desk) -> None:
     made = await desk.redeem()
     await desk.set_status(made.owner_id, WALLET_STATUS_FROZEN)
-    found_before = begin_command(made.redemption_id, owner_id=made.owner_id, call=1)
-    await desk.server.rooms.journal.record(found_before)
+    found_before = Due(made.redemption_id, made.owner_id, call=1)
+    await desk.server.rooms.journal.record(begin_command(found_before, timedelta(days=30)))
     assert await desk.state(made) == "HELD"
     await desk.set_status(made.owner_id, WALLET_STATUS_ACTIVE)
     await desk.work(minutes=1)
@@ -136,6 +138,21 @@ async def test_what_was_sent_is_booked_for_a_frozen_wallet_too(desk: Desk) -> No
     await desk.work(minutes=2)
     assert await desk.state(made) == "PAID"
     assert await desk.diamonds(made.owner_id) == (0, 0)
+
+
+async def test_what_the_provider_never_got_is_not_sent_again_for_a_frozen_wallet(
+    desk: Desk,
+) -> None:
+    destination = new_destination()
+    await desk.script(destination, {"action": "refuse_before"})
+    made = await desk.redeem(destination)
+    await desk.work()
+    await desk.set_status(made.owner_id, WALLET_STATUS_FROZEN)
+    await desk.work(days=1)
+    assert await desk.payouts(made) == []
+    await desk.set_status(made.owner_id, WALLET_STATUS_ACTIVE)
+    await desk.work(days=1)
+    assert await desk.payouts(made) == [("PAID", AMOUNT, 1)]
 
 
 async def test_a_destination_erased_before_it_was_sent_cancels_the_redemption(desk: Desk) -> None:

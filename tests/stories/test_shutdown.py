@@ -78,7 +78,7 @@ async def test_what_was_taken_is_answered_and_then_it_ends(
 async def test_a_restart_under_load_is_not_noticed_by_the_shipped_client(
     server: ServerProcess,
 ) -> None:
-    async with giftpay.connect(server.address) as client:
+    async with giftpay.connect(server.address, timeout=60) as client:
         gifts = await evening(client)
         async with gifts.under_way(client):
             for _ in range(3):

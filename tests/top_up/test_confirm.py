@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC
 from typing import Any
 
@@ -23,11 +24,11 @@ from giftpay.v1 import (
     TopUp,
     UpdateWalletRequest,
 )
+from giftpay_server.app import Running
+from giftpay_server.top_up.store import Orders, read_order
 
 from tests.conftest import OpenWallet
 from tests.top_up.conftest import Shop
-
-Pool = asyncpg.Pool
 
 RECEIPTS = """
     SELECT provider, reference, currency, minor_units FROM money_movement WHERE subject_id = $1
@@ -65,7 +66,7 @@ async def test_the_coins_are_booked_against_issuance(shop: Shop, open_wallet: Op
 
 
 async def test_a_purchase_leaves_one_receipt_and_a_lot_that_knows_its_price(
-    shop: Shop, open_wallet: OpenWallet, pool: Pool
+    shop: Shop, open_wallet: OpenWallet, pool: asyncpg.Pool
 ) -> None:
     anna = await open_wallet()
     order, reference = await shop.bought(anna)
@@ -106,7 +107,7 @@ async def test_a_second_key_for_the_same_payment_moves_nothing(
 
 @pytest.mark.parametrize("one_key", [True, False])
 async def test_32_confirmations_at_once_credit_once(
-    shop: Shop, open_wallet: OpenWallet, pool: Pool, one_key: bool
+    shop: Shop, open_wallet: OpenWallet, pool: asyncpg.Pool, one_key: bool
 ) -> None:
     anna = await open_wallet()
     order, key = await shop.order(anna), new_key()
@@ -179,6 +180,19 @@ async def test_a_mismatch_leaves_the_order_to_its_true_payment(
         await shop.confirm(order, await shop.pay(order, minor_units=1))
     await shop.confirm(order, await shop.pay(order))
     assert await shop.coins(anna) == order.coins
+
+
+async def test_the_row_of_a_paid_order_cannot_be_written_again(
+    shop: Shop, open_wallet: OpenWallet, server: Running
+) -> None:
+    paid, _ = await shop.bought(await open_wallet())
+    pool = server.rooms.pool
+    order = await read_order(pool, paid.top_up_id)
+    assert order is not None
+    async with pool.acquire() as connection:
+        with pytest.raises(RuntimeError):
+            await Orders().save(connection, [replace(order, paid_after_cancel=True)])
+    assert await shop.standing(paid) == paid
 
 
 async def test_payment_of_a_cancelled_order_is_credited_and_flagged(

@@ -15,8 +15,8 @@ from giftpay.v1 import (
     ListTopUpsResponse,
     TopUp,
 )
-from giftpay_server.wire.pages import NEWEST
 from giftpay_server.top_up.store import LIST_ORDERS
+from giftpay_server.wire.pages import NEWEST
 
 from tests.conftest import OpenWallet
 from tests.top_up.conftest import Shop

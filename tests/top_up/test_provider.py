@@ -12,17 +12,22 @@ from giftpay import new_key
 from giftpay.client import Client, connect
 from giftpay.status import call_error
 from giftpay.v1 import (
+    ERROR_REASON_PAYMENT_NOT_FOUND,
     PAYMENT_PROVIDER_SANDBOX,
     PAYMENT_PROVIDER_TRUSTED,
     TOP_UP_STATE_PENDING,
     ConfirmTopUpRequest,
     CreateTopUpRequest,
     GetTransactionRequest,
+    Money,
     TopUp,
     TopUpServiceStub,
 )
 from giftpay_server.app import Running, serving
 from giftpay_server.config import Config
+from giftpay_server.top_up.payments import amount_paid
+from giftpay_server.top_up.providers import Payment, PaymentState
+from giftpay_server.wire.refusals import RefusedError
 
 from tests.conftest import MovableClock, OpenWallet
 from tests.top_up.conftest import Shop
@@ -172,6 +177,21 @@ async def test_a_payment_that_went_back_credits_nothing(
         await shop.confirm(order, reference)
     assert refused.value.state == "REFUNDED"
     assert await shop.coins(anna) == 0
+
+
+class LooseProvider:
+    """Knows one payment of EUR 0.99, by its reference in any spelling."""
+
+    async def find(self, reference: str) -> Payment | None:
+        return Payment(reference.lower(), PaymentState.PAID, "EUR", 99)
+
+
+async def test_a_payment_has_one_spelling() -> None:
+    paid = await amount_paid(LooseProvider(), "LOOSE", "pay-1")
+    assert paid == Money(currency_code="EUR", minor_units=99)
+    with pytest.raises(RefusedError) as refused:
+        await amount_paid(LooseProvider(), "LOOSE", "PAY-1")
+    assert refused.value.refusal.reason == ERROR_REASON_PAYMENT_NOT_FOUND
 
 
 @pytest.fixture

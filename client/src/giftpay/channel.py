@@ -38,7 +38,7 @@ class Channel:
         await self._wire.close()
 
     def check_open(self, keys: Keys | None) -> None:
-        """Raise what a call ends with if it was cut off by closing the client, not by its caller."""
+        """Raise what a call ends with that was cut off by closing the client."""
         if self.closed:
             raise unanswered("The client was closed.", keys) from None
 

@@ -72,6 +72,7 @@ class Client:
         Takes gifts from the iterable as long as fewer than `window` are under way or not yet
         consumed here. A lost stream is replaced and what is undecided sent again under the same
         keys; OutcomeUnknown, with those keys, if nothing is decided for the client's timeout.
+        Whoever stops iterating takes back nothing that is under way.
         """
         return send_gifts(self.gifts, gifts, window=window, patience_s=self._timeout)
 

@@ -36,7 +36,7 @@ async def send_gifts(
         await work
     finally:
         work.cancel()
-        await asyncio.wait([work])
+        await asyncio.gather(work, return_exceptions=True)
 
 
 class GiftStream:
@@ -139,7 +139,8 @@ class GiftStream:
 
     def _decide(self, outcome: GiftOutcome) -> bool:
         """Pass the outcome on, unless it is that there is none: the gift is sent again."""
-        if isinstance(refusal_error(outcome.refusal), OutcomeUnknown):
+        refused = outcome.HasField("refusal") and refusal_error(outcome.refusal)
+        if isinstance(refused, OutcomeUnknown):
             return False
         if self._undecided.pop(outcome.idempotency_key, None):
             self._failures = 0

@@ -109,12 +109,27 @@ class LoopThread:
 
     def iterate(self, messages: AsyncGenerator[T]) -> Iterator[T]:
         """The messages, each awaited when the caller asks for it."""
+        waits: set[asyncio.Task[object] | None] = set()
+
+        async def advance() -> T | None:
+            waits.add(wait := asyncio.current_task())
+            try:
+                return await anext(messages, None)
+            finally:
+                waits.discard(wait)
+
+        async def close() -> None:
+            # Ctrl-C may have left a wait behind, and a generator that runs cannot be closed.
+            left = [wait for wait in waits if wait is not None and wait.cancel()]
+            await asyncio.gather(*left, return_exceptions=True)
+            await messages.aclose()
+
         try:
-            while (message := self.run(anext, messages, None)) is not None:
+            while (message := self.run(advance)) is not None:
                 yield message
         finally:
             if not self._closed:
-                self.run(messages.aclose)
+                self.run(close)
 
     def _main(self) -> None:
         try:

@@ -28,6 +28,8 @@ from giftpay_server.wallet.service import WalletService
 from giftpay_server.wallet.store import TABLES as WALLET_TABLES
 from giftpay_server.wire.guard import guarded
 
+PROVIDER_TIMEOUT_S = 5  # less than a caller waits, so that the caller is told
+
 TABLES: Tables = {
     **WALLET_TABLES,
     **CATALOG_TABLES,
@@ -66,7 +68,7 @@ def _servicers(rooms: Rooms) -> Mapping[str, Any]:
 
 def _payment_providers(rooms: Rooms) -> Mapping[int, PaymentProvider]:
     url = rooms.config.sandbox_url
-    return {v1.PAYMENT_PROVIDER_SANDBOX: SandboxPayments(rooms.http, url)} if url else {}
+    return {v1.PAYMENT_PROVIDER_SANDBOX: SandboxPayments(rooms.http, url, timeout_s=PROVIDER_TIMEOUT_S)} if url else {}
 
 
 def _add(server: grpc.aio.Server, name: str, servicer: Any) -> str:

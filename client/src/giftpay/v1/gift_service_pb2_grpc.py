@@ -93,7 +93,8 @@ class GiftServiceServicer(object):
 
     def StreamGifts(self, request_iterator, context):
         """StreamGifts sends gifts as they come; outcomes come back as they commit, in any order, matched
-        by key. The server reads no further while 1000 gifts of the stream are undecided.
+        by key. The server reads no further while the outcomes of 1000 gifts of the stream are not
+        delivered; where others have filled its queue, a stream waits.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -30,7 +30,8 @@ class GiftServiceStub:
     """
     StreamGifts: _aio.StreamStreamMultiCallable[_gift_service_pb2.StreamGiftsRequest, _gift_service_pb2.StreamGiftsResponse]
     """StreamGifts sends gifts as they come; outcomes come back as they commit, in any order, matched
-    by key. The server reads no further while 1000 gifts of the stream are undecided.
+    by key. The server reads no further while the outcomes of 1000 gifts of the stream are not
+    delivered; where others have filled its queue, a stream waits.
     """
     GetGift: _aio.UnaryUnaryMultiCallable[_gift_service_pb2.GetGiftRequest, _gift_service_pb2.GetGiftResponse]
     """GetGift reads an accepted gift. NOT_FOUND with GIFT_NOT_FOUND."""
@@ -73,7 +74,8 @@ class GiftServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_abc.AsyncIterator[_gift_service_pb2.StreamGiftsRequest], _abc.AsyncIterator[_gift_service_pb2.StreamGiftsResponse]],
     ) -> _abc.AsyncIterator[_gift_service_pb2.StreamGiftsResponse]:
         """StreamGifts sends gifts as they come; outcomes come back as they commit, in any order, matched
-        by key. The server reads no further while 1000 gifts of the stream are undecided.
+        by key. The server reads no further while the outcomes of 1000 gifts of the stream are not
+        delivered; where others have filled its queue, a stream waits.
         """
 
     @_abc_1.abstractmethod

@@ -1,7 +1,7 @@
 """The audit: whether the books add up, and whether each row agrees with the rows that it stands on.
 
 It reads one snapshot and locks nothing, so that it may run beside the journal. It is bounded in
-memory, not in time: a whole audit of large books is best run on a replica, since an old snapshot
+memory, not in time: a whole audit of large books is best run on a standby, since an old snapshot
 keeps the server from clearing away what the accounts were before.
 """
 

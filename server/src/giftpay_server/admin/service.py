@@ -24,7 +24,7 @@ from giftpay_server.admin.messages import (
     erase_command,
     reversal_command,
 )
-from giftpay_server.gift.messages import sent_gift_message
+from giftpay_server.gift.messages import sent_gift
 from giftpay_server.gift.store import read_gift
 from giftpay_server.ledger.journal import Journal
 from giftpay_server.postgres.pool import Pool
@@ -53,7 +53,7 @@ class AdminService(AdminServiceServicer):
     ) -> ReverseGiftResponse:
         check_reversal(request, caller=LOCAL)
         sent = await read_gift(self._pool, request.transaction_id)
-        gift = sent_gift_message(sent) if sent is not None else None
+        gift = sent_gift(sent) if sent is not None else None
         command = reversal_command(request, gift, caller=LOCAL)
         outcome = settle(await self._journal.record(command))
         response = ReverseGiftResponse.FromString(outcome.transaction.answer)

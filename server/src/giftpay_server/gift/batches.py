@@ -3,32 +3,44 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING, cast
 
-from giftpay.v1 import GiftOutcome, SendGiftRequest, StreamGiftsRequest
+from giftpay.v1 import GiftOutcome, SendGiftRequest, StreamGiftsRequest, StreamGiftsResponse
 
-from giftpay_server.gift.messages import gift_command, gift_message
+from giftpay_server.gift.messages import gift_command, tell_gift, words_of
 from giftpay_server.ledger.commands import Answer, Command, Outcome
 from giftpay_server.ledger.journal import Journal
+from giftpay_server.ledger.waiting import OverloadedError
 from giftpay_server.wire.fields import InvalidArgumentError
 from giftpay_server.wire.guard import refusal_from
 from giftpay_server.wire.identity import LOCAL
 from giftpay_server.wire.refusals import refusal_of
 
-GIFTS_MAX = 1_000  # in one message, and undecided in one stream
+if TYPE_CHECKING:
+    from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
+
+    Outcomes = RepeatedCompositeFieldContainer[GiftOutcome]
+
+GIFTS_MAX = 1_000  # in one message, and under way in one stream
+PAUSE_S = 0.05  # before a stream offers again what the journal had no room for
 
 
-async def outcomes(journal: Journal, gifts: Sequence[SendGiftRequest]) -> list[GiftOutcome]:
-    """Sends gifts in their order; raises only if none was taken."""
+async def send_gifts(
+    journal: Journal, gifts: Sequence[SendGiftRequest], outcomes: Outcomes
+) -> None:
+    """Sends gifts and adds their outcomes in their order; raises only if none was taken."""
     keys = [gift.idempotency_key for gift in gifts]
     parsed = [_parse(gift) for gift in gifts]
     commands = [item for item in parsed if isinstance(item, Command)]
     answers = iter(await journal.record_all(commands) if commands else ())
-    return [
-        _outcome(key, item, next(answers) if isinstance(item, Command) else item)
-        for key, item in zip(keys, parsed, strict=True)
-    ]
+    for key, item in zip(keys, parsed, strict=True):
+        outcome = outcomes.add(idempotency_key=key)
+        if isinstance(item, Command):
+            _tell(outcome, item, next(answers))
+        else:
+            outcome.refusal.CopyFrom(refusal_from(item))
 
 
 def _parse(gift: SendGiftRequest) -> Command | InvalidArgumentError:
@@ -40,29 +52,28 @@ def _parse(gift: SendGiftRequest) -> Command | InvalidArgumentError:
         return error
 
 
-def _outcome(
-    key: str, item: Command | InvalidArgumentError, answer: Answer | BaseException
-) -> GiftOutcome:
+def _tell(outcome: GiftOutcome, command: Command, answer: Answer | BaseException) -> None:
     if isinstance(answer, BaseException):
-        return GiftOutcome(idempotency_key=key, refusal=refusal_from(answer))
-    if not isinstance(answer, Outcome) or answer.transaction.reason:
-        replayed = isinstance(answer, Outcome) and answer.replayed
-        return GiftOutcome(idempotency_key=key, refusal=refusal_of(answer), replayed=replayed)
-    assert isinstance(item, Command)
-    words = item.personal.value if item.personal is not None else ""
-    gift = gift_message(item.request, answer.transaction, words=words)  # type: ignore[arg-type]
-    return GiftOutcome(idempotency_key=key, gift=gift, replayed=answer.replayed)
+        outcome.refusal.CopyFrom(refusal_from(answer))
+        return
+    outcome.replayed = isinstance(answer, Outcome) and answer.replayed
+    if isinstance(answer, Outcome) and not answer.transaction.reason:
+        request = cast(SendGiftRequest, command.request)
+        tell_gift(outcome.gift, request, answer.transaction, words=words_of(command))
+    else:
+        outcome.refusal.CopyFrom(refusal_of(answer))
 
 
-async def stream_outcomes(
+async def stream_gifts(
     journal: Journal, requests: AsyncIterator[StreamGiftsRequest]
-) -> AsyncIterator[list[GiftOutcome]]:
-    """Outcomes of a stream's gifts as they commit; reads on while fewer than 1000 are undecided."""
+) -> AsyncGenerator[StreamGiftsResponse, None]:
+    """Outcomes of a stream's gifts as they commit; reads on while fewer than 1000 are under way."""
     stream = _Stream(journal)
     reader = asyncio.create_task(stream.read(requests))
     try:
-        while (decided := await stream.decided.get()) is not None:
-            yield decided
+        while (response := await stream.decided.get()) is not None:
+            yield response
+            stream.delivered(len(response.outcomes))
         await reader  # raises what ended it
     finally:
         reader.cancel()
@@ -73,9 +84,9 @@ async def stream_outcomes(
 class _Stream:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._undecided = 0
+        self._under_way = 0  # taken from the caller, and not yet delivered to it
         self._room = asyncio.Event()
-        self.decided: asyncio.Queue[list[GiftOutcome] | None] = asyncio.Queue()
+        self.decided: asyncio.Queue[StreamGiftsResponse | None] = asyncio.Queue()
 
     async def read(self, requests: AsyncIterator[StreamGiftsRequest]) -> None:
         """Takes message after message; the last thing put out is None."""
@@ -85,7 +96,7 @@ class _Stream:
                     if not 0 < len(request.gifts) <= GIFTS_MAX:
                         raise InvalidArgumentError("gifts", f"1..{GIFTS_MAX} items")
                     await self._wait_for_room()
-                    self._undecided += len(request.gifts)
+                    self._under_way += len(request.gifts)
                     sending.create_task(self._send(request.gifts))
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
@@ -93,15 +104,21 @@ class _Stream:
             self.decided.put_nowait(None)
 
     async def _wait_for_room(self) -> None:
-        while self._undecided >= GIFTS_MAX:
+        while self._under_way >= GIFTS_MAX:
             self._room.clear()
             await self._room.wait()
 
-    async def _send(self, gifts: Iterable[SendGiftRequest]) -> None:
-        gifts = list(gifts)
-        try:
-            decided = await outcomes(self._journal, gifts)
-        finally:
-            self._undecided -= len(gifts)
-            self._room.set()
-        self.decided.put_nowait(decided)
+    async def _send(self, gifts: Sequence[SendGiftRequest]) -> None:
+        response = StreamGiftsResponse()
+        while True:
+            try:
+                await send_gifts(self._journal, gifts, response.outcomes)
+                break
+            except OverloadedError:  # nothing was taken; a stream waits where a call is refused
+                await asyncio.sleep(PAUSE_S)
+        self.decided.put_nowait(response)
+
+    def delivered(self, gifts: int) -> None:
+        """Makes room for as many more."""
+        self._under_way -= gifts
+        self._room.set()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from functools import partial
+from datetime import datetime
+from functools import lru_cache, partial
 
 from giftpay.v1 import (
     TRANSACTION_KIND_GIFT,
@@ -12,6 +13,7 @@ from giftpay.v1 import (
     Gift,
     SendGiftRequest,
 )
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from giftpay_server.gift import rules
 from giftpay_server.gift.store import SentGift
@@ -68,9 +70,19 @@ def _personal(request: SendGiftRequest) -> Personal | None:
     return Personal(request.sender_id, "message", words, salt=os.urandom(16))
 
 
-def gift_message(request: SendGiftRequest, transaction: Transaction, *, words: str) -> Gift:
-    """The gift that a posted transaction made."""
-    gift = Gift.FromString(transaction.answer)  # coins and diamonds
+def words_of(command: Command) -> str:
+    """The sender's words of a gift."""
+    return command.personal.value if command.personal is not None else ""
+
+
+def tell_gift(
+    gift: Gift, request: SendGiftRequest, transaction: Transaction, *, words: str
+) -> None:
+    """Writes the gift that a posted transaction made into the answer, in its place.
+
+    In its place, since a message that is handed over is copied; a batch has a thousand of them.
+    """
+    gift.MergeFromString(transaction.answer)  # coins and diamonds
     gift.transaction_id = transaction.id
     gift.sender_id = request.sender_id
     gift.recipient_id = request.recipient_id
@@ -80,13 +92,20 @@ def gift_message(request: SendGiftRequest, transaction: Transaction, *, words: s
     gift.context = request.context
     gift.combo_id = request.combo_id
     gift.catalog_version = transaction.catalog_version
-    gift.create_time = transaction.create_time  # type: ignore[misc, assignment]
-    return gift
+    gift.create_time.CopyFrom(_timestamp(transaction.create_time))
 
 
-def sent_gift_message(sent: SentGift) -> Gift:
+@lru_cache(maxsize=64)
+def _timestamp(time: datetime) -> Timestamp:
+    """The transactions of a batch share their time."""
+    timestamp = Timestamp()
+    timestamp.FromDatetime(time)
+    return timestamp
+
+
+def sent_gift(sent: SentGift) -> Gift:
     """A gift as it was read from the books."""
+    gift = Gift(reversal_id=sent.reversal_id)
     request = SendGiftRequest.FromString(sent.transaction.request)
-    gift = gift_message(request, sent.transaction, words=sent.message)
-    gift.reversal_id = sent.reversal_id
+    tell_gift(gift, request, sent.transaction, words=sent.message)
     return gift

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 
 from giftpay.v1 import (
     ERROR_REASON_GIFT_NOT_FOUND,
@@ -22,10 +23,9 @@ from giftpay.v1 import (
     StreamGiftsResponse,
 )
 
-from giftpay_server.gift.batches import GIFTS_MAX, outcomes, stream_outcomes
-from giftpay_server.gift.messages import gift_command, gift_message, sent_gift_message
+from giftpay_server.gift.batches import GIFTS_MAX, send_gifts, stream_gifts
+from giftpay_server.gift.messages import gift_command, sent_gift, tell_gift, words_of
 from giftpay_server.gift.store import SentGift, list_received, list_sent, read_gift
-from giftpay_server.ledger.commands import Command
 from giftpay_server.ledger.journal import Journal
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.wire.fields import InvalidArgumentError, valid_context, valid_id, valid_uuid
@@ -46,28 +46,32 @@ class GiftService(GiftServiceServicer):
         decide = self._journal.preview if request.validate_only else self._journal.record
         command = gift_command(request, caller=LOCAL)
         outcome = settle(await decide(command))
-        gift = gift_message(request, outcome.transaction, words=_words(command))
-        return SendGiftResponse(gift=gift, replayed=outcome.replayed)
+        response = SendGiftResponse(replayed=outcome.replayed)
+        tell_gift(response.gift, request, outcome.transaction, words=words_of(command))
+        return response
 
     async def BatchSendGifts(
         self, request: BatchSendGiftsRequest, context: Context
     ) -> BatchSendGiftsResponse:
         if not 0 < len(request.gifts) <= GIFTS_MAX:
             raise InvalidArgumentError("gifts", f"1..{GIFTS_MAX} items")
-        return BatchSendGiftsResponse(outcomes=await outcomes(self._journal, request.gifts))
+        response = BatchSendGiftsResponse()
+        await send_gifts(self._journal, request.gifts, response.outcomes)
+        return response
 
     async def StreamGifts(
         self, requests: AsyncIterator[StreamGiftsRequest], context: Context
     ) -> AsyncIterator[StreamGiftsResponse]:
-        async for decided in stream_outcomes(self._journal, requests):
-            yield StreamGiftsResponse(outcomes=decided)
+        async with aclosing(stream_gifts(self._journal, requests)) as decided:
+            async for response in decided:
+                yield response
 
     async def GetGift(self, request: GetGiftRequest, context: Context) -> GetGiftResponse:
         transaction_id = valid_uuid(request.transaction_id, "transaction_id")
         sent = await read_gift(self._pool, transaction_id)
         if sent is None:
             raise RefusedError(ERROR_REASON_GIFT_NOT_FOUND, transaction_id=transaction_id)
-        return GetGiftResponse(gift=sent_gift_message(sent))
+        return GetGiftResponse(gift=sent_gift(sent))
 
     async def ListGiftsReceived(
         self, request: ListGiftsReceivedRequest, context: Context
@@ -97,11 +101,7 @@ class GiftService(GiftServiceServicer):
         return ListGiftsSentResponse(gifts=gifts, next_page_token=token)
 
 
-def _words(command: Command) -> str:
-    return command.personal.value if command.personal is not None else ""
-
-
 def _page(page: Page, found: Sequence[SentGift]) -> tuple[list[Gift], str]:
     shown, more = page.cut(found)
     token = page.next_token([shown[-1].seq]) if more else ""
-    return [sent_gift_message(sent) for sent in shown], token
+    return [sent_gift(sent) for sent in shown], token

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 
 from giftpay.v1 import (
@@ -22,7 +23,7 @@ from giftpay_server.ledger.books import AMOUNT_LIMIT, Books, Personal, Transacti
 from giftpay_server.ledger.commands import Command, Decision, wallet
 from giftpay_server.redemption import rules, steps
 from giftpay_server.redemption.rules import RedemptionRow
-from giftpay_server.redemption.store import Standing
+from giftpay_server.redemption.store import Due, Standing
 from giftpay_server.wire.fields import (
     InvalidArgumentError,
     valid_currency,
@@ -100,11 +101,11 @@ def of_owner(command: Command, owner_id: str, redemption_id: str) -> Command:
     return command
 
 
-def begin_command(redemption_id: str, *, owner_id: str, call: int) -> Command:
+def begin_command(due: Due, dedupe_window: timedelta) -> Command:
     """The worker's command by which a call to the provider begins."""
-    step = PayoutStep(redemption_id=redemption_id, call=call)
-    key = step_id(redemption_id, f"begin/{call}")
-    return _step_command(key, step, owner_id, partial(steps.begin, step))
+    step = PayoutStep(redemption_id=due.redemption_id, call=due.call)
+    key = step_id(due.redemption_id, f"begin/{due.call}")
+    return _step_command(key, step, due.owner_id, partial(steps.begin, step, dedupe_window))
 
 
 def hear_command(step: PayoutStep, *, owner_id: str, provider: str) -> Command:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from giftpay.v1 import (
     PAYOUT_WORD_DECLINED,
@@ -39,7 +40,7 @@ SENT = (REDEMPTION_STATE_SUBMITTED, REDEMPTION_STATE_UNKNOWN)
 
 CAME_BACK = (PAYOUT_WORD_DECLINED, PAYOUT_WORD_RETURNED)
 
-LOOK_MIN = timedelta(seconds=30)  # longer than a call takes, so that none is made beside it
+LOOK_MIN = timedelta(seconds=30)  # between two calls; longer than one takes
 LOOK_MAX = timedelta(hours=1)
 RETURN_LOOK_MIN = timedelta(hours=1)
 RETURN_LOOK_MAX = timedelta(days=1)
@@ -47,63 +48,73 @@ RETURN_WINDOW = timedelta(days=30)  # after paying; what comes back later is an 
 DESTINATION_ERASED = "DESTINATION_ERASED"
 
 
-def begin(step: PayoutStep, books: Books) -> Decision:
-    """Gives whoever recorded it the right to call the provider once.
+class Right(StrEnum):
+    """What whoever recorded the beginning of a call may do with it, once and at once."""
+
+    NONE = ""
+    SEND = "SEND"
+    LOOK_OR_SEND = "LOOK_OR_SEND"  # look it up, and send it if the provider does not know it
+    LOOK = "LOOK"
+    LAST_LOOK = "LAST_LOOK"  # if the provider does not know it, it is an operator's
+
+
+def begin(step: PayoutStep, dedupe_window: timedelta, books: Books) -> Decision:
+    """Gives a right to call the provider; it is the answer.
 
     Nothing is sent that does not stand as SUBMITTED, with its provider key, before it is sent.
     """
     row = books.row(RedemptionRow, step.redemption_id)
     if row is None:
         return not_found(step.redemption_id)
-    if row.state == REDEMPTION_STATE_HELD:
-        return _start(row, step, books)
-    if row.state not in (*SENT, REDEMPTION_STATE_PAID):
+    if row.state not in (REDEMPTION_STATE_HELD, *SENT, REDEMPTION_STATE_PAID):
         return wrong_state(row)
-    return Posted(rows=(replace(row, calls=step.call, next_time=_next_look(row, books.now)),))
+    frozen = may_move(books.owners[row.owner_id]) is not None
+    if row.state == REDEMPTION_STATE_HELD:
+        return _start(replace(row, calls=step.call), books.now, frozen=frozen)
+    begun = replace(row, calls=step.call, next_time=_next_look(row, books.now))
+    right = _right(row, books.now, frozen=frozen, dedupe_window=dedupe_window)
+    return Posted(rows=(begun,), answer=right.encode())
 
 
-def _start(row: RedemptionRow, step: PayoutStep, books: Books) -> Decision:
-    now = books.now
+def _start(row: RedemptionRow, now: datetime, *, frozen: bool) -> Posted:
     if row.erased:
         return moved(row, cancelled(row, now, reason=DESTINATION_ERASED), now=now)
-    if may_move(books.owners[row.owner_id]):
+    if frozen:
         # Not a refusal: that would be the answer to this call for ever, thawed or not.
-        return Posted(rows=(replace(row, calls=step.call, next_time=now + LOOK_MIN),))
+        return Posted(rows=(replace(row, next_time=now + LOOK_MIN),))
     submitted = replace(
         row,
         state=REDEMPTION_STATE_SUBMITTED,
         update_time=now,
         submit_time=now,
         next_time=now + LOOK_MIN,
-        calls=step.call,
         provider_key=row.redemption_id,  # a redemption is sent under one key, ever
     )
-    return Posted(rows=(submitted,))
+    return Posted(rows=(submitted,), answer=Right.SEND.encode())
+
+
+def _right(row: RedemptionRow, now: datetime, *, frozen: bool, dedupe_window: timedelta) -> Right:
+    if is_paid(row):
+        return Right.LOOK
+    # The last tenth of the window is left to orders that travel long and clocks that differ.
+    if now >= (row.submit_time or now) + dedupe_window * 9 / 10:
+        return Right.LAST_LOOK
+    return Right.LOOK if frozen or row.erased else Right.LOOK_OR_SEND
+
+
+def has_expired(begin_time: datetime, now: datetime) -> bool:
+    """Whether another call may have begun since, so that a right is not to be used any more."""
+    return now >= begin_time + LOOK_MIN
 
 
 def _next_look(row: RedemptionRow, now: datetime) -> datetime | None:
     """After as long again as it has taken so far, within bounds."""
-    if row.state != REDEMPTION_STATE_PAID:
+    if not is_paid(row):
         elapsed = now - (row.submit_time or now)
         return now + min(max(elapsed, LOOK_MIN), LOOK_MAX)
     last = row.update_time + RETURN_WINDOW
     wait = min(max(now - row.update_time, RETURN_LOOK_MIN), RETURN_LOOK_MAX)
     return min(now + wait, last) if now < last else None
-
-
-def is_fresh(row: RedemptionRow, now: datetime) -> bool:
-    """Whether nobody else can have called since it was first to be sent."""
-    return row.submit_time is not None and now < row.submit_time + LOOK_MIN
-
-
-def may_send_again(row: RedemptionRow, now: datetime, dedupe_window: timedelta) -> bool:
-    """Whether the provider, if it ever took the order, still knows its key.
-
-    The last tenth of the window is left to calls that take long and clocks that differ.
-    """
-    if row.state not in SENT or row.submit_time is None:
-        return False
-    return now < row.submit_time + dedupe_window * 9 / 10
 
 
 def hear(step: PayoutStep, transaction_id: str, provider: str, books: Books) -> Decision:
@@ -144,7 +155,8 @@ def _heard_while_sent(row: RedemptionRow, step: PayoutStep, now: datetime) -> Re
         # Only then: a call that began since may have sent the order again.
         return _returned(row, step, now)
     if word == PAYOUT_WORD_PENDING:
-        return _at(row, REDEMPTION_STATE_SUBMITTED, now)
+        known = _at(row, REDEMPTION_STATE_SUBMITTED, now)
+        return known if known.next_time else replace(known, next_time=now + LOOK_MIN)
     if word == PAYOUT_WORD_NOT_FOUND:
         return replace(_at(row, REDEMPTION_STATE_UNKNOWN, now), next_time=None)
     return _at(row, REDEMPTION_STATE_UNKNOWN, now)

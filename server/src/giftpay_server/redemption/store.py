@@ -129,13 +129,12 @@ class Due(NamedTuple):
 
     redemption_id: str
     owner_id: str
-    calls: int  # begun so far
-    unsent: bool
+    call: int  # which
 
 
 # What is held for a frozen wallet is not due, so that it needs no step to keep it waiting.
 READ_DUE = """
-    SELECT r.redemption_id, r.owner_id, r.calls, r.state = 1 AS unsent
+    SELECT r.redemption_id, r.owner_id, r.calls + 1
       FROM redemption r
       JOIN owner o ON o.owner_id = r.owner_id
      WHERE r.next_time <= $1 AND (r.state <> 1 OR o.status = 1)

@@ -35,7 +35,7 @@ from giftpay_server.redemption.providers import (
     ProviderUnavailable,
 )
 from giftpay_server.redemption.rules import RedemptionRow
-from giftpay_server.redemption.steps import heard, is_fresh, may_send_again
+from giftpay_server.redemption.steps import Right, has_expired, heard
 from giftpay_server.redemption.store import Due, Standing, read_due, read_redemption
 
 log = logging.getLogger(__name__)
@@ -93,48 +93,58 @@ class PayoutWorker:
             raise ExceptionGroup("payouts failed", failures)
 
     async def _attend(self, due: Due) -> None:
-        begun = await self._journal.record(
-            begin_command(due.redemption_id, owner_id=due.owner_id, call=due.calls + 1)
-        )
+        begun = await self._journal.record(begin_command(due, self._provider.dedupe_window))
         if not isinstance(begun, Outcome) or begun.replayed or begun.transaction.reason:
             return  # another worker makes this call, or there is none to make
+        right = Right(begun.transaction.answer.decode())
         standing = await read_redemption(self._pool, due.redemption_id)
-        if standing is None or standing.row.provider_key is None:
-            return  # not started: its wallet was frozen meanwhile, or its destination erased
-        # Who comes late to the first sending looks first: another may have sent it since.
-        first = due.unsent and is_fresh(standing.row, self._clock())
-        step = await self._call(standing, first=first)
+        if standing is None or has_expired(begun.transaction.create_time, self._clock()):
+            return
+        step = await self._call(standing, right)
         if step is not None:
-            step.redemption_id, step.call = due.redemption_id, due.calls + 1
+            step.redemption_id, step.call = due.redemption_id, due.call
             await self._book(standing.row, step)
 
-    async def _call(self, standing: Standing, *, first: bool) -> PayoutStep | None:
+    async def _call(self, standing: Standing, right: Right) -> PayoutStep | None:
         """The word that one call brings; None where the provider has not said anything."""
         redemption_id = standing.row.redemption_id
         try:
-            return await self._ask(standing, first=first)
+            return await self._use(right, standing)
         except AnswerLost:
             return PayoutStep(word=PAYOUT_WORD_LOST)
         except PayoutRejected as error:
             log.warning("redemption %s: the provider rejects it: %s", redemption_id, error.code)
             # Of an order sent again it says nothing about the first.
+            first = right is Right.SEND
             word = PAYOUT_WORD_REJECTED if first else PAYOUT_WORD_LOST
             return PayoutStep(word=word, reason=_readable(error.code))
         except ProviderUnavailable as error:
             log.warning("redemption %s: the provider is away: %s", redemption_id, error)
             return None
 
-    async def _ask(self, standing: Standing, *, first: bool) -> PayoutStep | None:
-        row, key = standing.row, standing.row.provider_key or ""
-        if not first:
-            if found := await self._provider.find(key):
-                return _told(found)
-            if not may_send_again(row, self._clock(), self._provider.dedupe_window):
-                return PayoutStep(word=PAYOUT_WORD_NOT_FOUND)
+    async def _use(self, right: Right, standing: Standing) -> PayoutStep | None:
+        match right:
+            case Right.NONE:
+                return None
+            case Right.SEND:
+                return await self._send(standing)
+            case Right.LOOK:
+                return await self._look(standing)
+            case Right.LOOK_OR_SEND:
+                return await self._look(standing) or await self._send(standing)
+            case Right.LAST_LOOK:
+                return await self._look(standing) or PayoutStep(word=PAYOUT_WORD_NOT_FOUND)
+
+    async def _send(self, standing: Standing) -> PayoutStep | None:
+        row = standing.row
         if not standing.destination:
-            return None  # erased since it was first to be sent
-        order = PayoutOrder(key, standing.destination, row.currency, row.amount)
+            return None  # erased since the right was given
+        order = PayoutOrder(row.provider_key or "", standing.destination, row.currency, row.amount)
         return _told(await self._provider.submit(order))
+
+    async def _look(self, standing: Standing) -> PayoutStep | None:
+        found = await self._provider.find(standing.row.provider_key or "")
+        return _told(found) if found is not None else None
 
     async def _book(self, row: RedemptionRow, step: PayoutStep) -> None:
         if heard(row, step, self._clock()) is row:
@@ -143,7 +153,7 @@ class PayoutWorker:
         booked = await self._journal.record(command)
         if not isinstance(booked, Outcome) or booked.transaction.reason:
             word = PayoutWord.Name(step.word)
-            log.error("redemption %s cannot be, by its state: %s", row.redemption_id, word)
+            log.error("redemption %s: its state contradicts %s", row.redemption_id, word)
         elif step.word == PAYOUT_WORD_NOT_FOUND:
             log.warning(
                 "redemption %s is left to an operator: the provider knows nothing of %s, "

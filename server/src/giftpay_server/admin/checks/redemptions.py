@@ -37,7 +37,7 @@ REDEMPTION_HOLD = """
         SELECT * FROM holds WHERE expected <> found
     )
     SELECT 'redemption.hold' AS check, 'redemption' AS table, redemption_id::text AS key,
-           format('expected %s, found %s', expected, found) AS detail
+           format('expected unit, amount and state %s, found %s', expected, found) AS detail
       FROM broken
      ORDER BY redemption_id
      LIMIT 1

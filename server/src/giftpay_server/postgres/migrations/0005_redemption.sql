@@ -16,9 +16,10 @@ CREATE TABLE redemption (
     currency        text NOT NULL,
     provider_key    text,                                       -- stored before the provider is called
     return_reason   text,
-    CHECK (state IN (1, 6) = (provider_key IS NULL)),           -- held and cancelled: never sent
+    CHECK ((state IN (1, 6)) = (provider_key IS NULL)),         -- held and cancelled: never sent
     CHECK ((provider_key IS NULL) = (submit_time IS NULL)),
-    CHECK (state <= 4 OR next_time IS NULL)                     -- returned and cancelled: ended
+    CHECK (state NOT IN (1, 2) OR next_time IS NOT NULL),       -- held and submitted: go on
+    CHECK (state NOT IN (5, 6) OR next_time IS NULL)            -- returned and cancelled: ended
 );
 CREATE INDEX redemption_owner ON redemption (owner_id, create_time, redemption_id);
 CREATE INDEX redemption_due ON redemption (next_time) WHERE next_time IS NOT NULL;

@@ -1,0 +1,96 @@
+"""What the documents show works as it is printed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from tests.docs.markdown import DOCUMENTS, ROOT, anchors, blocks, links
+
+RUN_MAX_S = 60
+
+
+async def printed(*arguments: str, address: str = "", folder: Path = ROOT) -> str:
+    """What Python prints in a process of its own."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *arguments,
+        cwd=folder,
+        env={**os.environ, "GIFTPAY_TARGET": address, "COLUMNS": "80"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(RUN_MAX_S):
+        out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    return out.decode()
+
+
+async def test_the_script_of_the_readme_moves_balances_once(address: str) -> None:
+    (script,) = blocks("README.md", "python")
+    assert (await printed("-c", script, address=address)).splitlines() == [
+        "5 diamonds for Ben",
+        "True",
+        "anna 60 coins 0 diamonds",
+        "ben 0 coins 5 diamonds",
+    ]
+
+
+async def test_the_trial_balance_of_the_ledger_is_that_of_the_readme(address: str) -> None:
+    await printed("-c", *blocks("README.md", "python"), address=address)
+    command = "from giftpay.cli import main; main()"
+    assert await printed("-c", command, "trial-balance", address=address) in blocks(
+        "docs/ledger.md", ""
+    )
+
+
+async def test_the_scripts_for_operators_run_again_and_again(address: str, tmp_path: Path) -> None:
+    await printed("-c", *blocks("README.md", "python"), address=address)
+    verify, erase = blocks("docs/operations.md", "python")
+    erased = []
+    for _ in range(2):
+        await printed("-c", verify, address=address, folder=tmp_path)
+        erased.append(await printed("-c", erase, address=address, folder=tmp_path))
+    assert (tmp_path / "giftpay-watermark").read_text().endswith("Z")
+    assert erased == ["1\n", "0\n"]
+
+
+async def test_the_sql_for_operators_runs(new_database: Callable[[], Awaitable[str]]) -> None:
+    connection = await asyncpg.connect(await new_database())
+    try:
+        for sql in blocks("docs/operations.md", "sql"):
+            trial = connection.transaction()
+            await trial.start()
+            # Roles belong to the cluster, and the tests' own server made this one.
+            await connection.execute("ALTER ROLE giftpay_server RENAME TO giftpay_server_before")
+            await connection.execute(sql)
+            await trial.rollback()
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize(
+    "arguments", [("giftpay_server",), ("giftpay_server.sandbox",)], ids=lambda names: names[0]
+)
+async def test_the_options_are_those_that_the_program_tells(arguments: tuple[str]) -> None:
+    told = await printed("-m", *arguments, "--help")
+    assert any(told.split() == block.split()[-len(told.split()) :] for block in _shown_help())
+
+
+def _shown_help() -> list[str]:
+    return [block for block in blocks("docs/configuration.md", "") if "--help" in block]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    for link in links(document):
+        path, _, anchor = link.partition("#")
+        target = document.parent / path if path else document
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
