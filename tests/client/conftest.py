@@ -1,10 +1,14 @@
 """The shipped client against a server that plays a script."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import giftpay
 import pytest
+from click.testing import CliRunner, Result
+from giftpay.cli.commands import giftpay as commands
 
+from tests.client.command_line import Run
 from tests.client.scripted import ScriptedServer, serving
 
 
@@ -21,3 +25,14 @@ async def caller(scripted: ScriptedServer) -> AsyncIterator[giftpay.Client]:
     """A client of the scripted server, with three seconds for a call."""
     async with giftpay.connect(scripted.address, timeout=3) as client:
         yield client
+
+
+@pytest.fixture
+def run(scripted: ScriptedServer) -> Run:
+    """Runs a command line against the scripted server."""
+
+    async def invoke(*arguments: str) -> Result:
+        line = ["--target", scripted.address, "--timeout", "3", *arguments]
+        return await asyncio.to_thread(CliRunner().invoke, commands, line)
+
+    return invoke

@@ -128,7 +128,8 @@ def test_a_figure_that_is_missing_or_malformed_is_zero_or_empty() -> None:
 
 
 def test_an_unknown_reason_of_an_item_is_a_plain_refusal() -> None:
-    error = giftpay.refusal_error(Refusal(reason=999, message="No."))  # type: ignore[arg-type]
+    later = Refusal.FromString(b"\x08\xe7\x07")  # reason 999, of a contract to come
+    error = giftpay.refusal_error(later)
     assert type(error) is giftpay.Refused
     assert error.reason == "999"
 

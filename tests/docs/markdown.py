@@ -21,6 +21,14 @@ def blocks(document: str, language: str) -> list[str]:
     return [text for named, text in found if named == language]
 
 
+def command_lines(path: Path) -> list[str]:
+    """What a document tells to type at `giftpay`, in its blocks and between the words."""
+    fence = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+    text = path.read_text()
+    fenced = re.findall(r"^(?:\$ )?(giftpay .*)$", "".join(fence.findall(text)), re.MULTILINE)
+    return [*fenced, *re.findall(r"`(giftpay [^`]+)`", fence.sub("", text))]
+
+
 def table(document: str, heading: str) -> list[Row]:
     """The cells of the first table under a heading, without its head and the backticks."""
     section = _text(document).split(f"## {heading}\n")[1].split("\n## ")[0]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import asyncpg
 import pytest
+from click.testing import CliRunner
+from giftpay.cli.commands import giftpay
 
-from tests.docs.markdown import DOCUMENTS, ROOT, anchors, blocks, links
+from tests.docs.markdown import DOCUMENTS, ROOT, anchors, blocks, command_lines, links
 
 RUN_MAX_S = 60
 
@@ -61,6 +64,12 @@ async def test_the_scripts_for_operators_run_again_and_again(address: str, tmp_p
     assert erased == ["1\n", "0\n"]
 
 
+async def test_the_scripts_of_the_client_run(address: str) -> None:
+    (readme,) = blocks("README.md", "python")
+    for script in (readme, readme, *blocks("client/README.md", "python")):
+        await printed("-c", script, address=address)
+
+
 async def test_the_sql_for_operators_runs(new_database: Callable[[], Awaitable[str]]) -> None:
     connection = await asyncpg.connect(await new_database())
     try:
@@ -87,7 +96,20 @@ def _shown_help() -> list[str]:
     return [block for block in blocks("docs/configuration.md", "") if "--help" in block]
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+each_document = pytest.mark.parametrize(
+    "document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT))
+)
+
+
+@each_document
+def test_the_command_lines_are_understood(document: Path) -> None:
+    for line in command_lines(document):
+        words = shlex.split(" ".join(line.split()).partition(" > ")[0])
+        told = CliRunner().invoke(giftpay, [*words[1:], "--help"])
+        assert told.exit_code == 0, f"{line}: {told.output}"
+
+
+@each_document
 def test_links_lead_somewhere(document: Path) -> None:
     for link in links(document):
         path, _, anchor = link.partition("#")

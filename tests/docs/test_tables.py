@@ -9,6 +9,7 @@ import pytest
 from giftpay.errors import error_type
 from giftpay.v1 import ErrorReason
 from giftpay_server.admin import checks
+from giftpay_server.admin.checks.promises import PROMISES
 from giftpay_server.config import ConfigError, from_environment
 from giftpay_server.wire.refusals import TABLE
 
@@ -114,7 +115,7 @@ def _names(statements: tuple[str, ...]) -> set[str]:
 def _others() -> set[str]:
     """The checks that are made in Python."""
     folder = Path(checks.__file__).parent
-    return {
+    return {f"{name}.promise" for name, *_ in PROMISES} | {
         name
         for path in folder.glob("*.py")
         for name in re.findall(rf'check="({NAME.pattern})"', path.read_text())
@@ -127,3 +128,9 @@ def test_the_files_of_deploy_wait_for_the_embedded_postgres() -> None:
     (stop_s,) = re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
     (docker_s,) = re.findall(r"--stop-timeout (\d+) -v", (ROOT / "deploy/Dockerfile").read_text())
     assert int(stop_s) == int(docker_s) > grace_s + 40  # see postgres/postmaster.py
+
+
+def test_the_lines_to_watch_for_are_those_that_are_logged() -> None:
+    sources = "".join(path.read_text() for path in ROOT.glob("server/src/**/*.py"))
+    for line, _ in table("docs/operations.md", "Watch it"):
+        assert f'"{line.replace("<id>", "%s")}' in sources, line

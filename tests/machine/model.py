@@ -92,7 +92,7 @@ class Model:
         return Answer(DECISIONS[type(request)](deepcopy(self.state), unnamed))
 
     def _remember_person(self, request: Any) -> None:
-        value, owner = PERSONAL.get(type(request).__name__) or ("", "")
+        value, owner = PERSONAL.get(type(request), ("", ""))
         if value and getattr(request, value):
             owner_id = getattr(request, owner)
             self.state.personal.setdefault(owner_id, set()).add(request.idempotency_key)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import giftpay
 from giftpay import v1
 from giftpay.sync import SyncClient
 from hypothesis import strategies as st
 
 from tests.machine.accounts import ADULT_BIRTH, MINOR_BIRTH
+from tests.machine.state import Refused
 
 OWNERS = ("anna", "ben", "cleo", "dan")
 ANYBODY = st.sampled_from((*OWNERS, *OWNERS, "nobody"))
@@ -47,9 +49,12 @@ OTHERWISE: Mapping[type, Mapping[str, Any]] = {
 
 
 def send(client: SyncClient, request: Any) -> Any:
-    """Calls the rpc of the request."""
+    """Calls the rpc of the request; the response, or the refusal as the model would say it."""
     service, rpc = RPCS[type(request)]
-    return getattr(getattr(client, service), rpc)(request)
+    try:
+        return getattr(getattr(client, service), rpc)(request)
+    except giftpay.Refused as no:
+        return Refused(no.reason.removeprefix("ERROR_REASON_"), dict(no.metadata))
 
 
 def openings() -> st.SearchStrategy[v1.OpenWalletRequest]:

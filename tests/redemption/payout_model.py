@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -107,6 +108,7 @@ class House:
         self.books.accounts["mia", UNIT_DIAMOND] = self.diamonds
         self.captured: Counter[str] = Counter()  # holds, by how often
         self.released: Counter[str] = Counter()
+        self._numbers = itertools.count(1)
         self._heard: set[tuple[str, int]] = set()
 
     @property
@@ -137,12 +139,12 @@ class House:
         return row
 
     def redeem(self) -> str:
-        request = redemption("mia", idempotency_key=str(uuid.uuid4()))
+        request = redemption("mia", idempotency_key=self._new_key())
         return self._record(create_command(request, caller="shop")).transaction.id
 
     def cancel(self, redemption_id: str) -> bool:
         request = CancelRedemptionRequest(
-            idempotency_key=str(uuid.uuid4()), redemption_id=redemption_id
+            idempotency_key=self._new_key(), redemption_id=redemption_id
         )
         command = cancel_command(request, caller="shop")
         outcome = self._record(of_owner(command, "mia", redemption_id))
@@ -165,6 +167,9 @@ class House:
         if (step.redemption_id, step.call) not in self._heard:
             self._heard.add((step.redemption_id, step.call))
             self._record(hear_command(step, owner_id="mia", provider="MODEL"))
+
+    def _new_key(self) -> str:
+        return str(uuid.UUID(int=next(self._numbers)))  # the same whenever a history is replayed
 
     def _record(self, command: Command) -> Outcome:
         draft = Draft()

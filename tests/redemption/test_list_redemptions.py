@@ -18,6 +18,8 @@ from giftpay.v1 import (
     Redemption,
     RedemptionState,
 )
+from giftpay_server.redemption.store import LIST_REDEMPTIONS, READ_DUE
+from giftpay_server.wire.pages import NEWEST
 
 from tests.redemption.conftest import Desk
 
@@ -109,3 +111,23 @@ async def test_what_is_not_there_is_not_found(desk: Desk) -> None:
     with pytest.raises(giftpay.InvalidArgument) as malformed:
         await desk.client.redemptions.GetRedemption(GetRedemptionRequest(redemption_id="r1"))
     assert malformed.value.field == "redemption_id"
+
+
+@pytest.mark.parametrize(
+    ("statement", "arguments", "index"),
+    [
+        (LIST_REDEMPTIONS, ("mia", *NEWEST, 0, 51), "redemption_owner"),
+        (READ_DUE, (NEWEST[0], 100), "redemption_due"),
+    ],
+)
+async def test_lists_can_be_read_off_an_index_in_their_order(
+    desk: Desk, statement: str, arguments: tuple[Any, ...], index: str
+) -> None:
+    async with desk.server.rooms.pool.acquire() as connection, connection.transaction():
+        # Tables of tests are so small that reading and sorting them whole is cheaper.
+        await connection.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
+        await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        plan = await connection.fetch(f"EXPLAIN {statement}", *arguments)
+    text = "\n".join(row[0] for row in plan)
+    assert f"using {index}" in text
+    assert "Sort" not in text

@@ -14,7 +14,6 @@ from tempfile import NamedTemporaryFile, TemporaryDirectory
 import psutil
 from giftpay_server.postgres.embedded import embedded_postgres
 
-DEFAULTS = {"TRUSTED_CALLERS": "local"}
 PATIENCE_S = 60  # for a process to start or stop on a busy machine
 
 
@@ -76,12 +75,7 @@ async def server_process(**settings: str) -> AsyncIterator[ServerProcess]:
         TemporaryDirectory(prefix="giftpay-") as state,
         NamedTemporaryFile(prefix="giftpay-", suffix=".log") as log,
     ):
-        named = {
-            "STATE": state,
-            "TRUSTED_CALLERS": "local",
-            "SANDBOX_URL": "http://127.0.0.1:1",
-            **settings,
-        }
+        named = {"STATE": state, "TRUSTED_CALLERS": "local", **settings}
         variables = {f"GIFTPAY_{name}": text for name, text in named.items()}
         server = ServerProcess(Path(log.name), variables)
         try:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Itera
 from concurrent.futures import CancelledError, Future
 from contextlib import AbstractAsyncContextManager, contextmanager
 from itertools import islice
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 import grpc
 
@@ -109,27 +109,13 @@ class LoopThread:
 
     def iterate(self, messages: AsyncGenerator[T]) -> Iterator[T]:
         """The messages, each awaited when the caller asks for it."""
-        waits: set[asyncio.Task[object] | None] = set()
-
-        async def advance() -> T | None:
-            waits.add(wait := asyncio.current_task())
-            try:
-                return await anext(messages, None)
-            finally:
-                waits.discard(wait)
-
-        async def close() -> None:
-            # Ctrl-C may have left a wait behind, and a generator that runs cannot be closed.
-            left = [wait for wait in waits if wait is not None and wait.cancel()]
-            await asyncio.gather(*left, return_exceptions=True)
-            await messages.aclose()
-
+        steps = Steps(messages)
         try:
-            while (message := self.run(advance)) is not None:
+            while (message := self.run(steps.advance)) is not None:
                 yield message
         finally:
             if not self._closed:
-                self.run(close)
+                self.run(steps.close)
 
     def _main(self) -> None:
         try:
@@ -145,6 +131,30 @@ class LoopThread:
         async with self._opening as client:
             self._opened.set_result(client)
             await self._closing.wait()
+
+
+class Steps(Generic[T]):
+    """Takes an async generator on, step by step, and ends it even in the middle of a step."""
+
+    def __init__(self, messages: AsyncGenerator[T]) -> None:
+        self._messages = messages
+        self._step: asyncio.Task[T | None] | None = None
+
+    async def advance(self) -> T | None:
+        """The next message; None after the last."""
+        self._step = asyncio.ensure_future(_next(self._messages))
+        return await self._step
+
+    async def close(self) -> None:
+        """End the generator. Ctrl-C may have left a step behind, and what runs cannot be closed."""
+        if self._step is not None:
+            self._step.cancel()
+            await asyncio.wait([self._step])
+        await self._messages.aclose()
+
+
+async def _next(messages: AsyncGenerator[T]) -> T | None:
+    return await anext(messages, None)
 
 
 def _unless_spurious(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

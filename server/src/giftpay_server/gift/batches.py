@@ -31,6 +31,7 @@ async def send_gifts(
     journal: Journal, gifts: Sequence[SendGiftRequest], outcomes: Outcomes
 ) -> None:
     """Sends gifts and adds their outcomes in their order; raises only if none was taken."""
+    journal.check_room(len(gifts))
     keys = [gift.idempotency_key for gift in gifts]
     parsed = [_parse(gift) for gift in gifts]
     commands = [item for item in parsed if isinstance(item, Command)]

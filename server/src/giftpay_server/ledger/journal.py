@@ -91,6 +91,10 @@ class Journal:
         (waiting,) = self._waiting.put((command,))
         return await waiting.answer
 
+    def check_room(self, commands: int) -> None:
+        """Raises as `record` would if so many were not taken now: to refuse before any work."""
+        self._waiting.check(commands)
+
     async def record_all(self, commands: Sequence[Command]) -> list[Answer | Exception]:
         """Decides commands in their order; they are taken all or none.
 

@@ -50,15 +50,19 @@ class WaitingRoom:
 
     def put(self, commands: Sequence[Command]) -> list[Waiting]:
         """Takes all of the commands or none; raises OverloadedError or ShuttingDownError."""
-        if self._closed:
-            raise ShuttingDownError
-        if self._queue and self._is_full(len(commands)):
-            raise OverloadedError(str(len(self._queue)))
+        self.check(len(commands))
         loop = asyncio.get_running_loop()
         waiting = [Waiting(command, loop.create_future()) for command in commands]
         self._queue.extend(waiting)
         self._arrived.set()
         return waiting
+
+    def check(self, more: int) -> None:
+        """Whether so many more would be taken now; raises as `put`."""
+        if self._closed:
+            raise ShuttingDownError
+        if self._queue and self._is_full(more):
+            raise OverloadedError(str(len(self._queue)))
 
     def _is_full(self, more: int) -> bool:
         full_batches = len(self._queue) // self._limits.batch_max

@@ -1,0 +1,264 @@
+"""The commands of the command line: what each asks, and what it shows."""
+
+from uuid import UUID
+
+import giftpay
+import pytest
+from giftpay.catalog_file import load_catalog, parse_catalog
+from giftpay.v1 import (
+    PAYMENT_PROVIDER_TRUSTED,
+    SYSTEM_ACCOUNT_ISSUANCE,
+    TRANSACTION_KIND_CONFIRM_TOP_UP,
+    TRANSACTION_KIND_GIFT,
+    UNIT_COIN,
+    WALLET_STATUS_ACTIVE,
+    WALLET_STATUS_CLOSED,
+    WALLET_STATUS_FROZEN,
+    ApplyCatalogRequest,
+    ApplyCatalogResponse,
+    BrokenRow,
+    CatalogGift,
+    CoinPackage,
+    CreateRedemptionRequest,
+    CreateRedemptionResponse,
+    CreateTopUpRequest,
+    CreateTopUpResponse,
+    Entry,
+    GetCatalogResponse,
+    GetTopUpResponse,
+    GetTransactionRequest,
+    GetTransactionResponse,
+    GetTrialBalanceResponse,
+    Gift,
+    ListCoinPackagesResponse,
+    ListEntriesRequest,
+    ListEntriesResponse,
+    ListGiftsResponse,
+    Money,
+    OpenWalletRequest,
+    OpenWalletResponse,
+    QuoteRedemptionResponse,
+    RedemptionQuote,
+    Refusal,
+    SendGiftRequest,
+    SendGiftResponse,
+    SystemBalance,
+    TopUp,
+    Transaction,
+    TrialBalance,
+    UpdateWalletRequest,
+    UpdateWalletResponse,
+    VerifyLedgerResponse,
+    WalletStatus,
+)
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from tests.client.command_line import ANNA, ROSE, Run, words
+from tests.client.scripted import ScriptedServer
+from tests.client.test_catalog_file import SAMPLE
+
+
+async def test_opening_a_wallet(scripted: ScriptedServer, run: Run) -> None:
+    scripted.script("OpenWallet", OpenWalletResponse(wallet=ANNA))
+    result = await run("wallet", "open", "anna", "--country", "DE", "--age-verified")
+    [asked] = scripted.asked["OpenWallet"]
+    assert asked == OpenWalletRequest(
+        idempotency_key=asked.idempotency_key, owner_id="anna", country_code="DE", age_verified=True
+    )
+    assert result.exit_code == 0
+    assert result.stderr == f"key: {asked.idempotency_key}\n"
+    assert UUID(asked.idempotency_key).version == 7
+    assert result.stdout == (
+        "owner    anna\n"
+        "country  DE\n"
+        "status   active\n"
+        "age      adult\n"
+        "opened   2026-11-18 11:06:40\n"
+        "unit      available  held    balance  entries\n"
+        "coins     1,234,560     7  1,234,567        3\n"
+        "diamonds          0     0          0        0\n"
+    )
+
+
+async def test_sending_a_gift_says_all_that_can_be_said(scripted: ScriptedServer, run: Run) -> None:
+    gift = Gift(gift_id="rose", count=3, coins=3, message="hi \x1b[31m", context="live/1")
+    scripted.script("SendGift", SendGiftResponse(gift=gift))
+    options = ["--count=3", "--message=hi", "--context=live/1", "--combo=c", "--expect=3"]
+    result = await run("send", "anna", "ben", "rose", *options, "--dry-run", "--key=k")
+    assert scripted.asked["SendGift"] == [
+        SendGiftRequest(
+            idempotency_key="k",
+            sender_id="anna",
+            recipient_id="ben",
+            gift_id="rose",
+            count=3,
+            message="hi",
+            context="live/1",
+            combo_id="c",
+            expected_coins=3,
+            validate_only=True,
+        )
+    ]
+    assert result.stdout.startswith("gift      rose x3\n")
+    assert "\x1b" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        ("freeze", WALLET_STATUS_FROZEN),
+        ("unfreeze", WALLET_STATUS_ACTIVE),
+        ("close", WALLET_STATUS_CLOSED),
+    ],
+)
+async def test_changing_a_wallet(
+    scripted: ScriptedServer, run: Run, word: str, status: WalletStatus.ValueType
+) -> None:
+    scripted.script("UpdateWallet", UpdateWalletResponse(wallet=ANNA))
+    await run("wallet", word, "anna", "--key=k")
+    asked = UpdateWalletRequest(idempotency_key="k", owner_id="anna", status=status)
+    assert scripted.asked["UpdateWallet"] == [asked]
+
+
+async def test_a_statement_fits_80_columns(scripted: ScriptedServer, run: Run) -> None:
+    bought = Entry(
+        seq=1,
+        amount=10**12,
+        balance=10**12,
+        create_time=ROSE.create_time,
+        system_account=SYSTEM_ACCOUNT_ISSUANCE,
+        kind=TRANSACTION_KIND_CONFIRM_TOP_UP,
+    )
+    scripted.script("ListEntries", ListEntriesResponse(entries=[ROSE, bought]))
+    result = await run("statement", "anna", "--limit=5", "--after-seq=0")
+    assert scripted.asked["ListEntries"] == [
+        ListEntriesRequest(owner_id="anna", unit=UNIT_COIN, page_size=5, after_seq=0)
+    ]
+    lines = result.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert words(lines[1]) == [
+        "3",
+        "2026-11-18",
+        "11:06:40",
+        "-3",
+        "1,234,567",
+        "rose",
+        "x3,",
+        "ben",
+    ]
+
+
+async def test_ordering_and_paying_coins(scripted: ScriptedServer, run: Run) -> None:
+    order = TopUp(top_up_id="t-1", price=Money(currency_code="EUR", minor_units=99), coins=65)
+    scripted.script("CreateTopUp", CreateTopUpResponse(top_up=order))
+    scripted.script("GetTopUp", GetTopUpResponse(top_up=order))
+    created = await run("top-up", "create", "anna", "eur-65", "--provider=trusted", "--key=k")
+    paid = await run("top-up", "pay", "t-1", "--sandbox=http://127.0.0.1:9")
+    assert scripted.asked["CreateTopUp"] == [
+        CreateTopUpRequest(
+            idempotency_key="k",
+            owner_id="anna",
+            package_id="eur-65",
+            provider=PAYMENT_PROVIDER_TRUSTED,
+        )
+    ]
+    assert "price     EUR 0.99" in created.stdout
+    assert paid.stdout == (
+        'curl -d \'{"reference": "t-1", "currency": "EUR", "minor_units": 99}\''
+        ' "http://127.0.0.1:9/payments"\n'
+        "giftpay top-up confirm t-1 t-1\n"
+    )
+
+
+async def test_redeeming_at_a_pinned_amount(scripted: ScriptedServer, run: Run) -> None:
+    amount = Money(currency_code="EUR", minor_units=1308)
+    quote = RedemptionQuote(
+        diamonds=2000, amount=amount, gross=amount, fee=Money(currency_code="EUR")
+    )
+    scripted.script("QuoteRedemption", QuoteRedemptionResponse(quote=quote))
+    scripted.script("CreateRedemption", CreateRedemptionResponse())
+    quoted = await run("redeem", "quote", "2000", "EUR")
+    line = ["redeem", "create", "ben", "2000", "EUR", "ben@x.example"]
+    await run(*line, "--expect=EUR 13.08", "--key=k")
+    assert "amount    EUR 13.08" in quoted.stdout
+    assert scripted.asked["CreateRedemption"] == [
+        CreateRedemptionRequest(
+            idempotency_key="k",
+            owner_id="ben",
+            diamonds=2000,
+            currency_code="EUR",
+            destination="ben@x.example",
+            expected_amount=amount,
+        )
+    ]
+
+
+async def test_applying_a_catalog_file(scripted: ScriptedServer, run: Run) -> None:
+    scripted.script("ApplyCatalog", ApplyCatalogResponse(version=4))
+    result = await run("catalog", "apply", str(SAMPLE), "--expect-version=3", "--key=k")
+    whole = load_catalog(SAMPLE)
+    assert scripted.asked["ApplyCatalog"] == [
+        ApplyCatalogRequest(idempotency_key="k", catalog=whole, expected_version=3)
+    ]
+    assert result.stdout == "version  4\n"
+
+
+async def test_a_shown_catalog_can_be_applied(scripted: ScriptedServer, run: Run) -> None:
+    whole = load_catalog(SAMPLE)
+    applied = type(whole)(version=3, create_time=Timestamp(seconds=1_795_000_000))
+    applied.MergeFrom(whole)
+    scripted.script("GetCatalog", GetCatalogResponse(catalog=applied))
+    result = await run("catalog", "show")
+    assert result.stdout.startswith("# Version 3, since 2026-11-18 11:06:40 (UTC).\n")
+    assert parse_catalog(result.stdout) == whole
+
+
+async def test_listing_what_is_sold(scripted: ScriptedServer, run: Run) -> None:
+    price = Money(currency_code="JPY", minor_units=1600)
+    package = CoinPackage(package_id="jpy-730", price=price, coins=730)
+    rose = CatalogGift(gift_id="rose", name="Rose", coins=1)
+    scripted.script("ListCoinPackages", ListCoinPackagesResponse(packages=[package]))
+    scripted.script("ListGifts", ListGiftsResponse(gifts=[rose]))
+    packages, gifts = await run("catalog", "packages", "JP"), await run("catalog", "gifts")
+    assert words(packages.stdout.splitlines()[1]) == ["jpy-730", "JPY", "1600", "730", "0"]
+    assert words(gifts.stdout.splitlines()[1]) == ["rose", "Rose", "1"]
+    assert scripted.asked["ListCoinPackages"][0].country_code == "JP"
+
+
+async def test_a_transaction_is_named_by_key_or_id(scripted: ScriptedServer, run: Run) -> None:
+    refusal = Refusal(
+        reason=giftpay.v1.ERROR_REASON_GIFT_TO_SELF, message="No.", metadata={"owner_id": "anna"}
+    )
+    decided = Transaction(transaction_id="t", kind=TRANSACTION_KIND_GIFT, refusal=refusal)
+    scripted.script("GetTransaction", GetTransactionResponse(transaction=decided))
+    result = await run("transaction", "order 17")
+    await run("transaction", "01a20189-8b82-71cf-96be-66df3fa98aa2")
+    assert scripted.asked["GetTransaction"] == [
+        GetTransactionRequest(idempotency_key="order 17"),
+        GetTransactionRequest(transaction_id="01a20189-8b82-71cf-96be-66df3fa98aa2"),
+    ]
+    assert result.exit_code == 0
+    assert "reason       gift to self\nfigures      owner_id=anna\n" in result.stdout
+
+
+async def test_broken_books_end_with_1(scripted: ScriptedServer, run: Run) -> None:
+    broken = BrokenRow(check="entry.seq", table="entry", key="anna/COIN/17", detail="18, not 17")
+    scripted.script(
+        "VerifyLedger", VerifyLedgerResponse(broken=broken), VerifyLedgerResponse(clean=True)
+    )
+    found, clean = await run("verify"), await run("verify")
+    assert (found.exit_code, clean.exit_code) == (1, 0)
+    assert "key           anna/COIN/17" in found.stdout
+
+
+async def test_the_trial_balance(scripted: ScriptedServer, run: Run) -> None:
+    issued = SystemBalance(system_account=SYSTEM_ACCOUNT_ISSUANCE, balance=-1000)
+    coins = TrialBalance(unit=UNIT_COIN, owners=1000, system_accounts=[issued])
+    scripted.script("GetTrialBalance", GetTrialBalanceResponse(balances=[coins]))
+    result = await run("trial-balance")
+    assert [words(line) for line in result.stdout.splitlines()] == [
+        ["coins", "balance"],
+        ["owners", "1,000"],
+        ["issuance", "-1,000"],
+        ["total", "0"],
+    ]
