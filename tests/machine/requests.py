@@ -14,7 +14,12 @@ from tests.machine.accounts import ADULT_BIRTH, MINOR_BIRTH
 from tests.machine.state import Refused
 
 OWNERS = ("anna", "ben", "cleo", "dan")
-ANYBODY = st.sampled_from((*OWNERS, *OWNERS, "nobody"))
+# Dan has no wallet at first, and nobody ever has one.
+ANYBODY = st.sampled_from((*OWNERS, "anna", "ben", "cleo", "anna", "ben", "cleo", "nobody"))
+PAIRS = st.sampled_from(
+    [("anna", "ben"), ("anna", "cleo"), ("ben", "cleo"), ("cleo", "anna"), ("cleo", "dan")] * 2
+    + [("ben", "anna"), ("dan", "ben"), ("anna", "anna"), ("anna", "nobody"), ("nobody", "ben")]
+)
 
 RPCS = {
     v1.OpenWalletRequest: ("wallets", "OpenWallet"),
@@ -58,14 +63,18 @@ def send(client: SyncClient, request: Any) -> Any:
 
 
 def openings() -> st.SearchStrategy[v1.OpenWalletRequest]:
-    countries = st.sampled_from(("DE", "DE", "DE", "JP"))
     verified = {"age_verified": True}
     born = [{"date_of_birth": birth} for birth in (ADULT_BIRTH, MINOR_BIRTH)]
-    ages: st.SearchStrategy[dict[str, Any]] = st.sampled_from(({}, verified, verified, *born))
-    owners = st.sampled_from(OWNERS)
-    return st.tuples(owners, countries, ages).map(
-        lambda drawn: v1.OpenWalletRequest(owner_id=drawn[0], country_code=drawn[1], **drawn[2])
-    )
+    details: list[dict[str, Any]] = [{}, verified, verified, *born]
+    return st.tuples(
+        st.sampled_from(("dan", "dan", *OWNERS)),
+        st.sampled_from(("DE", "DE", "DE", "JP")),
+        st.sampled_from(details),
+    ).map(lambda drawn: opening(drawn[0], drawn[1], **drawn[2]))
+
+
+def opening(owner_id: str, country_code: str, **age: Any) -> v1.OpenWalletRequest:
+    return v1.OpenWalletRequest(owner_id=owner_id, country_code=country_code, **age)
 
 
 def updates() -> st.SearchStrategy[v1.UpdateWalletRequest]:
@@ -149,16 +158,19 @@ def top_ups() -> st.SearchStrategy[v1.CreateTopUpRequest]:
 
 def gifts() -> st.SearchStrategy[v1.SendGiftRequest]:
     return st.builds(
-        v1.SendGiftRequest,
-        sender_id=ANYBODY,
-        recipient_id=ANYBODY,
-        gift_id=st.sampled_from(("rose", "rose", "live", "live", "lion", "unknown")),
+        gift,
+        PAIRS,
+        gift_id=st.sampled_from(("rose", "rose", "rose", "live", "live", "lion", "unknown")),
         count=st.integers(1, 4),
         message=st.sampled_from(("", "bravo", "encore")),
         context=st.sampled_from(("", "live/1")),
         combo_id=st.sampled_from(("", "c1")),
-        expected_coins=st.sampled_from((None, None, None, 5)),
+        expected_coins=st.sampled_from((None, None, None, None, 5)),
     )
+
+
+def gift(pair: tuple[str, str], **fields: Any) -> v1.SendGiftRequest:
+    return v1.SendGiftRequest(sender_id=pair[0], recipient_id=pair[1], **fields)
 
 
 def redemptions() -> st.SearchStrategy[v1.CreateRedemptionRequest]:
@@ -166,7 +178,7 @@ def redemptions() -> st.SearchStrategy[v1.CreateRedemptionRequest]:
     requests = st.builds(
         v1.CreateRedemptionRequest,
         owner_id=ANYBODY,
-        diamonds=st.integers(5, 40),
+        diamonds=st.integers(8, 40),
         currency_code=st.just("EUR"),
         destination=st.sampled_from(("me@example.org", "you@example.org")),
         expected_amount=st.sampled_from((None, None, None, amount)),
@@ -174,4 +186,4 @@ def redemptions() -> st.SearchStrategy[v1.CreateRedemptionRequest]:
     unsupported = v1.CreateRedemptionRequest(
         owner_id="anna", diamonds=20, currency_code="CHF", destination="me@example.org"
     )
-    return st.one_of(requests, requests, requests, st.just(unsupported))
+    return st.one_of(*[requests] * 7, st.just(unsupported))

@@ -17,6 +17,7 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -39,7 +40,8 @@ SETTINGS = settings(
     suppress_health_check=list(HealthCheck),
 )
 
-INDEX = st.integers(0, 12)  # counted from the latest; the last stands for what does not exist
+INDEX_MAX = 12
+INDEX = st.integers(0, INDEX_MAX)  # from the latest back; the last is of nothing
 OWNER_FIELDS = ("owner_id", "sender_id", "recipient_id")
 
 
@@ -56,16 +58,32 @@ class Machine(RuleBasedStateMachine):
         self.first: dict[str, Any] = {}  # the first responses, by key
         self.concerned: set[str] = set()
 
-    @initialize(coins=st.lists(st.integers(1, 60), min_size=3, max_size=3))
-    def some_have_something(self, coins: Sequence[int]) -> None:
-        for name, amount in zip(requests.OWNERS, coins, strict=False):
-            opening = v1.OpenWalletRequest(owner_id=name, country_code="DE", age_verified=True)
-            self.ask(self.named(opening))
+    @initialize(amounts=st.lists(st.integers(10, 99), min_size=3, max_size=3))
+    def three_have_something(self, amounts: Sequence[int]) -> None:
+        for name, amount in zip(("anna", "ben", "cleo"), amounts, strict=True):
+            self.ask(self.named(requests.opening(name, "DE", age_verified=True)))
             for unit in (v1.UNIT_COIN, v1.UNIT_DIAMOND):
                 self.ask(self.named(requests.adjustment(name, unit, amount)))
 
-    @rule(request=st.one_of(requests.openings(), requests.updates(), requests.erasures()))
-    def change_an_owner(self, request: Any) -> None:
+    @rule(request=requests.openings())
+    def open_wallet(self, request: v1.OpenWalletRequest) -> None:
+        self.ask(self.named(request))
+
+    @rule(request=requests.updates())
+    def update_wallet(self, request: v1.UpdateWalletRequest) -> None:
+        self.ask(self.named(request))
+
+    @rule(name=st.sampled_from(("cleo", "dan", "dan")))
+    def leave(self, name: str) -> None:
+        owner = self.model.state.owners.get(f"{name}-{self.evening}")
+        for unit in (v1.UNIT_COIN, v1.UNIT_DIAMOND) if owner else ():
+            if (amount := owner.account(unit).available) > 0:
+                self.ask(self.named(requests.adjustment(name, unit, -amount)))
+        closing = v1.UpdateWalletRequest(owner_id=name, status=v1.WALLET_STATUS_CLOSED)
+        self.ask(self.named(closing))
+
+    @rule(request=requests.erasures())
+    def erase(self, request: v1.ErasePersonalDataRequest) -> None:
         self.ask(self.named(request))
 
     @rule(request=requests.adjustments())
@@ -83,12 +101,14 @@ class Machine(RuleBasedStateMachine):
     def create_top_up(self, request: v1.CreateTopUpRequest) -> None:
         self.ask(self.named(request))
 
-    @rule(index=INDEX, payment=st.integers(0, 9))
+    @precondition(lambda self: self.model.state.top_ups)
+    @rule(index=INDEX, payment=st.integers(0, 3))
     def confirm_top_up(self, index: int, payment: int) -> None:
         top_up_id, reference = self.made("top_ups", index), f"{self.evening}-{payment}"
         request = v1.ConfirmTopUpRequest(top_up_id=top_up_id, payment_reference=reference)
         self.ask(self.named(request))
 
+    @precondition(lambda self: self.model.state.top_ups)
     @rule(index=INDEX)
     def cancel_top_up(self, index: int) -> None:
         self.ask(self.named(v1.CancelTopUpRequest(top_up_id=self.made("top_ups", index))))
@@ -121,6 +141,7 @@ class Machine(RuleBasedStateMachine):
                 sent = v1.SendGiftResponse(gift=outcome.gift, replayed=outcome.replayed)
                 self.compare(gift.idempotency_key, sent, answer)
 
+    @precondition(lambda self: self.model.state.gifts)
     @rule(index=INDEX, policy=st.sampled_from(v1.ShortfallPolicy.values()[1:]))
     def reverse_gift(self, index: int, policy: v1.ShortfallPolicy.ValueType) -> None:
         gift_id = self.made("gifts", index)
@@ -132,6 +153,7 @@ class Machine(RuleBasedStateMachine):
     def create_redemption(self, request: v1.CreateRedemptionRequest) -> None:
         self.ask(self.named(request))
 
+    @precondition(lambda self: self.model.state.redemptions)
     @rule(index=INDEX)
     def cancel_redemption(self, index: int) -> None:
         redemption_id = self.made("redemptions", index)
@@ -143,25 +165,25 @@ class Machine(RuleBasedStateMachine):
         request.validate_only = True
         self.ask(request)
 
+    @precondition(lambda self: self.sent)
     @rule(index=INDEX)
     def say_it_again(self, index: int) -> None:
-        if self.sent:
-            self.ask(deepcopy(self.sent[-1 - index % len(self.sent)]))
+        self.ask(self.earlier(index))
 
+    @precondition(lambda self: self.sent)
     @rule(index=INDEX)
     def say_otherwise_under_its_key(self, index: int) -> None:
-        if self.sent:
-            request = deepcopy(self.sent[-1 - index % len(self.sent)])
-            for field, value in requests.OTHERWISE[type(request)].items():
-                setattr(request, field, value)
-            self.ask(request)
+        request = self.earlier(index)
+        for field, value in requests.OTHERWISE[type(request)].items():
+            setattr(request, field, value)
+        self.ask(request)
 
+    @precondition(lambda self: self.sent)
     @rule(index=INDEX, request=st.one_of(requests.gifts(), requests.adjustments()))
     def say_something_else_under_its_key(self, index: int, request: Any) -> None:
-        if self.sent:
-            request = self.named(request)
-            request.idempotency_key = self.sent[-1 - index % len(self.sent)].idempotency_key
-            self.ask(request)
+        request = self.named(request)
+        request.idempotency_key = self.earlier(index).idempotency_key
+        self.ask(request)
 
     @invariant()
     def wallets_are_as_they_should(self) -> None:
@@ -182,10 +204,14 @@ class Machine(RuleBasedStateMachine):
                 setattr(request, field, f"{name}-{self.evening}")
         return request
 
+    def earlier(self, index: int) -> Any:
+        """A command that was sent before."""
+        return deepcopy(self.sent[-1 - index % len(self.sent)])
+
     def made(self, rows: str, index: int) -> str:
         """The id of something that was made, or of nothing."""
         ids = list(getattr(self.model.state, rows))
-        return ids[-1 - index % len(ids)] if ids and index < 12 else giftpay.new_key()
+        return ids[-1 - index % len(ids)] if index < INDEX_MAX else giftpay.new_key()
 
     def ask(self, request: Any) -> None:
         """Asks the server and the model, and compares what they say."""

@@ -72,6 +72,18 @@ def test_a_payout_is_not_sent_again_for_a_wallet_frozen_since(house: House) -> N
     assert begun(house, made).right is Right.LOOK_OR_SEND
 
 
+@pytest.mark.parametrize(
+    ("days", "right"), [(26.9, Right.LOOK_OR_SEND), (27.1, Right.LAST_LOOK), (31, Right.LAST_LOOK)]
+)
+def test_a_payout_is_not_sent_again_when_its_key_may_be_forgotten(
+    house: House, days: float, right: Right
+) -> None:
+    made = house.redeem()
+    begun(house, made)
+    house.books.now += timedelta(days=days)
+    assert begun(house, made).right is right
+
+
 def test_a_rejection_ends_it_only_while_nobody_sends_again(house: House) -> None:
     made, other = house.redeem(), house.redeem()
     alone, first = begun(house, made), begun(house, other)

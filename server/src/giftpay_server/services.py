@@ -68,7 +68,15 @@ def _servicers(rooms: Rooms) -> Mapping[str, Any]:
 
 def _payment_providers(rooms: Rooms) -> Mapping[int, PaymentProvider]:
     url = rooms.config.sandbox_url
-    return {v1.PAYMENT_PROVIDER_SANDBOX: SandboxPayments(rooms.http, url, timeout_s=PROVIDER_TIMEOUT_S)} if url else {}
+    return (
+        {
+            v1.PAYMENT_PROVIDER_SANDBOX: SandboxPayments(
+                rooms.http, url, timeout_s=PROVIDER_TIMEOUT_S
+            )
+        }
+        if url
+        else {}
+    )
 
 
 def _add(server: grpc.aio.Server, name: str, servicer: Any) -> str:

@@ -87,3 +87,16 @@ def _personal(pair: tuple[str, Personal]) -> tuple[Any, ...]:
 def _hold(hold: Hold) -> tuple[Any, ...]:
     placed = (hold.owner_id, hold.hold_id, hold.unit, hold.amount)
     return *placed, hold.state, hold.create_time, hold.end_time
+
+
+INSERT_MONEY_MOVEMENTS = """
+    INSERT INTO money_movement (transaction_id, subject_id, provider, reference, currency,
+                                minor_units, create_time)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[],
+                         $7::timestamptz[])
+"""
+
+
+async def insert_money_movements(connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
+    """Real money that moved, for an order or a redemption; each row in the order of the columns."""
+    await connection.execute(INSERT_MONEY_MOVEMENTS, *columns(rows))

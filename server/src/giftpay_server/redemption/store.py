@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from giftpay.v1 import RedemptionState
 
+from giftpay_server.ledger.extras import insert_money_movements
 from giftpay_server.ledger.store import Tables
 from giftpay_server.postgres.pool import Connection, Pool
 from giftpay_server.redemption.rules import MoneyMovement, RedemptionRow
@@ -54,14 +55,6 @@ class Redemptions:
             raise RuntimeError(f"{len(saved)} redemptions saved instead of {len(rows)}")
 
 
-INSERT_MOVEMENTS = """
-    INSERT INTO money_movement (transaction_id, subject_id, provider, reference, currency,
-                                minor_units, create_time)
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[],
-                         $7::timestamptz[])
-"""
-
-
 class MoneyMovements:
     """Money paid out or come back; never read by commands."""
 
@@ -69,7 +62,7 @@ class MoneyMovements:
         return []
 
     async def save(self, connection: Connection, rows: Sequence[MoneyMovement]) -> None:
-        await connection.execute(INSERT_MOVEMENTS, *zip(*rows, strict=True))
+        await insert_money_movements(connection, rows)
 
 
 TABLES: Tables = {RedemptionRow: Redemptions(), MoneyMovement: MoneyMovements()}

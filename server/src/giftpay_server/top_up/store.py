@@ -8,6 +8,7 @@ from typing import Any
 
 from giftpay.v1 import TopUpState
 
+from giftpay_server.ledger.extras import insert_money_movements
 from giftpay_server.ledger.store import Tables
 from giftpay_server.postgres.pool import Connection, Pool
 from giftpay_server.top_up.rules import Order, Receipt
@@ -63,13 +64,6 @@ READ_RECEIPTS = """
      WHERE c.id = ANY($1::text[])
 """
 
-INSERT_RECEIPTS = """
-    INSERT INTO money_movement (transaction_id, subject_id, provider, reference, currency,
-                                minor_units, create_time)
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[],
-                         $7::timestamptz[])
-"""
-
 
 class Receipts:
     """Money received; never changed once it is written."""
@@ -81,8 +75,8 @@ class Receipts:
         ]
 
     async def save(self, connection: Connection, rows: Sequence[Receipt]) -> None:
-        columns = zip(*(receipt[1:] for receipt in rows), strict=True)  # the claim is the kernel's
-        await connection.execute(INSERT_RECEIPTS, *columns)
+        movements = [receipt[1:] for receipt in rows]  # the claim is the kernel's
+        await insert_money_movements(connection, movements)
 
 
 TABLES: Tables = {Order: Orders(), Receipt: Receipts()}
