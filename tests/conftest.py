@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -70,7 +71,7 @@ async def new_database(postgres: str) -> Callable[[], Awaitable[str]]:
         connection = await asyncpg.connect(postgres)
         await connection.execute(f"CREATE DATABASE {name}")
         await connection.close()
-        dsn = postgres.replace("/giftpay?", f"/{name}?")
+        dsn = urlsplit(postgres)._replace(path=f"/{name}").geturl()
         await migrate(dsn)
         return dsn
 

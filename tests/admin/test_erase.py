@@ -94,6 +94,7 @@ async def test_a_key_keeps_its_answer_when_its_words_are_gone(
     await erased(client, anna)
     again = await client.gifts.SendGift(request)
     assert again.replayed
+    first.ClearField("message")
     assert again.gift == first
     request.message = "words that nothing is left to compare with"
     assert (await client.gifts.SendGift(request)).replayed

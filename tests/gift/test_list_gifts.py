@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import asyncpg
 import giftpay
 import pytest
@@ -73,9 +75,9 @@ async def test_a_page_token_refuses_changed_filters(
     request = ListGiftsReceivedRequest(owner_id=ben, context="live/1", page_size=1)
     token = (await client.gifts.ListGiftsReceived(request)).next_page_token
     for change in ({"context": "live/2"}, {"owner_id": anna}, {"page_token": "x" + token}):
-        fields = {"owner_id": ben, "context": "live/1", "page_token": token, **change}
+        fields: dict[str, Any] = {"owner_id": ben, "context": "live/1", "page_token": token}
         with pytest.raises(giftpay.InvalidArgument) as refused:
-            await client.gifts.ListGiftsReceived(ListGiftsReceivedRequest(**fields))
+            await client.gifts.ListGiftsReceived(ListGiftsReceivedRequest(**{**fields, **change}))
         assert refused.value.field == "page_token"
 
 

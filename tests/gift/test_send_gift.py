@@ -276,7 +276,8 @@ async def test_a_preview_refuses_what_the_gift_would_be_refused_for(
     client: Client, open_wallet: OpenWallet
 ) -> None:
     anna, ben = await open_wallet(coins=1), await open_wallet()
-    for fields in ({"gift_id": "live"}, {"gift_id": "no"}, {"recipient_id": "nobody"}):
+    cases: list[dict[str, Any]] = [{"gift_id": "live"}, {"gift_id": "no"}, {"recipient_id": "no"}]
+    for fields in cases:
         request = gift(anna, ben)
         request.MergeFrom(SendGiftRequest(**fields))
         preview = SendGiftRequest()

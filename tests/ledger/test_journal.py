@@ -20,7 +20,7 @@ from giftpay.v1 import (
 from giftpay_server.ledger.books import Books, Leg
 from giftpay_server.ledger.commands import Command, Decision, KeyReused, Outcome, Posted
 from giftpay_server.ledger.feed import Feed
-from giftpay_server.ledger.journal import DatabaseUnavailableError, Journal
+from giftpay_server.ledger.journal import CommandFailedError, DatabaseUnavailableError, Journal
 from giftpay_server.ledger.waiting import Limits, OverloadedError, ShuttingDownError
 from giftpay_server.postgres.pool import Pool, connector, create_pool
 
@@ -174,7 +174,7 @@ async def test_one_bad_command_does_not_sink_its_neighbours(
     batch = [adjust(owners[0], 5), bad, adjust(owners[0], 5)]
     first, failed, last = await journal.record_all(batch)
     assert isinstance(first, Outcome)
-    assert isinstance(failed, RuntimeError)
+    assert isinstance(failed, CommandFailedError)
     assert isinstance(last, Outcome)
     assert await balance(admin, owners[0]) == 10
     assert await balance(admin, owners[1]) == 0
@@ -186,7 +186,7 @@ async def test_a_value_that_postgres_refuses_sinks_nobody_else(
     bad = adjust(owners[1], 1)
     bad.caller = "\0"
     failed, posted = await journal.record_all([bad, adjust(owners[0], 5)])
-    assert isinstance(failed, RuntimeError)
+    assert isinstance(failed, CommandFailedError)
     assert isinstance(posted, Outcome)
 
 
@@ -321,6 +321,12 @@ async def test_the_servers_own_connections_cannot_change_the_past(
 async def test_the_table_refuses_what_the_rules_should_never_send(
     admin: Pool, owners: list[str]
 ) -> None:
-    for change in ("balance = -1", "held = 1", "floor = 1", "spent = -1", f"balance = {10**18 + 1}"):
+    for change in (
+        "balance = -1",
+        "held = 1",
+        "floor = 1",
+        "spent = -1",
+        f"balance = {10**18 + 1}",
+    ):
         with pytest.raises(asyncpg.CheckViolationError):
             await admin.execute(f"UPDATE account SET {change} WHERE owner_id = $1", owners[0])

@@ -56,7 +56,6 @@ from giftpay.refusals import (
     WalletNotFound,
     WrongRedemptionState,
     WrongTopUpState,
-    WrongWalletStatus,
 )
 from giftpay.status import refusal_error
 from giftpay.sync import SyncClient, connect_sync
@@ -109,7 +108,6 @@ __all__ = [
     "WalletNotFound",
     "WrongRedemptionState",
     "WrongTopUpState",
-    "WrongWalletStatus",
     "connect",
     "connect_sync",
     "new_key",

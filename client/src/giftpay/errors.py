@@ -27,7 +27,6 @@
     │   ├── AmountLimit                 .amount .limit
     │   ├── UnderAge                    .owner_id .adult_age
     │   ├── AgeUnverified               .owner_id
-    │   ├── WrongWalletStatus           .owner_id .status
     │   ├── GiftOffSale                 .gift_id .catalog_version
     │   ├── PackageOffSale              .package_id .catalog_version
     │   ├── PackageNotSoldInCountry     .package_id .country_code

@@ -86,13 +86,6 @@ class AgeUnverified(Refused, reason="AGE_UNVERIFIED", pinned=True):
     owner_id: str
 
 
-class WrongWalletStatus(Refused, reason="WALLET_STATUS", pinned=True):
-    """The wallet is not in the status that the change starts from."""
-
-    owner_id: str
-    status: str
-
-
 class UnknownGift(NotFound, reason="UNKNOWN_GIFT", pinned=True):
     """No gift of this id was ever in the catalog."""
 

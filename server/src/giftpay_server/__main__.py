@@ -11,7 +11,9 @@ import signal
 import sys
 from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 
+import asyncpg
 import uvloop
 
 from giftpay_server.app import foundation, serving
@@ -22,9 +24,19 @@ from giftpay_server.supervisor import supervise
 
 TRY_NEXT = """\
 Try next, in another terminal:
-  .venv/bin/giftpay catalog gifts
-  .venv/bin/giftpay wallet open anna --country DE --age-verified
-  make demo"""
+  {giftpay} wallet open anna --country DE --age-verified
+  {giftpay} catalog gifts, or the script in README.md, or: make demo"""
+
+# What a start can fail with that an operator can mend.
+CANNOT_START = (
+    ConfigError,
+    EmbeddedPostgresError,
+    MigrationError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    OSError,
+    ValueError,
+)
 
 
 def main() -> int:
@@ -35,8 +47,8 @@ def main() -> int:
     )
     try:
         uvloop.run(_run(_config(arguments), arguments))
-    except (ConfigError, EmbeddedPostgresError, MigrationError) as error:
-        print(f"giftpay-server: {error}", file=sys.stderr)
+    except CANNOT_START as error:
+        print(f"giftpay-server: {error or type(error).__name__}", file=sys.stderr)
         return 2
     return 0
 
@@ -82,7 +94,13 @@ async def _run(config: Config, arguments: argparse.Namespace) -> None:
         if arguments.processes > 1:
             await supervise(config, processes=arguments.processes, stopped=stopped)
         else:
-            await _serve(config, stopped, greeting=TRY_NEXT if embedded else "")
+            await _serve(config, stopped, greeting=_greeting(config) if embedded else "")
+
+
+def _greeting(config: Config) -> str:
+    giftpay = os.path.relpath(Path(sys.executable).with_name("giftpay"))
+    sandbox = f"with a sandbox provider on {config.sandbox_url}"
+    return f"{sandbox}\n{TRY_NEXT.format(giftpay=giftpay)}"
 
 
 def _spare_the_collector() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ import grpc.aio
 
 from giftpay_server.catalog.sample import load_sample
 from giftpay_server.catalog.store import Catalogs
-from giftpay_server.config import Config
+from giftpay_server.config import Config, ConfigError
 from giftpay_server.ledger.feed import Feed
 from giftpay_server.ledger.journal import Journal
 from giftpay_server.postgres.embedded import embedded_postgres
@@ -26,6 +27,8 @@ from giftpay_server.rooms import Clock, Rooms, utc_now
 from giftpay_server.sandbox.app import running_sandbox
 from giftpay_server.services import TABLES, add_services
 from giftpay_server.wire.identity import LOCAL
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ async def _ledger(
     config: Config, pool: Pool, clock: Clock, http: aiohttp.ClientSession
 ) -> AsyncIterator[Rooms]:
     feed, catalogs = Feed(), Catalogs()
+    await pool.fetchval("SELECT 1")  # whoever cannot use the database learns it before it serves
     connect = connector(config.database_url)
     journal = Journal(
         pool,
@@ -99,6 +103,7 @@ async def _ledger(
 async def _paying_out(rooms: Rooms) -> AsyncIterator[None]:
     """Drives payouts as long as there is a provider to drive them at."""
     if not rooms.config.sandbox_url:
+        log.warning("no payout provider (GIFTPAY_SANDBOX_URL): redemptions wait as HELD")
         yield
         return
     worker = PayoutWorker(
@@ -138,7 +143,10 @@ async def _listening(rooms: Rooms) -> AsyncIterator[str]:
     config = rooms.config
     server = grpc.aio.server(options=[("grpc.so_reuseport", int(config.share_port))])
     health = await add_services(server, rooms)
-    port = server.add_insecure_port(config.listen)
+    try:
+        port = server.add_insecure_port(config.listen)
+    except RuntimeError as error:
+        raise ConfigError(f"cannot listen on {config.listen}: {error}") from error
     await server.start()
     try:
         yield f"{config.listen.rpartition(':')[0]}:{port}"

@@ -11,7 +11,7 @@ from giftpay_server.ledger.waiting import Limits
 from giftpay_server.postgres.embedded import default_state_folder
 
 DEFAULT_LISTEN = "127.0.0.1:50051"
-LOOPBACK = ("127.0.0.1:", "localhost:", "[::1]:", "unix:")
+LOOPBACK = ("127.0.0.1:", "localhost:", "[::1]:")
 
 
 class ConfigError(Exception):
@@ -32,7 +32,7 @@ class Config:
     grace_s: float = 10.0  # GIFTPAY_GRACE_S, for calls in flight at shutdown
     sandbox_url: str = ""  # GIFTPAY_SANDBOX_URL; empty: with the embedded Postgres, one of its own
     trusted_callers: frozenset[str] = frozenset()  # GIFTPAY_TRUSTED_CALLERS, names with commas
-    sample_catalog: bool = False  # applied where there is none yet; with the embedded Postgres
+    sample_catalog: bool = False  # GIFTPAY_SAMPLE_CATALOG=1: where there is none; embedded: on
     payout_poll_s: float = 1.0  # GIFTPAY_PAYOUT_POLL_S, how often due payouts are looked for
     limits: Limits = field(
         default_factory=Limits
@@ -54,11 +54,12 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Config:
         database_url=read.text("DATABASE_URL"),
         migrate_url=read.text("MIGRATE_URL"),
         listen=read.text("LISTEN") or DEFAULT_LISTEN,
-        insecure=read.text("INSECURE") == "1",
+        insecure=read.switch("INSECURE"),
+        sample_catalog=read.switch("SAMPLE_CATALOG"),
         pool_size=read.whole("POOL_SIZE", 10, least=3),
         grace_s=read.seconds("GRACE_S", 10.0),
-        sandbox_url=read.text("SANDBOX_URL"),
-        trusted_callers=frozenset(filter(None, read.text("TRUSTED_CALLERS").split(","))),
+        sandbox_url=read.text("SANDBOX_URL").rstrip("/"),
+        trusted_callers=frozenset(read.names("TRUSTED_CALLERS")),
         payout_poll_s=read.seconds("PAYOUT_POLL_S", 1.0),
         limits=Limits(
             batch_max=read.whole("BATCH_MAX", defaults.batch_max, least=1),
@@ -75,6 +76,15 @@ class _Reader:
     def text(self, name: str) -> str:
         return self._environment.get(f"GIFTPAY_{name}", "").strip()
 
+    def switch(self, name: str) -> bool:
+        text = self.text(name)
+        if text not in ("", "0", "1"):
+            raise ConfigError(f"GIFTPAY_{name} must be 0 or 1, not {text!r}")
+        return text == "1"
+
+    def names(self, name: str) -> list[str]:
+        return [text.strip() for text in self.text(name).split(",") if text.strip()]
+
     def whole(self, name: str, default: int, *, least: int) -> int:
         text = self.text(name) or str(default)
         if not text.isascii() or not text.isdigit() or int(text) < least:
@@ -88,5 +98,7 @@ class _Reader:
         except ValueError:
             value = -1.0
         if not 0 < value < 86_400:
-            raise ConfigError(f"GIFTPAY_{name} must be seconds above zero, not {text!r}")
+            raise ConfigError(
+                f"GIFTPAY_{name} must be seconds above 0 and below 86400, not {text!r}"
+            )
         return value

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic
 
 from giftpay_server.config import Config
 
@@ -20,9 +21,10 @@ WATCH_S = 0.2
 async def supervise(config: Config, *, processes: int, stopped: asyncio.Event) -> None:
     """Keeps so many processes serving until told to stop; then all finish what they have taken."""
     with _reserved(config.listen) as address:
-        print(f"giftpay serves on {address} with {processes} processes", flush=True)
         workers = [_spawn(config, address) for _ in range(processes)]
         try:
+            await _listening(address, stopped)
+            print(f"giftpay serves on {address} with {processes} processes", flush=True)
             while not stopped.is_set():
                 for index, worker in enumerate(workers):
                     if worker.poll() is not None:
@@ -34,6 +36,19 @@ async def supervise(config: Config, *, processes: int, stopped: asyncio.Event) -
                 await _pause(stopped)
         finally:
             await asyncio.to_thread(_stop, workers, grace_s=config.grace_s)
+
+
+async def _listening(address: str, stopped: asyncio.Event) -> None:
+    """Returns once one of the processes accepts: the port alone, reserved, refuses."""
+    host, _, port = address.rpartition(":")
+    while not stopped.is_set():
+        try:
+            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+        except OSError:
+            await _pause(stopped)
+        else:
+            writer.close()
+            return
 
 
 async def _pause(stopped: asyncio.Event) -> None:
@@ -65,6 +80,7 @@ def _spawn(config: Config, address: str) -> subprocess.Popen[bytes]:
         "GIFTPAY_TRUSTED_CALLERS": ",".join(config.trusted_callers),
         "GIFTPAY_LISTEN": address,
         "GIFTPAY_INSECURE": "1" if config.insecure else "",
+        "GIFTPAY_SAMPLE_CATALOG": "1" if config.sample_catalog else "",
     }
     command = [sys.executable, "-m", "giftpay_server", "--worker"]
     return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, start_new_session=True)
@@ -73,9 +89,10 @@ def _spawn(config: Config, address: str) -> subprocess.Popen[bytes]:
 def _stop(workers: list[subprocess.Popen[bytes]], *, grace_s: float) -> None:
     for worker in workers:
         worker.send_signal(signal.SIGTERM)
+    deadline = monotonic() + grace_s + 10
     for worker in workers:
         try:
-            worker.wait(grace_s + 10)
+            worker.wait(max(0.0, deadline - monotonic()))
         except subprocess.TimeoutExpired:
             worker.kill()  # what it acknowledged is committed; the rest was never acknowledged
             worker.wait()

@@ -31,7 +31,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The request is malformed; nothing was decided. INVALID_ARGUMENT with a google.rpc.BadRequest.
     Not pinned.
 
-        {"field": "count", "limit": "1..10000"}
+        {"field": "count", "limit": "0..10000"}
     """
     ERROR_REASON_IDEMPOTENCY_KEY_REUSED: _ErrorReason.ValueType  # 2
     """The key already stands for another request. ALREADY_EXISTS. `fields` names what differs; it is
@@ -130,11 +130,6 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The owner's age was never verified. FAILED_PRECONDITION. Pinned.
 
         {"owner_id": "anna"}
-    """
-    ERROR_REASON_WALLET_STATUS: _ErrorReason.ValueType  # 31
-    """The wallet is not in the status that the change starts from. FAILED_PRECONDITION. Pinned.
-
-        {"owner_id": "anna", "status": "CLOSED"}
     """
     ERROR_REASON_UNKNOWN_GIFT: _ErrorReason.ValueType  # 40
     """No gift of this id was ever in the catalog. NOT_FOUND. Pinned.
@@ -266,7 +261,7 @@ ERROR_REASON_INVALID_ARGUMENT: ErrorReason.ValueType  # 1
 """The request is malformed; nothing was decided. INVALID_ARGUMENT with a google.rpc.BadRequest.
 Not pinned.
 
-    {"field": "count", "limit": "1..10000"}
+    {"field": "count", "limit": "0..10000"}
 """
 ERROR_REASON_IDEMPOTENCY_KEY_REUSED: ErrorReason.ValueType  # 2
 """The key already stands for another request. ALREADY_EXISTS. `fields` names what differs; it is
@@ -365,11 +360,6 @@ ERROR_REASON_AGE_UNVERIFIED: ErrorReason.ValueType  # 30
 """The owner's age was never verified. FAILED_PRECONDITION. Pinned.
 
     {"owner_id": "anna"}
-"""
-ERROR_REASON_WALLET_STATUS: ErrorReason.ValueType  # 31
-"""The wallet is not in the status that the change starts from. FAILED_PRECONDITION. Pinned.
-
-    {"owner_id": "anna", "status": "CLOSED"}
 """
 ERROR_REASON_UNKNOWN_GIFT: ErrorReason.ValueType  # 40
 """No gift of this id was ever in the catalog. NOT_FOUND. Pinned.

@@ -108,14 +108,15 @@ class GiftServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListGiftsReceived(self, request, context):
-        """ListGiftsReceived lists a recipient's gifts, newest first, all or those of one context.
+        """ListGiftsReceived lists a recipient's gifts, newest first, all or those of one context; none
+        for an owner without a wallet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListGiftsSent(self, request, context):
-        """ListGiftsSent lists a sender's gifts, newest first.
+        """ListGiftsSent lists a sender's gifts, newest first; none for an owner without a wallet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,9 +36,11 @@ class GiftServiceStub:
     GetGift: _aio.UnaryUnaryMultiCallable[_gift_service_pb2.GetGiftRequest, _gift_service_pb2.GetGiftResponse]
     """GetGift reads an accepted gift. NOT_FOUND with GIFT_NOT_FOUND."""
     ListGiftsReceived: _aio.UnaryUnaryMultiCallable[_gift_service_pb2.ListGiftsReceivedRequest, _gift_service_pb2.ListGiftsReceivedResponse]
-    """ListGiftsReceived lists a recipient's gifts, newest first, all or those of one context."""
+    """ListGiftsReceived lists a recipient's gifts, newest first, all or those of one context; none
+    for an owner without a wallet.
+    """
     ListGiftsSent: _aio.UnaryUnaryMultiCallable[_gift_service_pb2.ListGiftsSentRequest, _gift_service_pb2.ListGiftsSentResponse]
-    """ListGiftsSent lists a sender's gifts, newest first."""
+    """ListGiftsSent lists a sender's gifts, newest first; none for an owner without a wallet."""
 
 class GiftServiceServicer(metaclass=_abc_1.ABCMeta):
     """Gifts: coins leave the sender, diamonds reach the recipient, in one transaction."""
@@ -92,7 +94,9 @@ class GiftServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _gift_service_pb2.ListGiftsReceivedRequest,
         context: _aio.ServicerContext[_gift_service_pb2.ListGiftsReceivedRequest, _abc.Awaitable[_gift_service_pb2.ListGiftsReceivedResponse]],
     ) -> _abc.Awaitable[_gift_service_pb2.ListGiftsReceivedResponse]:
-        """ListGiftsReceived lists a recipient's gifts, newest first, all or those of one context."""
+        """ListGiftsReceived lists a recipient's gifts, newest first, all or those of one context; none
+        for an owner without a wallet.
+        """
 
     @_abc_1.abstractmethod
     def ListGiftsSent(
@@ -100,6 +104,6 @@ class GiftServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _gift_service_pb2.ListGiftsSentRequest,
         context: _aio.ServicerContext[_gift_service_pb2.ListGiftsSentRequest, _abc.Awaitable[_gift_service_pb2.ListGiftsSentResponse]],
     ) -> _abc.Awaitable[_gift_service_pb2.ListGiftsSentResponse]:
-        """ListGiftsSent lists a sender's gifts, newest first."""
+        """ListGiftsSent lists a sender's gifts, newest first; none for an owner without a wallet."""
 
 def add_GiftServiceServicer_to_server(servicer: GiftServiceServicer, server: _aio.Server) -> None: ...

@@ -55,7 +55,7 @@ class Rational(_message.Message):
     NUMERATOR_FIELD_NUMBER: _builtins.int
     DENOMINATOR_FIELD_NUMBER: _builtins.int
     numerator: _builtins.int
-    """From 0 to 10^9."""
+    """From 1 to 10^9."""
     denominator: _builtins.int
     """From 1 to 10^9."""
     def __init__(

@@ -93,7 +93,7 @@ class RedemptionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListRedemptions(self, request, context):
-        """ListRedemptions lists an owner's redemptions, newest first.
+        """ListRedemptions lists an owner's redemptions, newest first; none for an owner without a wallet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

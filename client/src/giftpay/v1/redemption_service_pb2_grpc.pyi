@@ -30,7 +30,7 @@ class RedemptionServiceStub:
     GetRedemption: _aio.UnaryUnaryMultiCallable[_redemption_service_pb2.GetRedemptionRequest, _redemption_service_pb2.GetRedemptionResponse]
     """GetRedemption reads a redemption. NOT_FOUND with REDEMPTION_NOT_FOUND."""
     ListRedemptions: _aio.UnaryUnaryMultiCallable[_redemption_service_pb2.ListRedemptionsRequest, _redemption_service_pb2.ListRedemptionsResponse]
-    """ListRedemptions lists an owner's redemptions, newest first."""
+    """ListRedemptions lists an owner's redemptions, newest first; none for an owner without a wallet."""
     CancelRedemption: _aio.UnaryUnaryMultiCallable[_redemption_service_pb2.CancelRedemptionRequest, _redemption_service_pb2.CancelRedemptionResponse]
     """CancelRedemption releases the hold while nothing was sent to the provider. Cancelling a
     cancelled one changes nothing. Refused with REDEMPTION_NOT_FOUND, and with REDEMPTION_STATE
@@ -77,7 +77,7 @@ class RedemptionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _redemption_service_pb2.ListRedemptionsRequest,
         context: _aio.ServicerContext[_redemption_service_pb2.ListRedemptionsRequest, _abc.Awaitable[_redemption_service_pb2.ListRedemptionsResponse]],
     ) -> _abc.Awaitable[_redemption_service_pb2.ListRedemptionsResponse]:
-        """ListRedemptions lists an owner's redemptions, newest first."""
+        """ListRedemptions lists an owner's redemptions, newest first; none for an owner without a wallet."""
 
     @_abc_1.abstractmethod
     def CancelRedemption(

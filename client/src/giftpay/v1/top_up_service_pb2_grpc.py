@@ -100,7 +100,7 @@ class TopUpServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListTopUps(self, request, context):
-        """ListTopUps lists an owner's orders, newest first.
+        """ListTopUps lists an owner's orders, newest first; none for an owner without a wallet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,7 +37,7 @@ class TopUpServiceStub:
     GetTopUp: _aio.UnaryUnaryMultiCallable[_top_up_service_pb2.GetTopUpRequest, _top_up_service_pb2.GetTopUpResponse]
     """GetTopUp reads an order. NOT_FOUND with TOP_UP_NOT_FOUND."""
     ListTopUps: _aio.UnaryUnaryMultiCallable[_top_up_service_pb2.ListTopUpsRequest, _top_up_service_pb2.ListTopUpsResponse]
-    """ListTopUps lists an owner's orders, newest first."""
+    """ListTopUps lists an owner's orders, newest first; none for an owner without a wallet."""
     CancelTopUp: _aio.UnaryUnaryMultiCallable[_top_up_service_pb2.CancelTopUpRequest, _top_up_service_pb2.CancelTopUpResponse]
     """CancelTopUp gives up an order that was not paid. Cancelling a cancelled one changes nothing.
     Refused with TOP_UP_NOT_FOUND, and with TOP_UP_STATE once it is paid.
@@ -90,7 +90,7 @@ class TopUpServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _top_up_service_pb2.ListTopUpsRequest,
         context: _aio.ServicerContext[_top_up_service_pb2.ListTopUpsRequest, _abc.Awaitable[_top_up_service_pb2.ListTopUpsResponse]],
     ) -> _abc.Awaitable[_top_up_service_pb2.ListTopUpsResponse]:
-        """ListTopUps lists an owner's orders, newest first."""
+        """ListTopUps lists an owner's orders, newest first; none for an owner without a wallet."""
 
     @_abc_1.abstractmethod
     def CancelTopUp(

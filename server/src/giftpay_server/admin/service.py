@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from giftpay.v1 import (
     AdjustBalanceRequest,
     AdjustBalanceResponse,
@@ -40,6 +42,7 @@ class AdminService(AdminServiceServicer):
     def __init__(self, journal: Journal, pool: Pool) -> None:
         self._journal = journal
         self._pool = pool
+        self._auditing = asyncio.Lock()  # an audit reads all there is: one at a time
 
     async def AdjustBalance(
         self, request: AdjustBalanceRequest, context: Context
@@ -79,4 +82,5 @@ class AdminService(AdminServiceServicer):
     ) -> VerifyLedgerResponse:
         has_since = request.HasField("since_time")
         since = valid_time(request.since_time, "since_time") if has_since else None
-        return await verify(self._pool, since)
+        async with self._auditing:
+            return await verify(self._pool, since)

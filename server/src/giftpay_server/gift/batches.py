@@ -60,7 +60,8 @@ def _tell(outcome: GiftOutcome, command: Command, answer: Answer | BaseException
     outcome.replayed = isinstance(answer, Outcome) and answer.replayed
     if isinstance(answer, Outcome) and not answer.transaction.reason:
         request = cast(SendGiftRequest, command.request)
-        tell_gift(outcome.gift, request, answer.transaction, words=words_of(command))
+        words = words_of(command, answer.transaction)
+        tell_gift(outcome.gift, request, answer.transaction, words=words)
     else:
         outcome.refusal.CopyFrom(refusal_of(answer))
 

@@ -70,9 +70,11 @@ def _personal(request: SendGiftRequest) -> Personal | None:
     return Personal(request.sender_id, "message", words, salt=os.urandom(16))
 
 
-def words_of(command: Command) -> str:
-    """The sender's words of a gift."""
-    return command.personal.value if command.personal is not None else ""
+def words_of(command: Command, transaction: Transaction) -> str:
+    """The sender's words of a gift, unless they were erased since."""
+    if command.personal is None or not transaction.salt:
+        return ""
+    return command.personal.value
 
 
 def tell_gift(

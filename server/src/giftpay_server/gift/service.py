@@ -47,7 +47,12 @@ class GiftService(GiftServiceServicer):
         command = gift_command(request, caller=LOCAL)
         outcome = settle(await decide(command))
         response = SendGiftResponse(replayed=outcome.replayed)
-        tell_gift(response.gift, request, outcome.transaction, words=words_of(command))
+        tell_gift(
+            response.gift,
+            request,
+            outcome.transaction,
+            words=words_of(command, outcome.transaction),
+        )
         return response
 
     async def BatchSendGifts(

@@ -9,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+import asyncpg
+
 from giftpay_server.ledger.books import Draft
 from giftpay_server.postgres.pool import CONNECTION_LOST, Connect, Connection
 
@@ -61,8 +63,8 @@ class Feed:
         while True:
             try:
                 await self._listen(await connect())
-            except CONNECTION_LOST:
-                log.info("the hints of other servers are off: the database is away")
+            except (*CONNECTION_LOST, asyncpg.PostgresError) as error:
+                log.info("the hints of other servers are off: %r", error)
             await asyncio.sleep(RECONNECT_S)
 
     async def _listen(self, connection: Connection) -> None:

@@ -58,6 +58,10 @@ class DatabaseUnavailableError(Exception):
     """The database is away or does not answer; the outcome may be unknown."""
 
 
+class CommandFailedError(Exception):
+    """A command that cannot be decided or written: a defect of ours, told as its cause."""
+
+
 class Journal:
     """The one way by which anything is decided."""
 
@@ -142,34 +146,35 @@ class Journal:
             await self._again(batch)
         except CONNECTION_LOST as error:
             if isinstance(error, ValueError):  # asyncpg's own, of a value that it cannot send
-                await self._one_by_one(batch)
+                await self._one_by_one(batch, error)
                 return
             log.warning("the database is away: %r", error)
             self._disconnect()
-            _fail(batch, DatabaseUnavailableError)
-        except Exception:
-            await self._one_by_one(batch)
+            _fail(batch)
+        except Exception as error:
+            await self._one_by_one(batch, error)
 
     async def _again(self, batch: Sequence[Waiting]) -> None:
         try:
             await self._settle(batch)
         except (*LOST_RACE, *CONNECTION_LOST):
             self._disconnect()
-            _fail(batch, DatabaseUnavailableError)
-        except Exception:
-            await self._one_by_one(batch)
+            _fail(batch)
+        except Exception as error:
+            await self._one_by_one(batch, error)
 
-    async def _one_by_one(self, batch: Sequence[Waiting]) -> None:
+    async def _one_by_one(self, batch: Sequence[Waiting], error: Exception) -> None:
         """So that only the command which cannot be written is answered with a failure."""
-        if len(batch) > 1:
-            for index, waiting in enumerate(batch, start=1):
-                await self._commit([waiting])
-                if self._connection is None:  # the database is away: for the others as well
-                    _fail(batch[index:], DatabaseUnavailableError)
-                    break
+        if len(batch) == 1:
+            failure = CommandFailedError(batch[0].command.id)
+            failure.__cause__ = error
+            _fail(batch, failure)
             return
-        log.exception("a command could not be decided: %s", batch[0].command.id)
-        _fail(batch, RuntimeError)
+        for index, waiting in enumerate(batch, start=1):
+            await self._commit([waiting])
+            if self._connection is None:  # the database is away: for the others as well
+                _fail(batch[index:])
+                return
 
     async def _settle(self, batch: Sequence[Waiting]) -> None:
         commands = [waiting.command for waiting in batch]
@@ -209,7 +214,8 @@ class Journal:
                 connection.terminate()
 
 
-def _fail(batch: Sequence[Waiting], error: type[Exception]) -> None:
+def _fail(batch: Sequence[Waiting], failure: Exception | None = None) -> None:
     for waiting in batch:
         if not waiting.answer.done():
-            waiting.answer.set_exception(error())  # each its own: tracebacks are not shared
+            # Each its own: tracebacks are not shared.
+            waiting.answer.set_exception(failure or DatabaseUnavailableError())

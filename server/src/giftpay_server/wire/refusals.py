@@ -68,7 +68,6 @@ TABLE: Mapping[str, _Told] = {
     "AMOUNT_LIMIT": _Told(_NO, "{amount} is more than {limit} at once."),
     "UNDER_AGE": _Told(_NO, "{owner_id} is younger than {adult_age}."),
     "AGE_UNVERIFIED": _Told(_NO, "The age of {owner_id} was never verified."),
-    "WALLET_STATUS": _Told(_NO, "The wallet of {owner_id} is {status}."),
     "UNKNOWN_GIFT": _Told(StatusCode.NOT_FOUND, "There is no gift {gift_id}."),
     "GIFT_OFF_SALE": _Told(_NO, "{gift_id} is no longer sold."),
     "UNKNOWN_PACKAGE": _Told(StatusCode.NOT_FOUND, "There is no package {package_id}."),

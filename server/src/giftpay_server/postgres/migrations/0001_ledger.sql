@@ -96,14 +96,24 @@ CREATE TABLE personal_data (
 );
 CREATE INDEX personal_data_owner ON personal_data (owner_id);
 
+-- The role belongs to the cluster: an operator or another database's server may have made it.
 DO $$
 BEGIN
-    CREATE ROLE giftpay_server NOLOGIN;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'giftpay_server') THEN
+        CREATE ROLE giftpay_server NOLOGIN;
+    END IF;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN
-    NULL;  -- roles belong to the cluster: another database's server made it
+    NULL;  -- made just now
 END
 $$;
-GRANT giftpay_server TO CURRENT_USER;
+DO $$
+BEGIN
+    IF NOT pg_has_role(CURRENT_USER, 'giftpay_server', 'MEMBER') THEN
+        GRANT giftpay_server TO CURRENT_USER;
+    END IF;
+END
+$$;
 GRANT SELECT, INSERT ON entry, transactions, claim TO giftpay_server;
-GRANT SELECT, INSERT, UPDATE ON owner, account, hold, lot TO giftpay_server;
+GRANT SELECT, INSERT, UPDATE ON owner, account, hold TO giftpay_server;
+GRANT SELECT, INSERT ON lot TO giftpay_server;
 GRANT SELECT, INSERT, UPDATE, DELETE ON personal_data TO giftpay_server;
