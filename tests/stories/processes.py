@@ -6,8 +6,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
 
@@ -109,15 +109,17 @@ class Database:
         _kill(processes if all_processes else processes[:1])
         await self.stop()  # forgets it, once the postmaster is gone
 
-    def freeze(self) -> None:
-        """Lets no process of it go on; the kernel still takes connections for it."""
-        for process in _postgres_processes(self._state):
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """No process of it goes on meanwhile; the kernel still takes connections for it."""
+        processes = _postgres_processes(self._state)
+        for process in processes:
             process.suspend()
-
-    def thaw(self) -> None:
-        """Lets them go on."""
-        for process in _postgres_processes(self._state):
-            process.resume()
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.resume()
 
 
 @asynccontextmanager
@@ -129,7 +131,6 @@ async def own_database() -> AsyncIterator[Database]:
         try:
             yield database
         finally:
-            database.thaw()
             await database.stop()
 
 

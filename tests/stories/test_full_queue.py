@@ -48,7 +48,7 @@ async def test_what_finds_the_queue_full_is_refused_at_once_and_never_decided(
 ) -> None:
     anna, ben = await open_wallet(coins=100), await open_wallet()
     taken, last, too_late = roses(anna, ben, 3)
-    three, two, streamed = (roses(anna, ben, number) for number in (3, 2, 2))
+    three, two = roses(anna, ben, 3), roses(anna, ben, 2)
     async with blocked(pool, anna) as until_met:
         waiting = [asyncio.ensure_future(narrow.gifts.SendGift(taken))]
         await until_met()
@@ -58,23 +58,36 @@ async def test_what_finds_the_queue_full_is_refused_at_once_and_never_decided(
         waiting.append(asyncio.ensure_future(narrow.gifts.SendGift(last)))
         await round_trips(narrow, anna)
         assert (await refused(narrow.gifts.SendGift(too_late))).queued == 4
-        assert set((await refused(stream(narrow, streamed))).keys) == keys(streamed)
-    assert all(not answer.replayed for answer in await asyncio.gather(*waiting))
-    assert len(await whole) == 3
-    assert await balances(narrow, ben) == (0, 5)
-    for request in (too_late, *two, *streamed):
+    assert not any(answer.replayed for answer in await asyncio.gather(*waiting))
+    assert await whole == [False] * 3
+    for request in (too_late, *two):
+        named = GetTransactionRequest(idempotency_key=request.idempotency_key)
         with pytest.raises(giftpay.TransactionNotFound):
-            await narrow.wallets.GetTransaction(
-                GetTransactionRequest(idempotency_key=request.idempotency_key)
-            )
+            await narrow.wallets.GetTransaction(named)
+    assert await balances(narrow, ben) == (0, 5)
     assert not (await narrow.gifts.SendGift(too_late)).replayed
-    assert await batch(narrow, two) == [False, False]
-    assert await stream(narrow, streamed) == [False, False]
-    assert await balances(narrow, ben) == (0, 10)
+    assert await batch(narrow, two) == [False] * 2
+    assert await balances(narrow, ben) == (0, 8)
 
 
-def keys(gifts: list[SendGiftRequest]) -> set[str]:
-    return {gift.idempotency_key for gift in gifts}
+async def test_a_stream_that_finds_the_queue_full_waits(
+    narrow: Client, pool: Pool, open_wallet: OpenWallet
+) -> None:
+    anna, ben = await open_wallet(coins=100), await open_wallet()
+    (taken,), fill, streamed = (roses(anna, ben, number) for number in (1, QUEUE_MAX, 20))
+    async with blocked(pool, anna) as until_met:
+        first = asyncio.ensure_future(narrow.gifts.SendGift(taken))
+        await until_met()
+        waiting = asyncio.ensure_future(batch(narrow, fill))
+        await round_trips(narrow, anna)
+        stream = asyncio.ensure_future(replays(narrow, streamed))
+        await round_trips(narrow, anna)
+        assert (await refused(batch(narrow, roses(anna, ben, 1)))).queued == QUEUE_MAX
+        assert not stream.done()
+    assert not (await first).replayed
+    assert await waiting == [False] * QUEUE_MAX
+    assert await stream == [False] * 20
+    assert await balances(narrow, ben) == (0, 21 + QUEUE_MAX)
 
 
 async def batch(client: Client, gifts: list[SendGiftRequest]) -> list[bool]:
@@ -83,7 +96,7 @@ async def batch(client: Client, gifts: list[SendGiftRequest]) -> list[bool]:
     return [outcome.replayed for outcome in answer.outcomes if outcome.HasField("gift")]
 
 
-async def stream(client: Client, gifts: list[SendGiftRequest]) -> list[bool]:
+async def replays(client: Client, gifts: list[SendGiftRequest]) -> list[bool]:
     """Whether each is a replay."""
     outcomes = [outcome async for outcome in client.send_gifts(gifts)]
     return [outcome.replayed for outcome in outcomes if outcome.HasField("gift")]

@@ -152,8 +152,8 @@ async def test_one_payment_for_two_orders_pays_for_one(clients: Clients) -> None
     refused = [answer for answer in answers if isinstance(answer, BaseException)]
     assert {type(answer) for answer in refused} == {giftpay.PaymentReferenceUsed}
     assert len(refused) == CALLERS // 2
-    balances = [await balances(clients[0], owner) for owner in (anna, ben)]
-    assert sorted(balances) == [(0, 0), (20, 0)]
+    credited = [await balances(clients[0], owner) for owner in (anna, ben)]
+    assert sorted(credited) == [(0, 0), (20, 0)]
 
 
 async def test_an_order_that_is_cancelled_while_it_is_paid_is_paid(clients: Clients) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from typing import Any
 
 from giftpay.v1 import SystemAccount
 
+from giftpay_server.ledger.arrays import text_columns
 from giftpay_server.ledger.books import Account, Books, Draft, Owner, Row, Table, Transaction
 from giftpay_server.ledger.commands import Command
 from giftpay_server.ledger.extras import save_extras
@@ -34,11 +35,17 @@ READ_ACCOUNTS = """
 """
 
 # A statement of its own, after the lock: its snapshot then holds what committed while we waited.
+# Owners come as columns, since a thousand composites cost Postgres more than finding them; what
+# stands under a key already is rare.
 LOOK_UP = """
-    SELECT ARRAY(SELECT o FROM owner o WHERE o.owner_id = ANY($1::text[])) AS owners,
-           ARRAY(SELECT t FROM transactions t WHERE t.id = ANY($2::uuid[])) AS transactions,
+    SELECT ARRAY(SELECT t FROM transactions t WHERE t.id = ANY($2::uuid[])) AS transactions,
            ARRAY(SELECT c FROM claim c WHERE c.id = ANY($3::text[])) AS claims,
-           (SELECT max(version) FROM catalog) AS catalog_version
+           (SELECT max(version) FROM catalog) AS catalog_version,
+           o.*
+      FROM (SELECT array_agg(owner_id) AS owner_ids, array_agg(status), array_agg(country),
+                   array_agg(adult_from), array_agg(create_time)
+              FROM owner
+             WHERE owner_id = ANY($1::text[])) AS o
 """
 
 READ_SALTS = """
@@ -50,27 +57,30 @@ WRITE = """
         INSERT INTO transactions (id, caller, kind, request, reason, answer, catalog_version,
                                   entries, create_time)
         SELECT t.*, $1
-          FROM unnest($2::uuid[], $3::text[], $4::smallint[], $5::bytea[], $6::smallint[],
-                      $7::bytea[], $8::integer[], $9::text[]) AS t
+          FROM unnest($2::text::uuid[], $3::text::text[], $4::text::smallint[], $5::bytea[],
+                      $6::text::smallint[], $7::bytea[], $8::text::integer[], $9::text::text[]) AS t
     ), new_entry AS (
         INSERT INTO entry (owner_id, unit, seq, transaction_id, system_account, amount, balance,
                            create_time)
         SELECT e.*, $1
-          FROM unnest($10::text[], $11::smallint[], $12::bigint[], $13::uuid[], $14::smallint[],
-                      $15::bigint[], $16::bigint[]) AS e
+          FROM unnest($10::text::text[], $11::text::smallint[], $12::text::bigint[],
+                      $13::text::uuid[], $14::text::smallint[], $15::text::bigint[],
+                      $16::text::bigint[]) AS e
     ), moved AS (
         UPDATE account a
            SET balance = n.balance, held = n.held, seq = n.seq, spent = n.spent, floor = n.floor,
                entry_time = $1
-          FROM unnest($17::text[], $18::smallint[], $19::bigint[], $20::bigint[], $21::bigint[],
-                      $22::bigint[], $23::bigint[])
+          FROM unnest($17::text::text[], $18::text::smallint[], $19::text::bigint[],
+                      $20::text::bigint[], $21::text::bigint[], $22::text::bigint[],
+                      $23::text::bigint[])
                AS n (owner_id, unit, balance, held, seq, spent, floor)
          WHERE a.owner_id = n.owner_id AND a.unit = n.unit
         RETURNING 1
     ), moved_stripe AS (
         UPDATE account a
            SET balance = a.balance + s.gained, seq = a.seq + s.entries, entry_time = $1
-          FROM unnest($24::text[], $25::smallint[], $26::bigint[], $27::bigint[])
+          FROM unnest($24::text::text[], $25::text::smallint[], $26::text::bigint[],
+                      $27::text::bigint[])
                AS s (owner_id, unit, gained, entries)
          WHERE a.owner_id = s.owner_id AND a.unit = s.unit
         RETURNING 1
@@ -129,7 +139,9 @@ async def read_books(
         now=max([clock(), *(row["entry_time"] for row in accounts)]),
         catalog=await catalog_at(connection, found["catalog_version"] or 0),
         accounts={(row[0], row[1]): Account(*row[:7]) for row in accounts},
-        owners={row[0]: Owner(*row) for row in found["owners"]},
+        owners={row[0]: Owner(*row) for row in zip(*found[3:], strict=True)}
+        if found["owner_ids"]
+        else {},
         claims={row["id"]: str(row["transaction_id"]) for row in found["claims"]},
     )
     if found["transactions"]:
@@ -194,10 +206,10 @@ async def write(
     moved = await connection.fetchval(
         WRITE,
         now,
-        *_columns((row[:8] for row in transactions), width=8),
-        *_columns(draft.entries, width=7),
-        *_columns(accounts, width=7),
-        *_columns(systems, width=4),
+        *text_columns((row[:8] for row in transactions), width=8),
+        *text_columns(draft.entries, width=7),
+        *text_columns(accounts, width=7),
+        *text_columns(systems, width=4),
         hint,
     )
     if moved != len(accounts) + len(systems):
@@ -215,7 +227,3 @@ def _balances(account: Account) -> tuple[Any, ...]:
         account.spent,
         account.floor,
     )
-
-
-def _columns(rows: Iterable[Sequence[Any]], *, width: int) -> list[Sequence[Any]]:
-    return list(zip(*rows, strict=True)) or [()] * width
