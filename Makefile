@@ -34,7 +34,7 @@ bench-quick: .venv/bench   ## Measure a cut of it, in under two minutes
 	python -m benchmarks --quick
 
 clean:     ## Remove what was installed and built here
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv build benchmarks/out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .venv/bin/python:
 	@sh scripts/make-venv

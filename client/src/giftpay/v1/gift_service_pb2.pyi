@@ -65,7 +65,7 @@ class Gift(_message.Message):
     """The transaction that reversed it; empty if none did. Filled in by GetGift alone."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was committed."""
+        """When it was decided, just before its commit."""
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import asyncpg
 
 from giftpay_server.ledger.books import Draft
-from giftpay_server.postgres.pool import CONNECTION_LOST, Connect, Connection
+from giftpay_server.postgres.pool import Connect, Connection
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Feed:
         while True:
             try:
                 await self._listen(await connect())
-            except (*CONNECTION_LOST, asyncpg.PostgresError) as error:
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
                 log.info("the hints of other servers are off: %r", error)
             await asyncio.sleep(RECONNECT_S)
 

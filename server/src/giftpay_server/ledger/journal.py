@@ -30,10 +30,10 @@ from giftpay_server.ledger.store import (
 )
 from giftpay_server.ledger.waiting import Limits, Waiting, WaitingRoom
 from giftpay_server.postgres.pool import (
-    CONNECTION_LOST,
     Connect,
     Connection,
     Pool,
+    is_connection_lost,
 )
 
 log = logging.getLogger(__name__)
@@ -115,11 +115,8 @@ class Journal:
 
     async def preview(self, command: Command) -> Answer:
         """What the command would come to now, whatever its key; locks and writes nothing."""
-        try:
-            async with self._pool.acquire() as connection:
-                books = await self._read(connection, [command], lock=False)
-        except CONNECTION_LOST as error:
-            raise DatabaseUnavailableError from error
+        async with self._pool.acquire() as connection:
+            books = await self._read(connection, [command], lock=False)
         (answer,) = rules.decide([command], books, Draft())
         return answer
 
@@ -138,30 +135,22 @@ class Journal:
         """Takes no new commands; `run` returns once what waits is answered."""
         self._waiting.close()
 
-    async def _commit(self, batch: Sequence[Waiting]) -> None:
+    async def _commit(self, batch: Sequence[Waiting], *, again: bool = False) -> None:
         try:
             await self._settle(batch)
         except LOST_RACE:
-            # What the other batch wrote is visible now, so the second look finds it.
-            await self._again(batch)
-        except CONNECTION_LOST as error:
-            if isinstance(error, ValueError):  # asyncpg's own, of a value that it cannot send
+            if again:
+                _fail(batch)
+            else:
+                # What the other batch wrote is visible now, so the second look finds it.
+                await self._commit(batch, again=True)
+        except Exception as error:
+            if is_connection_lost(error):
+                log.warning("the database is away: %r", error)
+                self._disconnect()
+                _fail(batch)
+            else:
                 await self._one_by_one(batch, error)
-                return
-            log.warning("the database is away: %r", error)
-            self._disconnect()
-            _fail(batch)
-        except Exception as error:
-            await self._one_by_one(batch, error)
-
-    async def _again(self, batch: Sequence[Waiting]) -> None:
-        try:
-            await self._settle(batch)
-        except (*LOST_RACE, *CONNECTION_LOST):
-            self._disconnect()
-            _fail(batch)
-        except Exception as error:
-            await self._one_by_one(batch, error)
 
     async def _one_by_one(self, batch: Sequence[Waiting], error: Exception) -> None:
         """So that only the command which cannot be written is answered with a failure."""

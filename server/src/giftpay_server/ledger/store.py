@@ -123,7 +123,7 @@ async def read_books(
     *,
     clock: Callable[[], datetime],
     catalog_at: CatalogAt,
-    lock: bool = True,
+    lock: bool,
 ) -> Books:
     """The books as the commands need them; with `lock`, until the transaction ends."""
     keys = set(chain.from_iterable(command.accounts for command in commands))

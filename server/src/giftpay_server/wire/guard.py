@@ -22,7 +22,7 @@ from grpc_status import rpc_status
 
 from giftpay_server.ledger.journal import DatabaseUnavailableError
 from giftpay_server.ledger.waiting import OverloadedError, ShuttingDownError
-from giftpay_server.postgres.pool import CONNECTION_LOST
+from giftpay_server.postgres.pool import is_connection_lost
 from giftpay_server.wire.fields import InvalidArgumentError
 from giftpay_server.wire.refusals import RefusedError, invalid, refusal, status
 
@@ -86,7 +86,7 @@ def refusal_from(error: BaseException) -> Refusal:
             return refusal(ERROR_REASON_SHUTTING_DOWN, {})
         case DatabaseUnavailableError():
             return refusal(ERROR_REASON_DATABASE_UNAVAILABLE, {})
-        case _ if isinstance(error, CONNECTION_LOST) and not isinstance(error, ValueError):
+        case _ if is_connection_lost(error):
             return refusal(ERROR_REASON_DATABASE_UNAVAILABLE, {})
     incident = os.urandom(4).hex()
     log.error("incident %s", incident, exc_info=error)

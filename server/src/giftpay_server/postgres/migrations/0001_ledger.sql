@@ -1,8 +1,8 @@
 -- The ledger: owners, accounts, entries, transactions, claims, holds, lots, personal data.
 --
--- Every primary key holds its owner or its transaction; no triggers, no sequences, no foreign keys:
--- the tables may be spread over machines one day. Text is compared bytewise (COLLATE "C"), so that
--- the order in which accounts are locked is the same everywhere.
+-- The primary key of whatever grows holds its owner or its transaction; no triggers, no sequences,
+-- no foreign keys: the tables may be spread over machines one day. Text is compared bytewise
+-- (COLLATE "C"), so that the order in which accounts are locked is the same everywhere.
 --
 -- Columns stand widest first: a row then carries no padding.
 
@@ -116,4 +116,4 @@ $$;
 GRANT SELECT, INSERT ON entry, transactions, claim TO giftpay_server;
 GRANT SELECT, INSERT, UPDATE ON owner, account, hold TO giftpay_server;
 GRANT SELECT, INSERT ON lot TO giftpay_server;
-GRANT SELECT, INSERT, UPDATE, DELETE ON personal_data TO giftpay_server;
+GRANT SELECT, INSERT, DELETE ON personal_data TO giftpay_server;

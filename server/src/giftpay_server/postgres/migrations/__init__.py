@@ -27,8 +27,8 @@ class MigrationError(Exception):
     """The database's schema is not one that this server can bring up to date."""
 
 
-async def migrate(dsn: str) -> list[str]:
-    """Applies the steps that are missing, each in its own transaction; returns their names.
+async def migrate(dsn: str) -> None:
+    """Applies the steps that are missing, each in its own transaction.
 
     Raises MigrationError if a step that was applied has changed since, or if the database is
     ahead of this server.
@@ -38,7 +38,11 @@ async def migrate(dsn: str) -> list[str]:
         await connection.execute(LOCK)
         await connection.execute(BOOKKEEPING)
         applied = {row["number"]: row["checksum"] for row in await connection.fetch(APPLIED)}
-        return [name for name, sql in _steps() if await _apply(connection, applied, name, sql)]
+        steps = _steps()
+        if len(applied) > len(steps):
+            raise MigrationError(f"the schema is at step {len(applied)}, newer than this server")
+        for name, sql in steps:
+            await _apply(connection, applied, name, sql)
     finally:
         await connection.close()
 
@@ -50,15 +54,12 @@ def _steps() -> list[tuple[str, str]]:
 
 async def _apply(
     connection: asyncpg.Connection[asyncpg.Record], applied: dict[int, str], name: str, sql: str
-) -> bool:
+) -> None:
     number, checksum = int(name[:4]), hashlib.sha256(sql.encode()).hexdigest()
-    if max(applied, default=0) > len(_steps()):
-        raise MigrationError(f"the schema is at step {max(applied)}, newer than this server")
     if number in applied:
         if applied[number] != checksum:
             raise MigrationError(f"{name} was applied with other contents")
-        return False
+        return
     async with connection.transaction():
         await connection.execute(sql)
         await connection.execute(RECORD, number, name, checksum)
-    return True
