@@ -35,7 +35,8 @@ from giftpay_server.ledger.rules import decide
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.ledger.histories import OWNERS, opening_books, other
+from tests.ledger.histories import OWNERS, opening_books
+from tests.ledger.movements import hold
 
 OPENING = [40, 40, 40]
 POLICIES = (SHORTFALL_POLICY_PLATFORM_LOSS, SHORTFALL_POLICY_DEBT)
@@ -90,7 +91,7 @@ class Story:
             case "adjust":
                 self.post(_adjustment(number, OWNERS[step.owner], step.amount))
             case "hold":
-                self.post(other(number, OWNERS[step.owner], amount=step.amount, hold=True))
+                self.post(hold(key(number), OWNERS[step.owner], amount=abs(step.amount)))
 
     def post(self, command: Command) -> Outcome | None:
         """What was posted, if it was."""

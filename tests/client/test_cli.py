@@ -67,6 +67,26 @@ async def test_a_refusal_is_one_line_with_reason_and_figures(
     )
 
 
+async def test_a_malformed_argument_is_told_once(scripted: ScriptedServer, run: Run) -> None:
+    wrong = {"field": "owner_id", "limit": "1..64 characters"}
+    scripted.script("GetWallet", no(StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT", **wrong))
+    result = await run("wallet", "show", "a b")
+    assert result.stderr == "refused: INVALID_ARGUMENT (INVALID_ARGUMENT as scripted.)\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["verify", "--since=yesterday"],
+        ["verify", "--since=0001-01-01T00:00:00+01:00"],
+        ["wallet", "show", "anna", "--as-of=12:30"],
+    ],
+)
+async def test_a_malformed_time_says_how_one_is_written(run: Run, line: list[str]) -> None:
+    result = await run(*line)
+    assert "must be a time such as 2026-12-01T18:30:00Z" in result.stderr
+
+
 async def test_a_refusal_for_a_machine_is_json(scripted: ScriptedServer, run: Run) -> None:
     scripted.script("GetWallet", no(StatusCode.NOT_FOUND, "WALLET_NOT_FOUND", owner_id="anna"))
     result = await run("wallet", "show", "anna", "--json")
@@ -118,6 +138,11 @@ async def test_nobody_listening_ends_with_3() -> None:
         ["wallet", "open", "anna"],
         ["wallet", "open", "anna", "--country=DE", "--born=2000-01-01", "--age-verified"],
         ["wallet", "show", "anna", "--as-of=yesterday"],
+        ["send", "anna", "ben", "rose", "--count=0"],
+        ["send", "anna", "ben", "rose", "--count=10001"],
+        ["--timeout=0", "wallet", "show", "anna"],
+        ["--timeout=-3", "wallet", "show", "anna"],
+        ["--timeout=inf", "wallet", "show", "anna"],
         ["redeem", "create", "ben", "2000", "EUR", "ben@x.example", "--expect=EUR 9"],
         ["nothing"],
     ],

@@ -70,6 +70,28 @@ async def test_the_scripts_of_the_client_run(address: str) -> None:
         await printed("-c", script, address=address)
 
 
+async def test_the_commands_of_the_client_lead_from_nothing_to_coins(
+    address: str, sandbox: str
+) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    _, newcomer, _ = blocks("client/README.md", "sh")
+    shell = await asyncio.create_subprocess_exec(
+        *("sh", "-euc", newcomer),
+        env={
+            **os.environ,
+            "PATH": path,
+            "GIFTPAY_TARGET": address,
+            "GIFTPAY_SANDBOX_URL": sandbox,
+        },
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(RUN_MAX_S):
+        out, err = await shell.communicate()
+    assert shell.returncode == 0, err.decode()
+    assert "coins            62     0       62        2" in out.decode().splitlines()
+
+
 async def test_the_sql_for_operators_runs(new_database: Callable[[], Awaitable[str]]) -> None:
     connection = await asyncpg.connect(await new_database())
     try:

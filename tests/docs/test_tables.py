@@ -130,6 +130,11 @@ def test_the_files_of_deploy_wait_for_the_embedded_postgres() -> None:
     assert int(stop_s) == int(docker_s) > grace_s + 40  # see postgres/postmaster.py
 
 
+def test_each_distribution_has_the_license() -> None:
+    licenses = {(ROOT / folder / "LICENSE").read_text() for folder in (".", "client", "server")}
+    assert len(licenses) == 1
+
+
 def test_the_lines_to_watch_for_are_those_that_are_logged() -> None:
     sources = "".join(path.read_text() for path in ROOT.glob("server/src/**/*.py"))
     for line, _ in table("docs/operations.md", "Watch it"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import asyncpg
@@ -85,6 +86,14 @@ async def test_a_negative_page_size_is_malformed(client: Client) -> None:
     with pytest.raises(giftpay.InvalidArgument) as refused:
         await client.gifts.ListGiftsSent(ListGiftsSentRequest(owner_id="anna", page_size=-1))
     assert refused.value.field == "page_size"
+
+
+@pytest.mark.parametrize("text", ["", "null", "{}", "[1]", "[" * 200_000])
+async def test_a_page_token_that_is_none_is_malformed(client: Client, text: str) -> None:
+    token = base64.urlsafe_b64encode(text.encode()).decode() or "="
+    with pytest.raises(giftpay.InvalidArgument) as refused:
+        await client.gifts.ListGiftsSent(ListGiftsSentRequest(owner_id="anna", page_token=token))
+    assert refused.value.field == "page_token"
 
 
 async def test_a_refused_gift_is_not_to_be_found(client: Client, open_wallet: OpenWallet) -> None:

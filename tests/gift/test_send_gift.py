@@ -234,6 +234,9 @@ MALFORMED = [
     ({"context": "live 123"}, "context"),
     ({"context": "x" * 65}, "context"),
     ({"combo_id": "a/b"}, "combo_id"),
+    ({"expected_coins": -5}, "expected_coins"),
+    ({"expected_coins": 0}, "expected_coins"),
+    ({"expected_coins": 10**12 + 1}, "expected_coins"),
     ({"idempotency_key": "k" * 129}, "idempotency_key"),
 ]
 

@@ -5,13 +5,9 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import partial
+from itertools import chain
 
 from giftpay.v1 import (
-    ERROR_REASON_INSUFFICIENT_COINS,
-    ERROR_REASON_INSUFFICIENT_DIAMONDS,
-    SYSTEM_ACCOUNT_ADJUSTMENT,
-    TRANSACTION_KIND_GIFT,
     UNIT_COIN,
     UNIT_DIAMOND,
     WALLET_STATUS_ACTIVE,
@@ -19,25 +15,25 @@ from giftpay.v1 import (
     CatalogGift,
     Rational,
     SendGiftRequest,
+    Unit,
 )
 from giftpay_server.catalog.rules import Catalog as PriceList
 from giftpay_server.gift.messages import gift_command
-from giftpay_server.ledger.books import (
-    Account,
-    Books,
-    Draft,
-    Hold,
-    HoldState,
-    Leg,
-    Owner,
-)
-from giftpay_server.ledger.commands import Command, Decision, Posted, refuse, wallet
+from giftpay_server.ledger.books import Account, Books, Draft, HoldState, Owner
+from giftpay_server.ledger.commands import Command
 from giftpay_server.ledger.rules import decide
 from hypothesis import strategies as st
+
+from tests.ledger.movements import CLAIM, adjust, claim, claw_back, end_hold, hold
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 OWNERS = ("anna", "ben", "cleo")
 GIFTS = {"rose": 1, "live": 5, "lion": 7}
+KEYS = 16  # so few that they repeat
+UNITS: tuple[Unit.ValueType, ...] = (UNIT_COIN, UNIT_DIAMOND)
+AMOUNT = st.integers(1, 9)
+
+Text = st.SearchStrategy[str]
 
 
 def price_list(version: int = 1, **prices: int) -> PriceList:
@@ -46,19 +42,19 @@ def price_list(version: int = 1, **prices: int) -> PriceList:
     return PriceList.of(Catalog(version=version, gifts=gifts, diamonds_per_coin=rate))
 
 
-def opening_books(coins: Sequence[int]) -> Books:
-    """Books in which each owner has so many coins, as if they had been adjusted in."""
+def opening_books(coins: Sequence[int], diamonds: Sequence[int] = (0, 0, 0)) -> Books:
+    """Books in which each owner has so many coins and diamonds, as if they were adjusted in."""
     books = Books(now=NOW, catalog=price_list())
-    for owner_id, amount in zip(OWNERS, coins, strict=True):
+    for owner_id, *amounts in zip(OWNERS, coins, diamonds, strict=True):
         books.owners[owner_id] = Owner(owner_id, WALLET_STATUS_ACTIVE, "DE", None, NOW)
-        books.accounts[owner_id, UNIT_COIN] = Account(owner_id, UNIT_COIN, amount)
-        books.accounts[owner_id, UNIT_DIAMOND] = Account(owner_id, UNIT_DIAMOND)
+        for unit, amount in zip(UNITS, amounts, strict=True):
+            books.accounts[owner_id, unit] = Account(owner_id, unit, amount)
     return books
 
 
-def gift(number: int, sender: str, recipient: str, *, gift_id: str, count: int) -> Command:
+def gift(key: str, sender: str, recipient: str, *, gift_id: str, count: int) -> Command:
     request = SendGiftRequest(
-        idempotency_key=str(uuid.UUID(int=number + 1)),
+        idempotency_key=key,
         sender_id=sender,
         recipient_id=recipient,
         gift_id=gift_id,
@@ -67,51 +63,61 @@ def gift(number: int, sender: str, recipient: str, *, gift_id: str, count: int) 
     return gift_command(request, caller="test")
 
 
-def other(number: int, owner_id: str, *, amount: int, hold: bool) -> Command:
-    """An adjustment by an amount, or a hold of it (placed if positive, else captured at once)."""
-    return Command(
-        id=str(uuid.UUID(int=number + 1)),
-        caller="test",
-        kind=TRANSACTION_KIND_GIFT,
-        request=SendGiftRequest(sender_id=owner_id, expected_coins=amount, combo_id=str(hold)),
-        accounts=wallet(owner_id),
-        decide=partial(_hold if hold else _adjust, number, owner_id, amount),
-    )
+def owners(edition: int = 0) -> tuple[str, ...]:
+    """Who takes part in an edition of a history; none takes part in two."""
+    return tuple(f"{name}-{edition}" for name in OWNERS) if edition else OWNERS
 
 
-def _adjust(_number: int, owner_id: str, amount: int, books: Books) -> Decision:
-    if books.accounts[owner_id, UNIT_COIN].available + amount < 0:
-        return refuse(ERROR_REASON_INSUFFICIENT_COINS)
-    return Posted(legs=(Leg(owner_id, UNIT_COIN, amount, SYSTEM_ACCOUNT_ADJUSTMENT),))
+def keys(edition: int = 0) -> list[str]:
+    """The keys of an edition; none is another's."""
+    return [str(uuid.UUID(int=(edition << 64) + number)) for number in range(1, KEYS + 1)]
 
 
-def _hold(number: int, owner_id: str, amount: int, books: Books) -> Decision:
-    if books.accounts[owner_id, UNIT_DIAMOND].available < abs(amount):
-        return refuse(ERROR_REASON_INSUFFICIENT_DIAMONDS)
-    hold_id = str(uuid.UUID(int=number + 1))
-    hold = Hold(owner_id, hold_id, UNIT_DIAMOND, abs(amount), HoldState.OPEN, NOW)
-    return Posted(holds=(hold,))
-
-
-def commands() -> st.SearchStrategy[list[Command]]:
+def commands(edition: int = 0) -> st.SearchStrategy[list[Command]]:
     """Lists in which keys repeat, with the same contents and with others."""
-    owners, numbers = st.sampled_from(OWNERS), st.integers(0, 12)
-    recipients = st.sampled_from((*OWNERS, "nobody"))
+    some_key, owner = st.sampled_from(keys(edition)), st.sampled_from(owners(edition))
     gifts = st.builds(
         gift,
-        numbers,
-        owners,
-        recipients,
+        some_key,
+        owner,
+        st.sampled_from((*owners(edition), "nobody")),
         gift_id=st.sampled_from((*GIFTS, "unknown")),
         count=st.integers(1, 3),
     )
-    amounts = st.integers(-9, 9).filter(bool)
-    others = st.builds(other, numbers, owners, amount=amounts, hold=st.booleans())
-    return st.lists(st.one_of(gifts, others), max_size=12)
+    signed = st.integers(-9, 9).filter(bool)
+    claims = st.sampled_from([f"{CLAIM}{edition}:{number}" for number in range(2)])
+    alone = st.one_of(
+        gifts,
+        st.builds(adjust, some_key, owner, unit=st.sampled_from(UNITS), amount=signed),
+        st.builds(claim, some_key, owner, amount=AMOUNT, claim_id=claims, again=st.booleans()),
+    )
+    runs = st.one_of(
+        alone.map(lambda command: [command]), _holds(some_key, owner), _debts(some_key, owner)
+    )
+    return st.lists(runs, max_size=12).map(lambda lists: list(chain.from_iterable(lists)))
 
 
-def opening_coins() -> st.SearchStrategy[list[int]]:
-    return st.lists(st.integers(0, 40), min_size=len(OWNERS), max_size=len(OWNERS))
+# What follows on one another in these would rarely meet by chance.
+@st.composite
+def _holds(draw: st.DrawFn, some_key: Text, owner: Text) -> list[Command]:
+    """A hold, and up to two commands that end it."""
+    hold_id, owner_id = draw(some_key), draw(owner)
+    states = st.sampled_from((HoldState.CAPTURED, HoldState.RELEASED))
+    end = st.builds(end_hold, some_key, st.just(owner_id), hold_id=st.just(hold_id), state=states)
+    return [hold(hold_id, owner_id, amount=draw(AMOUNT)), *draw(st.lists(end, max_size=2))]
+
+
+@st.composite
+def _debts(draw: st.DrawFn, some_key: Text, owner: Text) -> list[Command]:
+    """A claw-back of perhaps more than there is, and up to two credits after it."""
+    owner_id, unit = draw(owner), draw(st.sampled_from(UNITS))
+    credit = st.builds(adjust, some_key, st.just(owner_id), unit=st.just(unit), amount=AMOUNT)
+    taken = claw_back(draw(some_key), owner_id, unit=unit, amount=draw(st.integers(1, 30)))
+    return [taken, *draw(st.lists(credit, max_size=2))]
+
+
+def opening_balances() -> st.SearchStrategy[list[int]]:
+    return st.lists(st.integers(0, 20), min_size=len(OWNERS), max_size=len(OWNERS))
 
 
 def decided(batch: Sequence[Command], books: Books) -> tuple[list[object], Draft]:

@@ -67,8 +67,12 @@ class Machine(RuleBasedStateMachine):
         self.ask(self.named(closing))
 
     @rule(request=requests.erasures())
-    def erase(self, request: v1.ErasePersonalDataRequest) -> None:
-        self.ask(self.named(request))
+    def erase_and_say_it_again(self, request: v1.ErasePersonalDataRequest) -> None:
+        request = self.named(request)
+        keys = sorted(self.model.state.personal.get(request.owner_id, ()))
+        self.ask(request)
+        for key in keys[-3:]:
+            self.ask(deepcopy(self.model.decided[key].request))
 
     @rule(request=requests.adjustments())
     def adjust(self, request: v1.AdjustBalanceRequest) -> None:

@@ -119,12 +119,13 @@ class Model:
         ]
 
     def _told_again(self, request: Any, value: Any) -> Any:
-        """The first answer; but wallets and redemptions as they stand now."""
+        """The first answer; but nothing erased, and wallets and redemptions as they stand now."""
+        erased = request.idempotency_key in self.state.erased
         match request:
-            case v1.SendGiftRequest():
-                value.gift.message = request.message
-            case v1.CreateRedemptionRequest():
-                value.redemption.destination = request.destination
+            case v1.SendGiftRequest() if erased:
+                value.gift.message = ""
+            case v1.CreateRedemptionRequest() if erased:
+                value.redemption.destination = ""
             case v1.OpenWalletRequest() | v1.UpdateWalletRequest():
                 value.wallet.CopyFrom(self.state.owners[request.owner_id].told())
             case v1.CancelRedemptionRequest():

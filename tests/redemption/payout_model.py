@@ -27,7 +27,7 @@ from giftpay.v1 import (
 )
 from giftpay.v1 import Catalog as CatalogMessage
 from giftpay_server.catalog.rules import Catalog
-from giftpay_server.ledger.books import Account, Books, Draft, HoldState, Owner
+from giftpay_server.ledger.books import Account, Books, Draft, HoldState, MoneyMovement, Owner
 from giftpay_server.ledger.commands import Command, Outcome
 from giftpay_server.ledger.rules import decide
 from giftpay_server.redemption.messages import (
@@ -37,7 +37,7 @@ from giftpay_server.redemption.messages import (
     hear_command,
     of_owner,
 )
-from giftpay_server.redemption.rules import MoneyMovement, RedemptionRow
+from giftpay_server.redemption.rules import RedemptionRow
 from giftpay_server.redemption.steps import Right, has_expired
 from giftpay_server.redemption.store import Due
 
@@ -123,7 +123,7 @@ class House:
     @property
     def paid(self) -> Counter[str]:
         """What was ever paid, by how often."""
-        return Counter(each.redemption_id for each in self._movements if each.minor_units < 0)
+        return Counter(each.subject_id for each in self._movements if each.minor_units < 0)
 
     @property
     def is_frozen(self) -> bool:

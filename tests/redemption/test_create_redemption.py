@@ -167,6 +167,10 @@ async def test_a_wallet_closes_only_when_its_diamonds_are_paid_for(desk: Desk) -
         ({"destination": "me"}, "destination"),
         ({"destination": "m" * 201}, "destination"),
         ({"destination": "mia\0@example.org"}, "destination"),
+        ({"destination": "   "}, "destination"),
+        ({"destination": " mia@example.org"}, "destination"),
+        ({"destination": "mia@example.org\n"}, "destination"),
+        ({"destination": "\u200b\u200b\u200b"}, "destination"),
         ({"expected_amount": Money(minor_units=1)}, "expected_amount.currency_code"),
         (
             {"expected_amount": Money(currency_code="USD", minor_units=1)},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from itertools import chain
 from typing import Any
 
@@ -111,6 +113,26 @@ async def test_what_is_not_there_is_not_found(desk: Desk) -> None:
     with pytest.raises(giftpay.InvalidArgument) as malformed:
         await desk.client.redemptions.GetRedemption(GetRedemptionRequest(redemption_id="r1"))
     assert malformed.value.field == "redemption_id"
+
+
+@pytest.mark.parametrize(
+    "position",
+    [
+        ["0001-01-01T00:00:00+23:59", "01a20189-8b82-71cf-96be-66df3fa98aa2"],
+        ["yesterday", "01a20189-8b82-71cf-96be-66df3fa98aa2"],
+        ["2026-11-18T11:06:40+00:00", "r1"],
+        [1],
+    ],
+)
+async def test_a_made_up_page_token_is_malformed(desk: Desk, mia: str, position: list[Any]) -> None:
+    request = ListRedemptionsRequest(owner_id=mia, page_size=1)
+    token = (await desk.client.redemptions.ListRedemptions(request)).next_page_token
+    filters, *_ = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    forged = base64.urlsafe_b64encode(json.dumps([filters, *position]).encode()).decode()
+    request.page_token = forged.rstrip("=")
+    with pytest.raises(giftpay.InvalidArgument) as refused:
+        await desk.client.redemptions.ListRedemptions(request)
+    assert refused.value.field == "page_token"
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ async def test_money_that_comes_back_is_credited_by_an_entry_of_its_own(desk: De
     assert await desk.diamonds(made.owner_id) == (0, 0)
     await desk.work(hours=1)
     assert await desk.state(made) == "PAID"
-    await desk.work(hours=1)
+    await desk.work(hours=2)
     assert await desk.state(made) == "RETURNED"
     assert await desk.diamonds(made.owner_id) == (DIAMONDS, 0)
     assert await desk.money(made) == [-AMOUNT, AMOUNT]

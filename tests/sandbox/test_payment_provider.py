@@ -6,11 +6,11 @@ from typing import Any
 
 import aiohttp
 import pytest
+from giftpay_server.provider_http import ProviderUnavailable
 from giftpay_server.top_up.providers import (
     Payment,
     PaymentProvider,
     PaymentState,
-    ProviderUnavailable,
     SandboxPayments,
 )
 

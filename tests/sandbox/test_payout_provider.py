@@ -8,14 +8,13 @@ from typing import Any
 
 import aiohttp
 import pytest
+from giftpay_server.provider_http import AnswerLost, ProviderUnavailable
 from giftpay_server.redemption.providers import (
-    AnswerLost,
     PayoutAnswer,
     PayoutOrder,
     PayoutProvider,
     PayoutRejected,
     PayoutState,
-    ProviderUnavailable,
     SandboxPayouts,
 )
 from giftpay_server.sandbox import DEDUPE_WINDOW

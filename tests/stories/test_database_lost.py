@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -18,6 +19,8 @@ from tests.stories.processes import Database, own_database, server_process
 AWAY_S = 10
 FROZEN_S = 6  # longer than statement_timeout
 TIMEOUT_S = 2  # of the client
+
+END_S = 30  # for its statements' own timeouts to pass
 
 KILLS = 4  # more than the server's pool has connections
 
@@ -45,7 +48,7 @@ async def caller(address: str) -> AsyncIterator[Client]:
 async def test_a_killed_postgres_loses_nothing_that_was_acknowledged(
     caller: Client, database: Database, all_processes: bool
 ) -> None:
-    gifts = await evening(caller)
+    gifts = await evening(caller, deadline_s=TIMEOUT_S)
     async with gifts.under_way(caller):
         for _ in range(KILLS):
             await gifts.until_answered(200)
@@ -58,7 +61,7 @@ async def test_a_killed_postgres_loses_nothing_that_was_acknowledged(
 async def test_a_database_away_for_ten_seconds_is_said_so_and_met_again(
     caller: Client, database: Database
 ) -> None:
-    gifts = await evening(caller)
+    gifts = await evening(caller, deadline_s=TIMEOUT_S)
     async with gifts.under_way(caller):
         await gifts.until_answered(200)
         await database.stop()
@@ -74,7 +77,7 @@ async def test_a_database_away_for_ten_seconds_is_said_so_and_met_again(
 async def test_a_frozen_database_holds_no_call_beyond_its_deadline(
     caller: Client, database: Database
 ) -> None:
-    gifts = await evening(caller)
+    gifts = await evening(caller, deadline_s=TIMEOUT_S)
     async with gifts.under_way(caller):
         await gifts.until_answered(200)
         with database.frozen():
@@ -84,6 +87,20 @@ async def test_a_frozen_database_holds_no_call_beyond_its_deadline(
         await gifts.until_answered(200)
     await gifts.prove(caller)
     assert gifts.failures.keys() <= {"DEADLINE_EXCEEDED", "no answer"}
+
+
+async def test_a_server_that_is_told_to_stop_does_not_wait_for_a_frozen_database(
+    database: Database,
+) -> None:
+    async with (
+        server_process(DATABASE_URL=database.dsn, GRACE_S="1") as server,
+        giftpay.connect(server.address, timeout=TIMEOUT_S) as caller,
+    ):
+        with database.frozen():
+            await command(caller)
+            server.send(signal.SIGTERM)
+            async with asyncio.timeout(END_S):
+                assert await server.ended() == 0
 
 
 async def read(client: Client) -> giftpay.Unavailable:

@@ -12,7 +12,7 @@ from tests.stories.processes import server_process
 
 async def test_a_killed_server_loses_nothing_that_it_acknowledged() -> None:
     # On its own Postgres, which outlives it and is taken over by the next.
-    async with server_process() as server, giftpay.connect(server.address, timeout=5) as client:
+    async with server_process() as server, giftpay.connect(server.address, timeout=10) as client:
         gifts = await evening(client)
         async with gifts.under_way(client):
             for _ in range(3):

@@ -79,7 +79,7 @@ async def test_a_restart_under_load_is_not_noticed_by_the_shipped_client(
     server: ServerProcess,
 ) -> None:
     async with giftpay.connect(server.address, timeout=60) as client:
-        gifts = await evening(client)
+        gifts = await evening(client, deadline_s=60)
         async with gifts.under_way(client):
             for _ in range(3):
                 await gifts.until_answered(300)

@@ -25,7 +25,7 @@ from giftpay.v1 import (
     UpdateWalletRequest,
 )
 from giftpay_server.app import Running
-from giftpay_server.top_up.store import Orders, read_order
+from giftpay_server.top_up.store import read_top_up, save_top_ups
 
 from tests.conftest import OpenWallet
 from tests.top_up.conftest import Shop
@@ -187,11 +187,11 @@ async def test_the_row_of_a_paid_order_cannot_be_written_again(
 ) -> None:
     paid, _ = await shop.bought(await open_wallet())
     pool = server.rooms.pool
-    order = await read_order(pool, paid.top_up_id)
+    order = await read_top_up(pool, paid.top_up_id)
     assert order is not None
     async with pool.acquire() as connection:
         with pytest.raises(RuntimeError):
-            await Orders().save(connection, [replace(order, paid_after_cancel=True)])
+            await save_top_ups(connection, [replace(order, paid_after_cancel=True)])
     assert await shop.standing(paid) == paid
 
 

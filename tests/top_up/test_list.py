@@ -15,7 +15,7 @@ from giftpay.v1 import (
     ListTopUpsResponse,
     TopUp,
 )
-from giftpay_server.top_up.store import LIST_ORDERS
+from giftpay_server.top_up.store import LIST_TOP_UPS
 from giftpay_server.wire.pages import NEWEST
 
 from tests.conftest import OpenWallet
@@ -112,7 +112,7 @@ async def test_malformed_lists_are_refused_by_field(
 async def test_a_page_is_read_off_the_index(pool: asyncpg.Pool) -> None:
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL enable_seqscan = off")
-        rows = await connection.fetch(f"EXPLAIN {LIST_ORDERS}", "anna", *NEWEST, 2, 51)
+        rows = await connection.fetch(f"EXPLAIN {LIST_TOP_UPS}", "anna", *NEWEST, 2, 51)
     plan = "\n".join(row[0] for row in rows)
     assert "Index Scan Backward using top_up_owner" in plan
     assert "Sort" not in plan

@@ -29,7 +29,7 @@ from giftpay_server.ledger.commands import Command, Posted
 from giftpay_server.ledger.rules import decide
 from giftpay_server.top_up import rules
 from giftpay_server.top_up.messages import cancel_command, confirm_command, create_command
-from giftpay_server.top_up.rules import Order, Receipt
+from giftpay_server.top_up.rules import Receipt, TopUpRow
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,7 +99,7 @@ class Story:
             self.states.setdefault(order.top_up_id, []).append(order.state)
 
     def _command(self, key: str, step: Step) -> Command | None:
-        order = self.books.row(Order, order_id(step.order))
+        order = self.books.row(TopUpRow, order_id(step.order))
         if step.action == "create":
             return create(step.order)
         if order is None:
@@ -113,8 +113,8 @@ class Story:
         paid = Money(currency_code="EUR", minor_units=step.minor_units)
         return confirm_command(confirmation, order, caller="test", paid=paid)
 
-    def orders(self) -> Sequence[Order]:
-        return [row for row in self.books.rows.values() if isinstance(row, Order)]
+    def orders(self) -> Sequence[TopUpRow]:
+        return [row for row in self.books.rows.values() if isinstance(row, TopUpRow)]
 
     def receipts(self) -> Sequence[Receipt]:
         return [row for row in self.books.rows.values() if isinstance(row, Receipt)]
@@ -155,7 +155,8 @@ def test_payments_and_paid_orders_are_one_to_one(history: list[Step]) -> None:
         if order.state == TOP_UP_STATE_PAID
     }
     receipts = story.receipts()
-    assert {(receipt.top_up_id, receipt.reference) for receipt in receipts} == paid
+    movements = [receipt.movement for receipt in receipts]
+    assert {(each.subject_id, each.reference) for each in movements} == paid
     assert len({top_up_id for top_up_id, _ in paid}) == len(paid)
     assert len({reference for _, reference in paid}) == len(paid)
     assert set(story.books.claims) == {receipt.claim for receipt in receipts}
@@ -178,7 +179,9 @@ def test_bought_coins_are_minted_before_their_bonus(history: list[Step]) -> None
         assert (bonus.grant.kind, bonus.size, bonus.grant.price) == (LotKind.BONUS, BONUS, None)
         assert bonus.first == paid.first + paid.size
         assert bonus.grant.source_id == paid.grant.source_id
-    assert {paid.grant.source_id for paid, _ in pairs} == {r.top_up_id for r in story.receipts()}
+    assert {paid.grant.source_id for paid, _ in pairs} == {
+        receipt.movement.subject_id for receipt in story.receipts()
+    }
 
 
 @given(steps())
@@ -193,7 +196,7 @@ def test_issuance_bears_what_was_bought_and_promotion_the_bonus(history: list[St
 def test_a_package_without_a_bonus_is_one_movement() -> None:
     books = adults(bonus=Rational(numerator=1, denominator=1000))
     decide([create(0)], books, Draft())
-    order = books.row(Order, order_id(0))
+    order = books.row(TopUpRow, order_id(0))
     assert order is not None
     assert order.bonus_coins == 0
     request = ConfirmTopUpRequest(top_up_id=order.top_up_id, payment_reference="pay-1")

@@ -229,6 +229,7 @@ async def test_owners_named_alike_but_for_case_are_two(client: Client, owner_id:
         ({"date_of_birth": ""}, "date_of_birth"),
         ({"date_of_birth": "1999-02-29"}, "date_of_birth"),
         ({"date_of_birth": "19991231"}, "date_of_birth"),
+        ({"date_of_birth": "2000-W01-1"}, "date_of_birth"),
         ({"date_of_birth": "1899-12-31"}, "date_of_birth"),
         ({"date_of_birth": "2999-01-01"}, "date_of_birth"),
     ],

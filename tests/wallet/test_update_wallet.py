@@ -267,6 +267,7 @@ async def test_an_owner_without_a_wallet_is_not_found(client: Client) -> None:
         ({"date_of_birth": ""}, "date_of_birth"),
         ({"date_of_birth": "2999-01-01"}, "date_of_birth"),
         ({"date_of_birth": "1999-2-28"}, "date_of_birth"),
+        ({"date_of_birth": "2000-W01-1"}, "date_of_birth"),
     ],
 )
 async def test_a_malformed_field_is_named_and_nothing_is_decided(

@@ -157,7 +157,7 @@ async def test_a_hint_without_an_entry_sends_nothing(
 
 def wake(feed: Feed, owner_id: str) -> None:
     account = Account(owner_id, UNIT_COIN)
-    feed.wake(Draft(accounts={(owner_id, UNIT_COIN): account}))
+    feed.announce(Draft(accounts={(owner_id, UNIT_COIN): account}))
 
 
 async def test_a_quiet_stream_repeats_the_last_position(

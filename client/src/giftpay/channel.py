@@ -83,14 +83,14 @@ class UnaryRpc(Generic[Response]):
     def __call__(
         self, request: Message, *, timeout: float | None = None, **options: Any
     ) -> Coroutine[Any, Any, Response]:
-        deadline = monotonic() + (self._channel.timeout if timeout is None else timeout)
+        timeout_s = self._channel.timeout if timeout is None else timeout
         keys = None if self._find is None else name_commands(self._find(request))
-        return self._answer(request.SerializeToString(), keys, deadline, options)
+        return self._answer(request.SerializeToString(), keys, timeout_s, options)
 
     async def _answer(
-        self, payload: bytes, keys: Keys | None, deadline: float, options: dict[str, Any]
+        self, payload: bytes, keys: Keys | None, timeout_s: float, options: dict[str, Any]
     ) -> Response:
-        failures = 0
+        deadline, failures = monotonic() + timeout_s, 0
         try:
             while True:
                 try:

@@ -17,7 +17,7 @@ import asyncpg
 import uvloop
 
 from giftpay_server.app import foundation, serving
-from giftpay_server.config import Config, ConfigError, from_environment
+from giftpay_server.config import SANDBOX_PORT, Config, ConfigError, from_environment
 from giftpay_server.postgres.embedded import EmbeddedPostgresError
 from giftpay_server.postgres.migrations import MigrationError
 from giftpay_server.supervisor import supervise
@@ -25,7 +25,7 @@ from giftpay_server.supervisor import supervise
 TRY_NEXT = """\
 Try next, in another terminal:
   {giftpay} wallet open anna --country DE --age-verified
-  {giftpay} catalog gifts, or the script in README.md, or: make demo"""
+  {giftpay} top-up create anna eur-65, then as in client/README.md; or: make demo"""
 
 # What a start can fail with that an operator can mend.
 CANNOT_START = (
@@ -94,12 +94,15 @@ async def _run(config: Config, arguments: argparse.Namespace) -> None:
         if arguments.processes > 1:
             await supervise(config, processes=arguments.processes, stopped=stopped)
         else:
-            await _serve(config, stopped, greeting=_greeting(config) if embedded else "")
+            await _serve(config, stopped, greeting=greeting(config) if embedded else "")
 
 
-def _greeting(config: Config) -> str:
+def greeting(config: Config) -> str:
+    """What to do with a server that has an embedded Postgres."""
     giftpay = os.path.relpath(Path(sys.executable).with_name("giftpay"))
     sandbox = f"with a sandbox provider on {config.sandbox_url}"
+    if config.sandbox_url != f"http://127.0.0.1:{SANDBOX_PORT}":
+        sandbox += f"; in another terminal: export GIFTPAY_SANDBOX_URL={config.sandbox_url}"
     return f"{sandbox}\n{TRY_NEXT.format(giftpay=giftpay)}"
 
 

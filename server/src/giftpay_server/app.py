@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 import grpc
@@ -15,11 +17,11 @@ import grpc.aio
 
 from giftpay_server.catalog.sample import load_sample
 from giftpay_server.catalog.store import Catalogs
-from giftpay_server.config import Config, ConfigError
+from giftpay_server.config import SANDBOX_PORT, Config, ConfigError
 from giftpay_server.ledger.feed import Feed
 from giftpay_server.ledger.journal import Journal
 from giftpay_server.postgres.embedded import embedded_postgres
-from giftpay_server.postgres.migrations import migrate
+from giftpay_server.postgres.migrations import MigrationError, migrate
 from giftpay_server.postgres.pool import Pool, connector, create_pool
 from giftpay_server.redemption.providers import SandboxPayouts
 from giftpay_server.redemption.worker import PayoutWorker
@@ -47,14 +49,18 @@ async def foundation(config: Config) -> AsyncIterator[Config]:
     callers' own word is good for a payment. Yields the settings completed by where they are.
     """
     if config.database_url:
-        await migrate(config.migrate_url or config.database_url)
+        named = "GIFTPAY_MIGRATE_URL" if config.migrate_url else "GIFTPAY_DATABASE_URL"
+        with _reaching(config.migrate_url or config.database_url, named) as dsn:
+            await migrate(dsn)
         yield config
         return
+    # A server that listens on any free port is one of several: it leaves the usual one to others.
+    ports = (0,) if config.listen.endswith(":0") else (SANDBOX_PORT, 0)
     async with (
         embedded_postgres(config.state) as dsn,
-        running_sandbox(book=config.state / "sandbox.sqlite") as sandbox_url,
+        running_sandbox(ports=ports, book=config.state / "sandbox.sqlite") as sandbox_url,
     ):
-        await migrate(dsn)
+        await _migrate_embedded(dsn, config.state)
         yield replace(
             config,
             database_url=dsn,
@@ -62,6 +68,32 @@ async def foundation(config: Config) -> AsyncIterator[Config]:
             trusted_callers=config.trusted_callers | {LOCAL},
             sample_catalog=True,
         )
+
+
+@contextmanager
+def _reaching(dsn: str, named: str) -> Iterator[str]:
+    """Tells which setting names a database that cannot be reached; never the password in it."""
+    try:
+        yield dsn
+    except ValueError:  # its words may repeat a part of the password
+        form = "postgresql://user:password@host:port/database, a password's own signs as %XX"
+        raise ConfigError(f"{named} must be {form}") from None
+    except OSError as error:
+        why = str(error) or type(error).__name__
+        raise ConfigError(f"no Postgres answers at {_host(dsn)} ({named}): {why}") from error
+
+
+def _host(dsn: str) -> str:
+    url = urlsplit(dsn)
+    return url.hostname or parse_qs(url.query).get("host", ["the local socket"])[0]
+
+
+async def _migrate_embedded(dsn: str, state: Path) -> None:
+    try:
+        await migrate(dsn)
+    except MigrationError as error:
+        aside = f"or set GIFTPAY_STATE to a new folder, and {state} stays as it is"
+        raise MigrationError(f"{error}, {aside}") from error
 
 
 @asynccontextmanager
@@ -82,7 +114,8 @@ async def _ledger(
     config: Config, pool: Pool, clock: Clock, http: aiohttp.ClientSession
 ) -> AsyncIterator[Rooms]:
     feed, catalogs = Feed(), Catalogs()
-    await pool.fetchval("SELECT 1")  # whoever cannot use the database learns it before it serves
+    with _reaching(config.database_url, "GIFTPAY_DATABASE_URL"):
+        await pool.fetchval("SELECT 1")  # who cannot use the database learns it before it serves
     connect = connector(config.database_url)
     journal = Journal(
         pool,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,10 @@ from giftpay_server.ledger.waiting import Limits
 from giftpay_server.postgres.embedded import default_state_folder
 
 DEFAULT_LISTEN = "127.0.0.1:50051"
+SANDBOX_PORT = 50052  # of the embedded sandbox, on 127.0.0.1
 LOOPBACK = ("127.0.0.1:", "localhost:", "[::1]:")
+ADDRESS = re.compile(r"(?:[^:\[\]]+|\[[^\[\]]+\]):([0-9]{1,5})")
+PORT_MAX = 65_535
 
 
 class ConfigError(Exception):
@@ -39,6 +43,11 @@ class Config:
     )  # GIFTPAY_BATCH_MAX, GIFTPAY_QUEUE_MAX, GIFTPAY_WAIT_MAX_S
 
     def __post_init__(self) -> None:
+        address = ADDRESS.fullmatch(self.listen)
+        if address is None or int(address[1]) > PORT_MAX:
+            raise ConfigError(
+                f"GIFTPAY_LISTEN must be host:port, such as {DEFAULT_LISTEN}, not {self.listen!r}"
+            )
         if not self.listen.startswith(LOOPBACK) and not self.insecure:
             raise ConfigError(
                 f"{self.listen} is not a loopback address, and callers are not identified yet: "

@@ -41,6 +41,7 @@ from giftpay.v1 import (
 
 from giftpay_server.app import foundation, serving
 from giftpay_server.config import Config
+from giftpay_server.ledger.names import short_name
 
 VIEWERS = [f"viewer-{n}" for n in range(1, 301)]
 CREATORS = [f"creator-{n}" for n in range(1, 13)]
@@ -149,7 +150,7 @@ async def _send(client: giftpay.Client, gifts: Sequence[SendGiftRequest], what: 
 
 def _refusals(outcomes: Iterable[GiftOutcome]) -> Counter[str]:
     reasons = [outcome.refusal.reason for outcome in outcomes if outcome.HasField("refusal")]
-    return Counter(ErrorReason.Name(r).removeprefix("ERROR_REASON_").lower() for r in reasons)
+    return Counter(short_name(ErrorReason, r).lower() for r in reasons)
 
 
 async def _redeem(client: giftpay.Client) -> None:
@@ -176,7 +177,7 @@ async def _ended(client: giftpay.Client, redemption_id: str) -> str:
             break
         await asyncio.sleep(0.1)
     quote = redemption.quote
-    state = RedemptionState.Name(redemption.state).removeprefix("REDEMPTION_STATE_").lower()
+    state = short_name(RedemptionState, redemption.state).lower()
     euros = quote.amount.minor_units / 100
     return f"{quote.diamonds:,} diamonds, {euros:,.2f} EUR after the fee: {state}"
 
@@ -195,9 +196,9 @@ async def _balance(client: giftpay.Client) -> bool:
 def _print_trial(balance: TrialBalance) -> None:
     lines = [("owners", balance.owners)]
     for system in balance.system_accounts:
-        name = SystemAccount.Name(system.system_account).removeprefix("SYSTEM_ACCOUNT_")
-        lines.append((name.lower(), system.balance))
-    print(f"    {Unit.Name(balance.unit).removeprefix('UNIT_').lower()}s")
+        name = short_name(SystemAccount, system.system_account).lower()
+        lines.append((name, system.balance))
+    print(f"    {short_name(Unit, balance.unit).lower()}s")
     for name, amount in [*lines, ("total", balance.total)]:
         print(f"      {name:<18}{amount:>12,}")
 

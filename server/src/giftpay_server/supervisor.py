@@ -22,9 +22,8 @@ async def supervise(config: Config, *, processes: int, stopped: asyncio.Event) -
     """Keeps so many processes serving until told to stop; then all finish what they have taken."""
     with _reserved(config.listen) as address:
         workers = [_spawn(config, address) for _ in range(processes)]
+        greeting = asyncio.create_task(_greet(address, processes))
         try:
-            await _listening(address, stopped)
-            print(f"giftpay serves on {address} with {processes} processes", flush=True)
             while not stopped.is_set():
                 for index, worker in enumerate(workers):
                     if worker.poll() is not None:
@@ -35,19 +34,21 @@ async def supervise(config: Config, *, processes: int, stopped: asyncio.Event) -
                         workers[index] = _spawn(config, address)
                 await _pause(stopped)
         finally:
+            greeting.cancel()
             await asyncio.to_thread(_stop, workers, grace_s=config.grace_s)
 
 
-async def _listening(address: str, stopped: asyncio.Event) -> None:
-    """Returns once one of the processes accepts: the port alone, reserved, refuses."""
+async def _greet(address: str, processes: int) -> None:
+    """Says so once one of the processes accepts: the port alone, reserved, refuses."""
     host, _, port = address.rpartition(":")
-    while not stopped.is_set():
+    while True:
         try:
             _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
         except OSError:
-            await _pause(stopped)
+            await asyncio.sleep(WATCH_S)
         else:
             writer.close()
+            print(f"giftpay serves on {address} with {processes} processes", flush=True)
             return
 
 

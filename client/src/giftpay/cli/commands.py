@@ -14,10 +14,12 @@ unknown), 130 interrupted. Every command writes its key to the standard error be
 repeated with --key it is done once.
 """
 
+SECONDS = click.FloatRange(0, 86_400, min_open=True)
+
 
 @click.group(epilog=EPILOG)
 @click.option("--target", metavar="HOST:PORT", help=f"GIFTPAY_TARGET, or {DEFAULT_TARGET}.")
-@click.option("--timeout", type=float, default=TIMEOUT_S, show_default=True, help="In seconds.")
+@click.option("--timeout", type=SECONDS, default=TIMEOUT_S, show_default=True, help="In seconds.")
 @click.version_option(version("giftpay"), message="%(prog)s %(version)s")
 @click.pass_context
 def giftpay(context: click.Context, target: str | None, timeout: float) -> None:

@@ -12,7 +12,7 @@ from giftpay.v1 import SendGiftRequest
 @click.argument("sender")
 @click.argument("recipient")
 @click.argument("gift")
-@click.option("--count", type=int, default=1, show_default=True)
+@click.option("--count", type=click.IntRange(1, 10_000), default=1, show_default=True)
 @click.option("--message", default="", help="For the recipient to read.")
 @click.option("--context", default="", metavar="PLACE", help="Where, such as live/123.")
 @click.option("--combo", default="", metavar="ID", help="The combo that it belongs to.")

@@ -12,10 +12,13 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 def parse_time(text: str) -> Timestamp:
-    """A point in time such as 2026-12-01T18:30:00Z; UTC where it has no offset."""
-    time = datetime.fromisoformat(text)
+    """A point in time, UTC where it has no offset; ValueError says how one is written."""
     timestamp = Timestamp()
-    timestamp.FromDatetime(time if time.tzinfo else time.replace(tzinfo=UTC))
+    try:
+        time = datetime.fromisoformat(text)
+        timestamp.FromDatetime(time if time.tzinfo else time.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
+        raise ValueError(f'must be a time such as 2026-12-01T18:30:00Z, not "{text}"') from None
     return timestamp
 
 

@@ -1,9 +1,13 @@
 """What the options of a run say, and how it meets the server and its user."""
 
 import json
+import shlex
+import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import click
@@ -68,8 +72,8 @@ class Session:
         if self.as_json:
             facts = {"reason": reason, "message": error.message, "metadata": dict(error.metadata)}
             return json.dumps({"error": {"kind": kind(error), **facts, "key": error.key}})
-        figures = [f"{name}={figure}" for name, figure in sorted(error.metadata.items())]
-        why = f"{' '.join([reason, *figures])} ({sentences(error)})" if reason else sentences(error)
+        named = " ".join([reason, *figures(error)])
+        why = f"{named} ({sentences(error)})" if reason else sentences(error)
         retry = f" Repeat it with --key {error.key}" if isinstance(error, OutcomeUnknown) else ""
         return f"{kind(error)}: {why}{retry}"
 
@@ -86,11 +90,24 @@ def kind(error: GiftpayError) -> str:
     return "unavailable"
 
 
+def figures(error: GiftpayError) -> list[str]:
+    """The figures that the sentences of the error do not repeat as they are."""
+    if isinstance(error, InvalidArgument):
+        return []
+    return [f"{name}={figure}" for name, figure in sorted(error.metadata.items())]
+
+
 def sentences(error: GiftpayError) -> str:
     """What the error says, on one line."""
     if isinstance(error, InvalidArgument) and error.violations:
         return "; ".join(sentence for _, sentence in error.violations)
     return error.message.replace("\n", " ")
+
+
+def program() -> str:
+    """How the shell that called this program can call it again."""
+    called, name = sys.argv[0], Path(sys.argv[0]).name
+    return name if shutil.which(name) == called else shlex.quote(called)
 
 
 def as_json(message: Message) -> str:

@@ -1,21 +1,27 @@
 """Buying coins."""
 
 import json
+import shlex
 
 import click
 
 from giftpay.cli import views
 from giftpay.cli.options import dry_run_option, key_option, pass_session
-from giftpay.cli.session import Session
+from giftpay.cli.session import REFUSED, Session, program
 from giftpay.v1 import (
+    PAYMENT_PROVIDER_SANDBOX,
+    TOP_UP_STATE_PENDING,
     CancelTopUpRequest,
     ConfirmTopUpRequest,
     CreateTopUpRequest,
     GetTopUpRequest,
     PaymentProvider,
+    TopUp,
+    TopUpState,
 )
 
 PROVIDERS = click.Choice(["sandbox", "trusted"])
+DEFAULT_SANDBOX = "http://127.0.0.1:50052"  # where a server with an embedded one has it
 
 
 @click.group("top-up")
@@ -61,21 +67,30 @@ def show(session: Session, *, top_up_id: str) -> None:
     "--sandbox",
     metavar="URL",
     envvar="GIFTPAY_SANDBOX_URL",
-    default="$GIFTPAY_SANDBOX_URL",
-    help="The sandbox's address, if GIFTPAY_SANDBOX_URL does not name it.",
+    default=DEFAULT_SANDBOX,
+    help=f"GIFTPAY_SANDBOX_URL, or {DEFAULT_SANDBOX}.",
 )
-@pass_session
+@click.pass_obj
 def pay(session: Session, *, top_up_id: str, sandbox: str) -> None:
     """Print what pays for TOP_UP at the sandbox, and what then confirms it."""
     with session.client() as client:
-        price = client.top_ups.GetTopUp(GetTopUpRequest(top_up_id=top_up_id)).top_up.price
+        order = client.top_ups.GetTopUp(GetTopUpRequest(top_up_id=top_up_id)).top_up
+    if order.state != TOP_UP_STATE_PENDING:
+        state = views.word(TopUpState, order.state)
+        click.echo(f"refused: the order {top_up_id} is {state}", err=True)
+        raise click.exceptions.Exit(REFUSED)
+    if order.provider == PAYMENT_PROVIDER_SANDBOX:
+        click.echo(_payment(order, sandbox))
+    click.echo(f"{program()} top-up confirm {top_up_id} {top_up_id}")
+
+
+def _payment(order: TopUp, sandbox: str) -> str:
     payment = {
-        "reference": top_up_id,
-        "currency": price.currency_code,
-        "minor_units": price.minor_units,
+        "reference": order.top_up_id,
+        "currency": order.price.currency_code,
+        "minor_units": order.price.minor_units,
     }
-    click.echo(f"curl -d '{json.dumps(payment)}' \"{sandbox}/payments\"")
-    click.echo(f"giftpay top-up confirm {top_up_id} {top_up_id}")
+    return shlex.join(["curl", "-d", json.dumps(payment), f"{sandbox}/payments"])
 
 
 @top_up.command()

@@ -13,7 +13,6 @@ from giftpay.v1 import (
     AgeStatus,
     CatalogGift,
     CoinPackage,
-    Entry,
     ErrorReason,
     Gift,
     PaymentProvider,
@@ -31,8 +30,6 @@ from giftpay.v1 import (
     Wallet,
     WalletStatus,
 )
-
-ENTRY_WIDTHS = {"seq": 6, "time (UTC)": 19, "amount": 12, "balance": 13, "what": 22}
 
 
 class Enum(Protocol):
@@ -106,27 +103,6 @@ def wallet(wallet: Wallet) -> tuple[Table, Table]:
         ],
     )
     return about, balances
-
-
-def entries(entries: Iterable[Entry], *, heads: bool = True) -> Table:
-    """A statement; its columns have fixed widths, so that what follows stays in line."""
-    table = Table(box=None, header_style="bold", pad_edge=False, show_header=heads)
-    for head, width in ENTRY_WIDTHS.items():
-        right = head in ("seq", "amount", "balance")
-        table.add_column(head, width=width, justify="right" if right else "left", overflow="fold")
-    for entry in entries:
-        amount, balance = f"{entry.amount:+,}", f"{entry.balance:,}"
-        time, what = moment(entry.create_time), cell(_what(entry))
-        table.add_row(str(entry.seq), time, amount, balance, what)
-    return table
-
-
-def _what(entry: Entry) -> str:
-    if entry.HasField("gift"):
-        said = f"{entry.gift.gift_id} x{entry.gift.count}, {entry.counterpart_id}"
-        gift = entry.kind == TransactionKind.TRANSACTION_KIND_GIFT
-        return said if gift else f"{word(TransactionKind, entry.kind)}: {said}"
-    return f"{word(TransactionKind, entry.kind)} ({word(SystemAccount, entry.system_account)})"
 
 
 def gift(gift: Gift) -> Table:

@@ -6,6 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from giftpay.cli import views
 from giftpay.cli.options import key_option, parse_time, pass_session
 from giftpay.cli.session import Session
+from giftpay.cli.statement_view import Statement
 from giftpay.sync import SyncClient
 from giftpay.v1 import (
     UNIT_COIN,
@@ -102,15 +103,15 @@ def statement(
     with session.client() as client:
         if watch:
             start = _before_last(client, owner, account, limit) if after_seq is None else after_seq
-            session.tell(views.entries([]))
+            session.tell(Statement([]))
             for entry in client.watch(owner, account, after_seq=start):
-                session.show(entry, views.entries([entry], heads=False))
+                session.show(entry, Statement([entry], heads=False))
         else:
             request = ListEntriesRequest(
                 owner_id=owner, unit=account, page_size=limit, after_seq=after_seq
             )
             answer = client.wallets.ListEntries(request)
-            session.show(answer, views.entries(answer.entries))
+            session.show(answer, Statement(answer.entries))
 
 
 def _before_last(client: SyncClient, owner: str, unit: Unit.ValueType, count: int) -> int:

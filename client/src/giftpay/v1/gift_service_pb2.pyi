@@ -127,7 +127,9 @@ class SendGiftRequest(_message.Message):
     combo_id: _builtins.str
     """Groups the taps of one combo, up to 64 characters of A-Za-z0-9._:-"""
     expected_coins: _builtins.int
-    """If set, refuse with PRICE_CHANGED unless the gift costs exactly this many coins in all."""
+    """If set, refuse with PRICE_CHANGED unless the gift costs exactly this many coins in all, 1 to
+    10^12.
+    """
     validate_only: _builtins.bool
     """Decide and answer as if, but record nothing and leave the key unused. Malformed in a batch or a
     stream.

@@ -204,7 +204,7 @@ class Entry(_message.Message):
     """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was decided, just before its commit, in microseconds; never decreasing within an account."""
+        """When it was decided, just before its commit; never decreasing within an account."""
 
     @_builtins.property
     def gift(self) -> Global___GiftDetails:

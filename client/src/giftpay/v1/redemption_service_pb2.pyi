@@ -341,7 +341,9 @@ class CreateRedemptionRequest(_message.Message):
     currency_code: _builtins.str
     """ISO 4217."""
     destination: _builtins.str
-    """Where the money goes, such as a PayPal address; 3 to 200 characters. Kept apart and erasable."""
+    """Where the money goes, such as a PayPal address; 3 to 200 printable characters, with no space at
+    either end. Kept apart and erasable.
+    """
     validate_only: _builtins.bool
     """Decide and answer as if, but record nothing and leave the key unused."""
     @_builtins.property

@@ -32,8 +32,8 @@ from giftpay_server.admin.checks.totals import (
     broken_stripe,
     broken_sum,
     sum_accounts,
-    system_name,
 )
+from giftpay_server.ledger.names import short_name
 from giftpay_server.postgres.pool import Connection, Pool
 
 STATEMENT_TIMEOUT_S = 1_800
@@ -69,7 +69,10 @@ async def trial_balance(pool: Pool) -> GetTrialBalanceResponse:
 
 
 def _of_unit(unit: Unit.ValueType, totals: Totals) -> TrialBalance:
-    systems = {system: totals.get((unit, system_name(system))) for system in SystemAccount.values()}
+    systems = {
+        system: totals.get((unit, short_name(SystemAccount, system)))
+        for system in SystemAccount.values()
+    }
     moved = {system: total.balance for system, total in systems.items() if total and total.entries}
     return TrialBalance(
         unit=unit,

@@ -104,4 +104,5 @@ def erase_command(request: ErasePersonalDataRequest, *, caller: str) -> Command:
         accounts=wallet(request.owner_id),
         decide=partial(rules.erase, request),
         reads=((Erasure, request.owner_id),),
+        alone=True,  # what is counted and goes is what is written: nothing is in the same batch
     )

@@ -23,6 +23,7 @@ from giftpay.v1 import (
 from giftpay_server.ledger.books import Account, Books, Grant, Leg, LotKind, Owner
 from giftpay_server.ledger.commands import Decision, Posted, Refused, refuse
 from giftpay_server.ledger.gates import room_for
+from giftpay_server.ledger.times import timestamp
 from giftpay_server.wallet.rules import VERIFIED_ADULT
 
 
@@ -54,7 +55,7 @@ def adjust(request: AdjustBalanceRequest, books: Books, *, transaction_id: str) 
         amount=amount,
         balance=account.balance + amount,
         system_account=SYSTEM_ACCOUNT_ADJUSTMENT,
-        create_time=books.now,  # type: ignore[arg-type]
+        create_time=timestamp(books.now),
         kind=TRANSACTION_KIND_ADJUSTMENT,
     )
     return Posted(
@@ -89,7 +90,7 @@ def erase(request: ErasePersonalDataRequest, books: Books) -> Decision:
     general = replace(owner, adult_from=_generalised(owner.adult_from, books.now.date()))
     return Posted(
         owners=(general,),
-        rows=(Erasure(owner.owner_id, 0),) if erased else (),
+        rows=(Erasure(owner.owner_id, 0),),
         answer=ErasePersonalDataResponse(erased=erased).SerializeToString(),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from giftpay_server.admin.rules import Erasure
+from giftpay_server.ledger.books import Table
 from giftpay_server.ledger.store import Tables
 from giftpay_server.postgres.pool import Connection
 
@@ -12,20 +13,20 @@ COUNT_PERSONAL = """
     SELECT owner_id, count(*) FROM personal_data WHERE owner_id = ANY($1::text[]) GROUP BY owner_id
 """
 
-# What came in the same batch goes as well: it was on its way at the same time.
+
+async def count_personal(connection: Connection, keys: Sequence[str]) -> Sequence[Erasure]:
+    """What is known of owners as persons."""
+    return [Erasure(*row) for row in await connection.fetch(COUNT_PERSONAL, keys)]
+
+
 DELETE_PERSONAL = """
     DELETE FROM personal_data WHERE owner_id = ANY($1::text[])
 """
 
 
-class Erasures:
-    """Personal data by owner: counted, and removed with its salts."""
-
-    async def load(self, connection: Connection, keys: Sequence[str]) -> Sequence[Erasure]:
-        return [Erasure(*row) for row in await connection.fetch(COUNT_PERSONAL, keys)]
-
-    async def save(self, connection: Connection, rows: Sequence[Erasure]) -> None:
-        await connection.execute(DELETE_PERSONAL, [erasure.owner_id for erasure in rows])
+async def delete_personal(connection: Connection, rows: Sequence[Erasure]) -> None:
+    """Personal data goes with its salts."""
+    await connection.execute(DELETE_PERSONAL, [erasure.owner_id for erasure in rows])
 
 
-TABLES: Tables = {Erasure: Erasures()}
+TABLES: Tables = {Erasure: Table(load=count_personal, save=delete_personal)}

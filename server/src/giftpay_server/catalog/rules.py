@@ -20,6 +20,7 @@ from giftpay.v1 import Catalog as CatalogMessage
 
 from giftpay_server.ledger.books import Books
 from giftpay_server.ledger.commands import Decision, Posted, refuse
+from giftpay_server.ledger.times import timestamp
 
 Item = TypeVar("Item", CatalogGift, CoinPackage)
 
@@ -80,7 +81,7 @@ def apply_catalog(request: ApplyCatalogRequest, transaction_id: str, books: Book
     if after == before:
         return Posted(answer=_answer(before))
     after.version += 1
-    after.create_time = books.now  # type: ignore[misc, assignment]
+    after.create_time.CopyFrom(timestamp(books.now))
     row = CatalogVersion(after.version, transaction_id, books.now, after.SerializeToString())
     return Posted(answer=_answer(after), rows=(row,), catalog=Catalog.of(after))
 

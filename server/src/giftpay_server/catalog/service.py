@@ -25,6 +25,7 @@ from giftpay_server.catalog.messages import VERSION_MAX, apply_command
 from giftpay_server.catalog.pricing import bonus, currency_in, is_sold, promotions_at
 from giftpay_server.catalog.rules import Catalog
 from giftpay_server.catalog.store import Catalogs
+from giftpay_server.ledger.commands import refuse
 from giftpay_server.ledger.journal import Journal
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.wire.fields import valid_country, valid_number
@@ -96,14 +97,14 @@ class CatalogService(CatalogServiceServicer):
         async with self._pool.acquire() as connection:
             catalog = await self._catalogs.current(connection)
         if catalog is None:
-            raise RefusedError(ERROR_REASON_NO_CATALOG)
+            raise RefusedError(refuse(ERROR_REASON_NO_CATALOG))
         return catalog
 
     async def _at(self, version: int) -> Catalog:
         async with self._pool.acquire() as connection:
             catalog = await self._catalogs.at(connection, version)
         if catalog is None:
-            raise RefusedError(ERROR_REASON_CATALOG_NOT_FOUND, version=version)
+            raise RefusedError(refuse(ERROR_REASON_CATALOG_NOT_FOUND, version=version))
         return catalog
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from giftpay.v1 import Catalog as CatalogMessage
 
 from giftpay_server.catalog.rules import Catalog, CatalogVersion
+from giftpay_server.ledger.books import Table
 from giftpay_server.ledger.store import Tables
 from giftpay_server.postgres.pool import Connection
 
@@ -52,18 +52,13 @@ INSERT_VERSIONS = """
 """
 
 
-class CatalogVersions:
-    """New versions, on their way from a batch; commands see the current one in the books.
+async def insert_versions(connection: Connection, rows: Sequence[CatalogVersion]) -> None:
+    """New versions; commands see the current one in the books.
 
     No lock orders two servers that apply at once: the number does. Whoever inserts it second
     fails, and the journal decides that batch again on top of the first one's catalog.
     """
-
-    async def load(self, connection: Connection, keys: Sequence[Any]) -> Sequence[CatalogVersion]:
-        return []
-
-    async def save(self, connection: Connection, rows: Sequence[CatalogVersion]) -> None:
-        await connection.execute(INSERT_VERSIONS, *zip(*rows, strict=True))
+    await connection.execute(INSERT_VERSIONS, *zip(*rows, strict=True))
 
 
-TABLES: Tables = {CatalogVersion: CatalogVersions()}
+TABLES: Tables = {CatalogVersion: Table(save=insert_versions)}

@@ -91,12 +91,17 @@ class _Stream:
         self.decided: asyncio.Queue[StreamGiftsResponse | None] = asyncio.Queue()
 
     async def read(self, requests: AsyncIterator[StreamGiftsRequest]) -> None:
-        """Takes message after message; the last thing put out is None."""
+        """Takes message after message; the last thing put out is None.
+
+        A malformed message ends the stream, once what was taken before it is delivered.
+        """
+        malformed = None
         try:
             async with asyncio.TaskGroup() as sending:
                 async for request in requests:
                     if not 0 < len(request.gifts) <= GIFTS_MAX:
-                        raise InvalidArgumentError("gifts", f"1..{GIFTS_MAX} items")
+                        malformed = InvalidArgumentError("gifts", f"1..{GIFTS_MAX} items")
+                        break
                     await self._wait_for_room()
                     self._under_way += len(request.gifts)
                     sending.create_task(self._send(request.gifts))
@@ -104,6 +109,8 @@ class _Stream:
             raise group.exceptions[0] from None
         finally:
             self.decided.put_nowait(None)
+        if malformed is not None:
+            raise malformed
 
     async def _wait_for_room(self) -> None:
         while self._under_way >= GIFTS_MAX:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime
-from functools import lru_cache, partial
+from functools import partial
 
 from giftpay.v1 import (
     TRANSACTION_KIND_GIFT,
@@ -13,12 +12,12 @@ from giftpay.v1 import (
     Gift,
     SendGiftRequest,
 )
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from giftpay_server.gift import rules
 from giftpay_server.gift.store import SentGift
-from giftpay_server.ledger.books import Personal, Transaction
+from giftpay_server.ledger.books import AMOUNT_LIMIT, Personal, Transaction
 from giftpay_server.ledger.commands import Command
+from giftpay_server.ledger.times import timestamp
 from giftpay_server.wire.fields import valid_context, valid_id, valid_number, valid_text
 from giftpay_server.wire.keys import transaction_id
 
@@ -60,6 +59,8 @@ def _check(request: SendGiftRequest) -> None:
         valid_context(request.context, "context")
     if request.combo_id:
         valid_id(request.combo_id, "combo_id")
+    if request.HasField("expected_coins"):
+        valid_number(request.expected_coins, "expected_coins", least=1, most=AMOUNT_LIMIT)
 
 
 def _personal(request: SendGiftRequest) -> Personal | None:
@@ -94,15 +95,7 @@ def tell_gift(
     gift.context = request.context
     gift.combo_id = request.combo_id
     gift.catalog_version = transaction.catalog_version
-    gift.create_time.CopyFrom(_timestamp(transaction.create_time))
-
-
-@lru_cache(maxsize=64)
-def _timestamp(time: datetime) -> Timestamp:
-    """The transactions of a batch share their time."""
-    timestamp = Timestamp()
-    timestamp.FromDatetime(time)
-    return timestamp
+    gift.create_time.CopyFrom(timestamp(transaction.create_time))
 
 
 def sent_gift(sent: SentGift) -> Gift:

@@ -26,6 +26,7 @@ from giftpay.v1 import (
 from giftpay_server.gift.batches import GIFTS_MAX, send_gifts, stream_gifts
 from giftpay_server.gift.messages import gift_command, sent_gift, tell_gift, words_of
 from giftpay_server.gift.store import SentGift, list_received, list_sent, read_gift
+from giftpay_server.ledger.commands import refuse
 from giftpay_server.ledger.journal import Journal
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.wire.fields import InvalidArgumentError, valid_context, valid_id, valid_uuid
@@ -75,7 +76,7 @@ class GiftService(GiftServiceServicer):
         transaction_id = valid_uuid(request.transaction_id, "transaction_id")
         sent = await read_gift(self._pool, transaction_id)
         if sent is None:
-            raise RefusedError(ERROR_REASON_GIFT_NOT_FOUND, transaction_id=transaction_id)
+            raise RefusedError(refuse(ERROR_REASON_GIFT_NOT_FOUND, transaction_id=transaction_id))
         return GetGiftResponse(gift=sent_gift(sent))
 
     async def ListGiftsReceived(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from giftpay_server.gift.rules import GiftContext
-from giftpay_server.ledger.books import Transaction
+from giftpay_server.ledger.books import Table, Transaction
 from giftpay_server.ledger.store import Tables, transaction
 from giftpay_server.postgres.pool import Connection, Pool
 
@@ -28,17 +28,12 @@ INSERT_CONTEXTS = """
 """
 
 
-class GiftContexts:
-    """The gifts received by context; written by gifts, never read by commands."""
-
-    async def load(self, connection: Connection, keys: Sequence[Any]) -> Sequence[GiftContext]:
-        return []
-
-    async def save(self, connection: Connection, rows: Sequence[GiftContext]) -> None:
-        await connection.execute(INSERT_CONTEXTS, *zip(*rows, strict=True))
+async def insert_contexts(connection: Connection, rows: Sequence[GiftContext]) -> None:
+    """Where gifts were received."""
+    await connection.execute(INSERT_CONTEXTS, *zip(*rows, strict=True))
 
 
-TABLES: Tables = {GiftContext: GiftContexts()}
+TABLES: Tables = {GiftContext: Table(save=insert_contexts)}
 
 
 READ_GIFT = """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import IntEnum
@@ -133,12 +133,31 @@ class Row(Protocol):
 R = TypeVar("R", bound=Row)
 
 
-class Table(Protocol):
-    """Where a slice keeps one kind of row: loaded and saved a batch at a time."""
+async def _never(connection: Any, _: Sequence[Any]) -> Any:
+    raise NotImplementedError
 
-    async def load(self, connection: Any, keys: Sequence[Any]) -> Sequence[Row]: ...
 
-    async def save(self, connection: Any, rows: Sequence[Any]) -> None: ...
+class Table(NamedTuple):
+    """Where a slice keeps one kind of row, a batch at a time; what no command does is left out."""
+
+    load: Callable[[Any, Sequence[Any]], Awaitable[Sequence[Row]]] = _never  # by their keys
+    save: Callable[[Any, Sequence[Any]], Awaitable[None]] = _never
+
+
+class MoneyMovement(NamedTuple):
+    """Real money at a provider, in minor units: negative was paid out."""
+
+    transaction_id: str
+    subject_id: str  # the top-up or redemption
+    provider: str
+    reference: str
+    currency: str
+    minor_units: int
+    create_time: datetime
+
+    @property
+    def key(self) -> str:
+        return self.transaction_id
 
 
 class Personal(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from giftpay_server.ledger.books import Draft, Hold, Lot, Owner, Personal
+from giftpay_server.ledger.books import Draft, Hold, Lot, MoneyMovement, Owner, Personal
 from giftpay_server.postgres.pool import Connection
 
 SAVE_OWNERS = """
@@ -97,6 +97,6 @@ INSERT_MONEY_MOVEMENTS = """
 """
 
 
-async def insert_money_movements(connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
-    """Real money that moved, for an order or a redemption; each row in the order of the columns."""
+async def insert_money_movements(connection: Connection, rows: Sequence[MoneyMovement]) -> None:
+    """Real money that moved, for top-ups and redemptions; never changed once it is written."""
     await connection.execute(INSERT_MONEY_MOVEMENTS, *columns(rows))

@@ -18,6 +18,10 @@ log = logging.getLogger(__name__)
 
 CHANNEL = "giftpay_entries"
 HINT_MAX = 7_900  # bytes; Postgres refuses a payload of 8000
+HINT_EVERY_S = 0.02
+NEWS_MAX = 1_000  # owners; more than a hint can name
+# Not in the transaction that moved them: a NOTIFY makes the commits of all servers wait in line.
+HINT = "SELECT pg_notify($1, $2)"
 RECONNECT_S = 1.0
 
 
@@ -27,6 +31,8 @@ class Feed:
     def __init__(self) -> None:
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._name = os.urandom(6).hex()  # so that we do not listen to ourselves
+        self._news: set[str] = set()  # whose accounts moved since the last hint
+        self._stirred = asyncio.Event()
         self.closed = False
 
     @contextmanager
@@ -41,17 +47,14 @@ class Feed:
             if not self._waiting[owner_id]:
                 del self._waiting[owner_id]
 
-    def hint(self, draft: Draft) -> str:
-        """What to tell the other servers: whose accounts moved, or that anyone's may have."""
-        owners = " ".join({owner for owner, _ in draft.accounts})
-        if not owners:
-            return ""
-        return f"{self._name} {owners if len(owners) <= HINT_MAX else '*'}"
-
-    def wake(self, draft: Draft) -> None:
-        """Wakes those in this process who follow an account that moved."""
+    def announce(self, draft: Draft) -> None:
+        """Wakes those who follow an account that moved: here at once, elsewhere by a hint."""
+        moved = {owner for owner, _ in draft.accounts}
         if self._waiting:
-            self._wake(owner for owner, _ in draft.accounts)
+            self._wake(moved)
+        if len(self._news) < NEWS_MAX:
+            self._news |= moved
+        self._stirred.set()
 
     def close(self) -> None:
         """Wakes everyone for the last time: the server is stopping."""
@@ -68,13 +71,22 @@ class Feed:
             await asyncio.sleep(RECONNECT_S)
 
     async def _listen(self, connection: Connection) -> None:
-        lost = asyncio.Event()
-        connection.add_termination_listener(lambda *_: lost.set())
         try:
+            connection.add_termination_listener(lambda *_: self._stirred.set())
             await connection.add_listener(CHANNEL, self._hinted)
-            await lost.wait()
+            while not connection.is_closed():
+                await self._stirred.wait()
+                self._stirred.clear()
+                if self._news:
+                    await connection.execute(HINT, CHANNEL, self._hint())
+                    await asyncio.sleep(HINT_EVERY_S)  # what moves meanwhile is one more hint
         finally:
             connection.terminate()
+
+    def _hint(self) -> str:
+        owners = " ".join(self._news)
+        self._news.clear()
+        return f"{self._name} {owners if len(owners) <= HINT_MAX else '*'}"
 
     def _hinted(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         name, *owners = str(payload).split(" ")

@@ -17,6 +17,7 @@ from giftpay.v1 import (
 
 from giftpay_server.ledger.books import BALANCE_LIMIT, Account, Owner
 from giftpay_server.ledger.commands import Refused, refuse
+from giftpay_server.ledger.names import short_name
 
 ADULT_AGE = 18  # years, as the platforms' own terms have it
 
@@ -43,6 +44,6 @@ def room_for(account: Account, amount: int) -> Refused | None:
     """Refuses a credit that would pass the limit of a balance."""
     if account.balance + amount <= BALANCE_LIMIT:
         return None
-    unit = Unit.Name(account.unit).removeprefix("UNIT_")
+    unit = short_name(Unit, account.unit)
     owner_id = account.owner_id
     return refuse(ERROR_REASON_BALANCE_LIMIT, owner_id=owner_id, unit=unit, limit=BALANCE_LIMIT)

@@ -129,7 +129,8 @@ class Journal:
                 self._waiting.pace(time.monotonic() - begun)
         finally:
             if self._connection is not None:
-                await self._connection.close(timeout=1)
+                with suppress(Exception):  # the database may be away; nothing hangs on it now
+                    await self._connection.close(timeout=1)
 
     def drain(self) -> None:
         """Takes no new commands; `run` returns once what waits is answered."""
@@ -172,13 +173,12 @@ class Journal:
             books = await self._read(connection, commands, lock=True)
             answers = rules.decide(commands, books, draft)
             if draft.transactions:
-                hint = self._feed.hint(draft)
-                await write(connection, draft, now=books.now, stripe=self._stripe, hint=hint)
+                await write(connection, draft, now=books.now, stripe=self._stripe)
                 await save_rows(connection, draft, self._tables)
         for waiting, answer in zip(batch, answers, strict=True):
             if not waiting.answer.done():
                 waiting.answer.set_result(answer)
-        self._feed.wake(draft)
+        self._feed.announce(draft)
 
     async def _read(
         self, connection: Connection, commands: Sequence[Command], *, lock: bool
@@ -191,9 +191,14 @@ class Journal:
 
     async def _connect(self) -> Connection:
         if self._connection is None:
-            self._connection = connection = await self._connect_anew()
-            await connection.execute(SESSION)
-            self._stripe = await claim_stripe(connection)
+            connection = await self._connect_anew()
+            try:
+                await connection.execute(SESSION)
+                self._stripe = await claim_stripe(connection)
+            except BaseException:
+                connection.terminate()  # half ready is of no use
+                raise
+            self._connection = connection
         return self._connection
 
     def _disconnect(self) -> None:

@@ -17,6 +17,8 @@ from giftpay_server.ledger.commands import Command
 def stored_request(command: Command) -> bytes:
     """The request with a salted hash in the place of its personal field."""
     personal = command.personal
+    # What this server does not know it cannot check, bound or erase.
+    command.request.DiscardUnknownFields()  # type: ignore[attr-defined]  # the stubs lack it
     if personal is None:
         return command.request.SerializeToString()
     stored = type(command.request)()

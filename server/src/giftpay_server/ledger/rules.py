@@ -46,15 +46,18 @@ def _decide_one(command: Command, books: Books, draft: Draft) -> Answer:
     if earlier is not None:
         return replay(command, earlier)
     decision = _gate(command, books)
+    personal = command.personal
     match decision:
         case Posted():
             transaction = _post(command, decision, books, draft)
         case Refused():
             transaction = _transaction(command, books, decision.reason, decision.stored())
+            # To be compared with a retry, and never shown.
+            personal = personal._replace(shown=False) if personal is not None else None
     books.transactions[command.id] = transaction
     draft.transactions.append(transaction)
-    if command.personal is not None:
-        draft.personal.append((command.id, command.personal))
+    if personal is not None:
+        draft.personal.append((command.id, personal))
     return Outcome(transaction)
 
 
@@ -115,19 +118,19 @@ def _transaction(
 
 
 def _apply_leg(transaction_id: str, leg: Leg, books: Books, draft: Draft) -> Entry:
-    key = (leg.owner_id, leg.unit)
-    account = draft.accounts[key] = books.accounts[key]
-    first = account.minted
-    account.balance += leg.amount
+    owner_id, unit, amount, system, grant, overdraw = leg
+    account = draft.accounts[owner_id, unit] = books.accounts[owner_id, unit]
+    if grant is not None:
+        draft.lots.append(Lot(owner_id, unit, account.seq + 1, account.minted, amount, grant))
     account.seq += 1
-    if leg.amount < 0:
-        account.spent -= leg.amount
-    _move_floor(account, leg)
-    _assert_sound(account, leg.amount)
-    _apply_system(leg, draft)
-    if leg.grant is not None:
-        draft.lots.append(Lot(*key, account.seq, first, leg.amount, leg.grant))
-    entry = Entry(*key, account.seq, transaction_id, leg.system, leg.amount, account.balance)
+    account.balance += amount
+    if amount < 0:
+        account.spent -= amount
+    if overdraw or account.floor:
+        _move_floor(account, leg)
+    _assert_sound(account, amount)
+    _apply_system(system, unit, amount, draft)
+    entry = Entry(owner_id, unit, account.seq, transaction_id, system, amount, account.balance)
     draft.entries.append(entry)
     return entry
 
@@ -139,12 +142,12 @@ def _move_floor(account: Account, leg: Leg) -> None:
         account.floor = min(0, account.available)
 
 
-def _apply_system(leg: Leg, draft: Draft) -> None:
-    gained = draft.systems.get((leg.system, leg.unit))
+def _apply_system(system: int, unit: int, amount: int, draft: Draft) -> None:
+    gained = draft.systems.get((system, unit))
     if gained is None:
-        draft.systems[leg.system, leg.unit] = [-leg.amount, 1]
+        draft.systems[system, unit] = [-amount, 1]
     else:
-        gained[0] -= leg.amount
+        gained[0] -= amount
         gained[1] += 1
 
 
@@ -159,5 +162,6 @@ def _apply_hold(hold: Hold, books: Books, draft: Draft) -> None:
 def _assert_sound(account: Account, amount: int) -> None:
     if not 0 < abs(amount) <= AMOUNT_LIMIT:
         raise BrokenRuleError(f"a movement of {amount} on {account}")
-    if account.balance > BALANCE_MAX or account.held < 0 or account.available < account.floor:
+    balance, held = account.balance, account.held
+    if balance > BALANCE_MAX or held < 0 or balance - held < account.floor:
         raise BrokenRuleError(f"{account} after a movement of {amount}")

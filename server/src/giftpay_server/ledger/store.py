@@ -13,6 +13,7 @@ from giftpay_server.ledger.arrays import text_columns
 from giftpay_server.ledger.books import Account, Books, Draft, Owner, Row, Table, Transaction
 from giftpay_server.ledger.commands import Command
 from giftpay_server.ledger.extras import save_extras
+from giftpay_server.ledger.names import short_name
 from giftpay_server.postgres.pool import Connection
 
 CatalogAt = Callable[[Connection, int], Awaitable[Any]]
@@ -85,8 +86,7 @@ WRITE = """
          WHERE a.owner_id = s.owner_id AND a.unit = s.unit
         RETURNING 1
     )
-    SELECT (SELECT count(*) FROM moved) + (SELECT count(*) FROM moved_stripe),
-           CASE WHEN $28 <> '' THEN pg_notify('giftpay_entries', $28) END
+    SELECT (SELECT count(*) FROM moved) + (SELECT count(*) FROM moved_stripe)
 """
 
 CLAIM_STRIPE = """
@@ -106,15 +106,14 @@ OPEN_STRIPE = """
 async def claim_stripe(connection: Connection) -> int:
     """A number that no other session holds: its stripes of the system accounts are ours alone."""
     stripe = await connection.fetchval(CLAIM_STRIPE)
-    names = [name.removeprefix("SYSTEM_ACCOUNT_") for name in SystemAccount.keys()[1:]]
+    names = [short_name(SystemAccount, system) for system in SystemAccount.values()[1:]]
     await connection.execute(OPEN_STRIPE, names, stripe)
     return int(stripe)
 
 
 def stripe_owner(system: int, stripe: int) -> str:
     """The reserved owner id of one stripe of a system account, such as ~GIFT_SALES~3."""
-    name = SystemAccount.Name(system).removeprefix("SYSTEM_ACCOUNT_")  # type: ignore[arg-type]
-    return f"~{name}~{stripe}"
+    return f"~{short_name(SystemAccount, system)}~{stripe}"
 
 
 async def read_books(
@@ -195,10 +194,8 @@ async def save_rows(connection: Connection, draft: Draft, tables: Tables) -> Non
         await tables[kind].save(connection, rows)
 
 
-async def write(
-    connection: Connection, draft: Draft, *, now: datetime, stripe: int, hint: str
-) -> None:
-    """Writes what a batch decided, and hints to the other servers; the caller commits."""
+async def write(connection: Connection, draft: Draft, *, now: datetime, stripe: int) -> None:
+    """Writes what a batch decided; the caller commits."""
     # In the order of their keys, so that two batches never wait for each other's keys.
     transactions = sorted(draft.transactions)
     systems = [(stripe_owner(s, stripe), u, *g) for (s, u), g in draft.systems.items()]
@@ -210,7 +207,6 @@ async def write(
         *text_columns(draft.entries, width=7),
         *text_columns(accounts, width=7),
         *text_columns(systems, width=4),
-        hint,
     )
     if moved != len(accounts) + len(systems):
         raise RuntimeError(f"{moved} accounts moved instead of {len(accounts) + len(systems)}")

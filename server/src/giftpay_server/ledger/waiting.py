@@ -46,6 +46,7 @@ class WaitingRoom:
         self._queue: deque[Waiting] = deque()
         self._arrived = asyncio.Event()
         self._paces_s: deque[float] = deque([0.0], maxlen=PACE_OF)
+        self._alone = 0  # of those that wait: each is a batch of its own
         self._closed = False
 
     def put(self, commands: Sequence[Command]) -> list[Waiting]:
@@ -54,6 +55,7 @@ class WaitingRoom:
         loop = asyncio.get_running_loop()
         waiting = [Waiting(command, loop.create_future()) for command in commands]
         self._queue.extend(waiting)
+        self._alone += sum(command.alone for command in commands)
         self._arrived.set()
         return waiting
 
@@ -65,7 +67,7 @@ class WaitingRoom:
             raise OverloadedError(str(len(self._queue)))
 
     def _is_full(self, more: int) -> bool:
-        full_batches = len(self._queue) // self._limits.batch_max
+        full_batches = len(self._queue) // self._limits.batch_max + self._alone
         return (
             len(self._queue) + more > self._limits.queue_max
             or full_batches * median(self._paces_s) > self._limits.wait_max_s
@@ -87,6 +89,7 @@ class WaitingRoom:
             if batch and (batch[0].command.alone or self._queue[0].command.alone):
                 break
             waiting = self._queue.popleft()
+            self._alone -= waiting.command.alone
             if not waiting.answer.done():  # otherwise its caller has gone
                 batch.append(waiting)
         return batch

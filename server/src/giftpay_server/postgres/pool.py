@@ -37,6 +37,7 @@ CONNECTION_LOST = (
     asyncpg.OperatorInterventionError,
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.ReadOnlySQLTransactionError,  # a standby, or a primary that became one
     OSError,
     TimeoutError,
 )

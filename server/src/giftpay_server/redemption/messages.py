@@ -21,6 +21,7 @@ from giftpay.v1 import (
 
 from giftpay_server.ledger.books import AMOUNT_LIMIT, Books, Personal, Transaction
 from giftpay_server.ledger.commands import Command, Decision, wallet
+from giftpay_server.ledger.times import timestamp
 from giftpay_server.redemption import rules, steps
 from giftpay_server.redemption.rules import RedemptionRow
 from giftpay_server.redemption.store import Due, Standing
@@ -28,8 +29,8 @@ from giftpay_server.wire.fields import (
     InvalidArgumentError,
     valid_currency,
     valid_id,
+    valid_line,
     valid_number,
-    valid_text,
     valid_uuid,
 )
 from giftpay_server.wire.keys import step_id, transaction_id
@@ -66,7 +67,7 @@ def _check(request: CreateRedemptionRequest) -> None:
     valid_id(request.owner_id, "owner_id")
     valid_number(request.diamonds, "diamonds", least=1, most=AMOUNT_LIMIT)
     valid_currency(request.currency_code, "currency_code")
-    valid_text(request.destination, "destination", least=DESTINATION_MIN, most=DESTINATION_MAX)
+    valid_line(request.destination, "destination", least=DESTINATION_MIN, most=DESTINATION_MAX)
     if request.HasField("expected_amount"):
         expected = request.expected_amount
         if expected.currency_code != request.currency_code:
@@ -138,8 +139,8 @@ def created_message(
         quote=RedemptionQuote.FromString(transaction.answer),
         destination=destination,
         state=REDEMPTION_STATE_HELD,
-        create_time=transaction.create_time,  # type: ignore[arg-type]
-        update_time=transaction.create_time,  # type: ignore[arg-type]
+        create_time=timestamp(transaction.create_time),
+        update_time=timestamp(transaction.create_time),
     )
 
 
@@ -154,6 +155,6 @@ def redemption_message(standing: Standing) -> Redemption:
         state=row.state,
         provider_key=row.provider_key or "",
         return_reason=row.return_reason or "",
-        create_time=row.create_time,  # type: ignore[arg-type]
-        update_time=row.update_time,  # type: ignore[arg-type]
+        create_time=timestamp(row.create_time),
+        update_time=timestamp(row.update_time),
     )

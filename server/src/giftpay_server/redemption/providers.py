@@ -1,22 +1,13 @@
 """Payout providers: who sends creators their money, and what their silence means."""
 
-import json
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Protocol
-from urllib.parse import quote
 
 import aiohttp
-from yarl import URL
 
-
-class ProviderUnavailable(Exception):
-    """The provider's word was not obtained, and this call has moved no money."""
-
-
-class AnswerLost(Exception):
-    """The order may have reached the provider, and no answer came back: it may have paid."""
+from giftpay_server.provider_http import AnswerLost, ProviderHttp, ProviderUnavailable
 
 
 class PayoutRejected(Exception):
@@ -85,7 +76,7 @@ class PayoutProvider(Protocol):
 
 
 class SandboxPayouts:
-    """The sandbox's payouts. An answer takes at most `timeout_s` seconds, a connection half."""
+    """The sandbox's payouts."""
 
     name = "SANDBOX"
 
@@ -97,20 +88,17 @@ class SandboxPayouts:
         timeout_s: float = 10.0,
         dedupe_window: timedelta = timedelta(days=30),
     ) -> None:
-        self._session = session
-        self._base_url = base_url
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=timeout_s / 2)
+        self._http = ProviderHttp(session, base_url, timeout_s=timeout_s)
         self.dedupe_window = dedupe_window
 
     async def submit(self, payout: PayoutOrder) -> PayoutAnswer:
         """See `PayoutProvider.submit`."""
-        try:
-            status, answer = await self._post(payout)
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            # There never was a connection that the order could have travelled on.
-            raise ProviderUnavailable(f"no connection: {type(error).__name__}") from error
-        except (aiohttp.ClientError, TimeoutError, ValueError, RecursionError) as error:
-            raise AnswerLost(f"no answer: {type(error).__name__}") from error
+        order = {
+            "destination": payout.destination,
+            "currency": payout.currency,
+            "minor_units": payout.minor_units,
+        }
+        status, answer = await self._http.post("payouts", order, key=payout.key)
         match status, answer:
             case 200 | 201, _ if (read := _payout(payout.key, answer)) is not None:
                 return read
@@ -121,10 +109,7 @@ class SandboxPayouts:
 
     async def find(self, key: str) -> PayoutAnswer | None:
         """See `PayoutProvider.find`."""
-        try:
-            status, answer = await self._get(key)
-        except (aiohttp.ClientError, TimeoutError, ValueError, RecursionError) as error:
-            raise ProviderUnavailable(f"no answer: {type(error).__name__}") from error
+        status, answer = await self._http.get("payouts", key)
         match status, answer:
             case 200, _ if (read := _payout(key, answer)) is not None:
                 return read
@@ -133,25 +118,6 @@ class SandboxPayouts:
                 return None
             case _:
                 raise ProviderUnavailable(f"no usable answer: status {status}")
-
-    async def _post(self, payout: PayoutOrder) -> tuple[int, Any]:
-        async with self._session.post(
-            f"{self._base_url}/payouts",
-            headers={"Idempotency-Key": payout.key},
-            json={
-                "destination": payout.destination,
-                "currency": payout.currency,
-                "minor_units": payout.minor_units,
-            },
-            timeout=self._timeout,
-            allow_redirects=False,
-        ) as response:
-            return response.status, json.loads(await response.read())
-
-    async def _get(self, key: str) -> tuple[int, Any]:
-        url = URL(f"{self._base_url}/payouts/{quote(key, safe='')}", encoded=True)
-        async with self._session.get(url, timeout=self._timeout, allow_redirects=False) as response:
-            return response.status, json.loads(await response.read())
 
 
 def _payout(key: str, answer: Any) -> PayoutAnswer | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple
 
 from giftpay.v1 import (
     ERROR_REASON_INSUFFICIENT_DIAMONDS,
@@ -29,6 +28,7 @@ from giftpay_server.catalog.pricing import Quote, quote
 from giftpay_server.ledger.books import Books, Hold, HoldState, Leg
 from giftpay_server.ledger.commands import Decision, Posted, Refused, refuse
 from giftpay_server.ledger.gates import is_adult, may_move
+from giftpay_server.ledger.names import short_name
 
 HOLDING = (REDEMPTION_STATE_HELD, REDEMPTION_STATE_SUBMITTED, REDEMPTION_STATE_UNKNOWN)
 """The states in which the diamonds are held: neither paid for nor the owner's to spend."""
@@ -62,22 +62,6 @@ class RedemptionRow:
     @property
     def amount(self) -> int:
         return self.gross - self.fee
-
-
-class MoneyMovement(NamedTuple):
-    """Real money at the provider: negative is paid out, positive came back."""
-
-    transaction_id: str
-    redemption_id: str
-    provider: str
-    reference: str
-    currency: str
-    minor_units: int
-    create_time: datetime
-
-    @property
-    def key(self) -> str:
-        return self.transaction_id
 
 
 def create(request: CreateRedemptionRequest, redemption_id: str, books: Books) -> Decision:
@@ -162,7 +146,7 @@ def not_found(redemption_id: str) -> Refused:
 
 def wrong_state(row: RedemptionRow) -> Refused:
     """It does not stand where this could be done."""
-    state = RedemptionState.Name(row.state).removeprefix("REDEMPTION_STATE_")
+    state = short_name(RedemptionState, row.state)
     return refuse(ERROR_REASON_REDEMPTION_STATE, redemption_id=row.redemption_id, state=state)
 
 

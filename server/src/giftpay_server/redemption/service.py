@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from giftpay.v1 import (
-    ERROR_REASON_REDEMPTION_NOT_FOUND,
     CancelRedemptionRequest,
     CancelRedemptionResponse,
     CreateRedemptionRequest,
@@ -33,7 +32,7 @@ from giftpay_server.redemption.messages import (
     of_owner,
     redemption_message,
 )
-from giftpay_server.redemption.rules import quote_message
+from giftpay_server.redemption.rules import not_found, quote_message
 from giftpay_server.redemption.store import list_redemptions, read_redemption
 from giftpay_server.wire.fields import (
     valid_choice,
@@ -45,7 +44,7 @@ from giftpay_server.wire.fields import (
 from giftpay_server.wire.guard import Context
 from giftpay_server.wire.identity import LOCAL
 from giftpay_server.wire.pages import open_page
-from giftpay_server.wire.refusals import RefusedError, refused_error, settle
+from giftpay_server.wire.refusals import RefusedError, settle
 
 
 class RedemptionService(RedemptionServiceServicer):
@@ -64,7 +63,7 @@ class RedemptionService(RedemptionServiceServicer):
         catalog = await self._catalog()
         quoted = quote(catalog, diamonds, currency)
         if isinstance(quoted, Refused):
-            raise refused_error(quoted)
+            raise RefusedError(quoted)
         assert catalog is not None  # without one it is refused
         return QuoteRedemptionResponse(quote=quote_message(quoted, diamonds, catalog.version))
 
@@ -125,5 +124,5 @@ class RedemptionService(RedemptionServiceServicer):
     async def _redemption(self, redemption_id: str) -> Redemption:
         standing = await read_redemption(self._pool, redemption_id)
         if standing is None:
-            raise RefusedError(ERROR_REASON_REDEMPTION_NOT_FOUND, redemption_id=redemption_id)
+            raise RefusedError(not_found(redemption_id))
         return redemption_message(standing)

@@ -22,11 +22,10 @@ from giftpay.v1 import (
     RedemptionState,
 )
 
-from giftpay_server.ledger.books import Books
+from giftpay_server.ledger.books import Books, MoneyMovement
 from giftpay_server.ledger.commands import Decision, Posted
 from giftpay_server.ledger.gates import may_move
 from giftpay_server.redemption.rules import (
-    MoneyMovement,
     RedemptionRow,
     cancelled,
     is_paid,
@@ -176,7 +175,7 @@ def _movement(
 ) -> MoneyMovement:
     return MoneyMovement(
         transaction_id=transaction_id,
-        redemption_id=row.redemption_id,
+        subject_id=row.redemption_id,
         provider=provider,
         reference=row.provider_key or "",
         currency=row.currency,

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 from giftpay.v1 import RedemptionState
 
+from giftpay_server.ledger.books import MoneyMovement, Table
 from giftpay_server.ledger.extras import insert_money_movements
 from giftpay_server.ledger.store import Tables
 from giftpay_server.postgres.pool import Connection, Pool
-from giftpay_server.redemption.rules import MoneyMovement, RedemptionRow
+from giftpay_server.redemption.rules import RedemptionRow
 
 COLUMNS = [field.name for field in fields(RedemptionRow)]
 
@@ -42,30 +43,23 @@ SAVE_REDEMPTIONS = """
 """
 
 
-class Redemptions:
-    """Redemptions as commands read and change them."""
-
-    async def load(self, connection: Connection, keys: Sequence[str]) -> Sequence[RedemptionRow]:
-        return [_row(found) for found in await connection.fetch(LOAD_REDEMPTIONS, keys)]
-
-    async def save(self, connection: Connection, rows: Sequence[RedemptionRow]) -> None:
-        columns = zip(*(astuple(row)[:-1] for row in rows), strict=True)  # `erased` is no column
-        saved = await connection.fetch(SAVE_REDEMPTIONS, *columns)
-        if len(saved) != len(rows):
-            raise RuntimeError(f"{len(saved)} redemptions saved instead of {len(rows)}")
+async def load_redemptions(connection: Connection, keys: Sequence[str]) -> Sequence[RedemptionRow]:
+    """Redemptions by their ids."""
+    return [_row(found) for found in await connection.fetch(LOAD_REDEMPTIONS, keys)]
 
 
-class MoneyMovements:
-    """Money paid out or come back; never read by commands."""
-
-    async def load(self, connection: Connection, keys: Sequence[Any]) -> Sequence[MoneyMovement]:
-        return []
-
-    async def save(self, connection: Connection, rows: Sequence[MoneyMovement]) -> None:
-        await insert_money_movements(connection, rows)
+async def save_redemptions(connection: Connection, rows: Sequence[RedemptionRow]) -> None:
+    """New and changed redemptions; raises RuntimeError where one had ended before."""
+    columns = zip(*(astuple(row)[:-1] for row in rows), strict=True)  # `erased` is no column
+    saved = await connection.fetch(SAVE_REDEMPTIONS, *columns)
+    if len(saved) != len(rows):
+        raise RuntimeError(f"{len(saved)} redemptions saved instead of {len(rows)}")
 
 
-TABLES: Tables = {RedemptionRow: Redemptions(), MoneyMovement: MoneyMovements()}
+TABLES: Tables = {
+    RedemptionRow: Table(load=load_redemptions, save=save_redemptions),
+    MoneyMovement: Table(save=insert_money_movements),
+}
 
 
 @dataclass(frozen=True, slots=True)

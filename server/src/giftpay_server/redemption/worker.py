@@ -25,17 +25,16 @@ from giftpay.v1 import (
 from giftpay_server.ledger.commands import Outcome
 from giftpay_server.ledger.journal import Journal
 from giftpay_server.postgres.pool import Pool
+from giftpay_server.provider_http import AnswerLost, ProviderUnavailable
 from giftpay_server.redemption.messages import begin_command, hear_command
 from giftpay_server.redemption.providers import (
-    AnswerLost,
     PayoutAnswer,
     PayoutOrder,
     PayoutProvider,
     PayoutRejected,
-    ProviderUnavailable,
 )
 from giftpay_server.redemption.rules import RedemptionRow
-from giftpay_server.redemption.steps import Right, has_expired, heard
+from giftpay_server.redemption.steps import DESTINATION_ERASED, Right, has_expired, heard
 from giftpay_server.redemption.store import Due, Standing, read_due, read_redemption
 
 log = logging.getLogger(__name__)
@@ -127,6 +126,8 @@ class PayoutWorker:
             case Right.NONE:
                 return None
             case Right.SEND:
+                if not standing.destination:  # erased since the right was given: it is never sent
+                    return PayoutStep(word=PAYOUT_WORD_REJECTED, reason=DESTINATION_ERASED)
                 return await self._send(standing)
             case Right.LOOK:
                 return await self._look(standing)
@@ -138,7 +139,7 @@ class PayoutWorker:
     async def _send(self, standing: Standing) -> PayoutStep | None:
         row = standing.row
         if not standing.destination:
-            return None  # erased since the right was given
+            return None  # erased; what was sent before may still have been paid
         order = PayoutOrder(row.provider_key or "", standing.destination, row.currency, row.amount)
         return _told(await self._provider.submit(order))
 

@@ -34,7 +34,7 @@ async def serve(chosen: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     async with running_sandbox(
         host=chosen.host,
-        port=chosen.port,
+        ports=[chosen.port],
         book=chosen.book,
         dedupe_window=timedelta(days=chosen.dedupe_days),
     ) as url:

@@ -1,7 +1,7 @@
 """Serves the sandbox for as long as somebody needs it."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,19 +24,31 @@ def utc_now() -> datetime:
 async def running_sandbox(
     *,
     host: str = "127.0.0.1",
-    port: int = 0,
+    ports: Sequence[int] = (0,),
     book: Path | None = None,
     dedupe_window: timedelta = DEDUPE_WINDOW,
     clock: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[str]:
-    """Serves a sandbox and yields its base URL; port 0 is any free one, no book is no memory."""
+    """Serves a sandbox and yields its base URL; no book is no memory.
+
+    It listens on the first of the ports that is free, of which 0 is any.
+    """
     with closing(Book(book)) as records:
         sandbox = Sandbox(records, dedupe_window=dedupe_window, clock=clock)
         runner = web.AppRunner(sandbox.application(), access_log=None, shutdown_timeout=GRACE_S)
         await runner.setup()
         try:
-            await web.TCPSite(runner, host, port).start()
+            await _listen(runner, host, ports)
             bound_host, bound_port = runner.addresses[0][:2]
             yield str(URL.build(scheme="http", host=bound_host, port=bound_port))
         finally:
             await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, host: str, ports: Sequence[int]) -> None:
+    *wanted, last = ports
+    for port in wanted:
+        with suppress(OSError):
+            await web.TCPSite(runner, host, port).start()
+            return
+    await web.TCPSite(runner, host, last).start()

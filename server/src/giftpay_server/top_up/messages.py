@@ -19,7 +19,7 @@ from giftpay.v1 import (
 
 from giftpay_server.ledger.commands import Command, wallet
 from giftpay_server.top_up import rules
-from giftpay_server.top_up.rules import Order, Receipt, payment_claim
+from giftpay_server.top_up.rules import Receipt, TopUpRow, payment_claim
 from giftpay_server.wire.fields import InvalidArgumentError, valid_choice, valid_id, valid_uuid
 from giftpay_server.wire.keys import transaction_id
 
@@ -58,25 +58,25 @@ def check_confirm(request: ConfirmTopUpRequest, *, caller: str) -> str:
 
 
 def confirm_command(
-    request: ConfirmTopUpRequest, order: Order, *, caller: str, paid: Money | None
+    request: ConfirmTopUpRequest, row: TopUpRow, *, caller: str, paid: Money | None
 ) -> Command:
     """The command to book what the provider took for an order."""
     key = transaction_id(request.idempotency_key, caller=caller)
-    claim = payment_claim(order, request.payment_reference)
+    claim = payment_claim(row, request.payment_reference)
     request.ClearField("idempotency_key")
     return Command(
         id=key,
         caller=caller,
         kind=TRANSACTION_KIND_CONFIRM_TOP_UP,
         request=request,
-        accounts=wallet(order.owner_id),
+        accounts=wallet(row.owner_id),
         decide=partial(rules.confirm, request, paid=paid, transaction_id=key),
         claims=(claim,),
-        reads=((Order, order.top_up_id), (Receipt, claim)),
+        reads=((TopUpRow, row.top_up_id), (Receipt, claim)),
     )
 
 
-def cancel_command(request: CancelTopUpRequest, order: Order, *, caller: str) -> Command:
+def cancel_command(request: CancelTopUpRequest, row: TopUpRow, *, caller: str) -> Command:
     """The command to give an order up."""
     key = transaction_id(request.idempotency_key, caller=caller)
     request.ClearField("idempotency_key")
@@ -85,13 +85,13 @@ def cancel_command(request: CancelTopUpRequest, order: Order, *, caller: str) ->
         caller=caller,
         kind=TRANSACTION_KIND_CANCEL_TOP_UP,
         request=request,
-        accounts=wallet(order.owner_id),
+        accounts=wallet(row.owner_id),
         decide=partial(rules.cancel, request),
-        reads=((Order, order.top_up_id),),
+        reads=((TopUpRow, row.top_up_id),),
     )
 
 
-def unknown_order(
+def unknown_top_up(
     request: ConfirmTopUpRequest | CancelTopUpRequest,
     kind: TransactionKind.ValueType,
     *,

@@ -9,12 +9,9 @@ from giftpay.v1 import (
     Money,
 )
 
-from giftpay_server.top_up.providers import (
-    Payment,
-    PaymentProvider,
-    PaymentState,
-    ProviderUnavailable,
-)
+from giftpay_server.ledger.commands import refuse
+from giftpay_server.provider_http import ProviderUnavailable
+from giftpay_server.top_up.providers import Payment, PaymentProvider, PaymentState
 from giftpay_server.wire.refusals import RefusedError
 
 
@@ -28,18 +25,18 @@ async def amount_paid(provider: PaymentProvider | None, name: str, reference: st
     # A provider that looks references up more loosely than we compare them would otherwise let
     # one payment be claimed under several spellings.
     if payment is None or payment.reference != reference:
-        raise RefusedError(ERROR_REASON_PAYMENT_NOT_FOUND, payment_reference=reference)
+        raise RefusedError(refuse(ERROR_REASON_PAYMENT_NOT_FOUND, payment_reference=reference))
     if payment.state is not PaymentState.PAID:
-        raise RefusedError(
-            ERROR_REASON_PAYMENT_NOT_COMPLETE, payment_reference=reference, state=payment.state
-        )
+        figures = {"payment_reference": reference, "state": payment.state}
+        raise RefusedError(refuse(ERROR_REASON_PAYMENT_NOT_COMPLETE, **figures))
     return Money(currency_code=payment.currency, minor_units=payment.minor_units)
 
 
 async def _find(provider: PaymentProvider | None, name: str, reference: str) -> Payment | None:
+    unavailable = refuse(ERROR_REASON_PROVIDER_UNAVAILABLE, provider=name)
     if provider is None:
-        raise RefusedError(ERROR_REASON_PROVIDER_UNAVAILABLE, provider=name)
+        raise RefusedError(unavailable)
     try:
         return await provider.find(reference)
     except ProviderUnavailable as error:
-        raise RefusedError(ERROR_REASON_PROVIDER_UNAVAILABLE, provider=name) from error
+        raise RefusedError(unavailable) from error

@@ -1,17 +1,12 @@
 """Payment providers: who is asked whether a buyer paid."""
 
-import json
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
-from urllib.parse import quote
 
 import aiohttp
-from yarl import URL
 
-
-class ProviderUnavailable(Exception):
-    """The provider's word was not obtained: no answer in time, or none that can be believed."""
+from giftpay_server.provider_http import ProviderHttp, ProviderUnavailable
 
 
 class PaymentState(StrEnum):
@@ -44,27 +39,16 @@ class PaymentProvider(Protocol):
 
 
 class SandboxPayments:
-    """The sandbox's payments. An answer takes at most `timeout_s` seconds, a connection half."""
+    """The sandbox's payments."""
 
     def __init__(
         self, session: aiohttp.ClientSession, base_url: str, *, timeout_s: float = 10.0
     ) -> None:
-        self._session = session
-        self._base_url = base_url
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=timeout_s / 2)
+        self._http = ProviderHttp(session, base_url, timeout_s=timeout_s)
 
     async def find(self, reference: str) -> Payment | None:
         """See `PaymentProvider.find`."""
-        # The reference is the buyer's side's text: quoted whole, it cannot name another route.
-        url = URL(f"{self._base_url}/payments/{quote(reference, safe='')}", encoded=True)
-        try:
-            async with self._session.get(
-                url, timeout=self._timeout, allow_redirects=False
-            ) as response:
-                answer = json.loads(await response.read())
-        except (aiohttp.ClientError, TimeoutError, ValueError, RecursionError) as error:
-            raise ProviderUnavailable(f"no answer: {type(error).__name__}") from error
-        return _payment(reference, response.status, answer)
+        return _payment(reference, *await self._http.get("payments", reference))
 
 
 def _payment(reference: str, status: int, answer: Any) -> Payment | None:

@@ -28,13 +28,15 @@ from giftpay.v1 import (
 )
 
 from giftpay_server.catalog.pricing import PackagePrice, price_package
-from giftpay_server.ledger.books import Books, Grant, Leg, LotKind, Row
+from giftpay_server.ledger.books import Books, Grant, Leg, LotKind, MoneyMovement, Row
 from giftpay_server.ledger.commands import Decision, Posted, Refused, refuse
 from giftpay_server.ledger.gates import is_adult, may_move, room_for
+from giftpay_server.ledger.names import short_name
+from giftpay_server.ledger.times import timestamp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class TopUpRow:
     """An order for the coins of one package, at the price that it had then."""
 
     top_up_id: str
@@ -62,7 +64,7 @@ class Order:
 
     @property
     def provider_name(self) -> str:
-        return PaymentProvider.Name(self.provider).removeprefix("PAYMENT_PROVIDER_")
+        return short_name(PaymentProvider, self.provider)
 
     def message(self) -> TopUp:
         """The order as callers see it."""
@@ -78,31 +80,25 @@ class Order:
             payment_reference=self.payment_reference or "",
             paid_after_cancel=self.paid_after_cancel,
             catalog_version=self.catalog_version,
-            create_time=self.create_time,  # type: ignore[arg-type]
-            pay_time=self.pay_time,  # type: ignore[arg-type]
+            create_time=timestamp(self.create_time),
+            pay_time=timestamp(self.pay_time) if self.pay_time else None,
         )
 
 
 class Receipt(NamedTuple):
-    """Real money that a provider took for an order; found by the claim on its reference."""
+    """Money that a provider took for an order; found by the claim on its reference."""
 
     claim: str
-    transaction_id: str  # that credited the coins
-    top_up_id: str
-    provider: str
-    reference: str
-    currency: str
-    minor_units: int
-    create_time: datetime
+    movement: MoneyMovement
 
     @property
     def key(self) -> str:
         return self.claim
 
 
-def payment_claim(order: Order, reference: str) -> str:
+def payment_claim(row: TopUpRow, reference: str) -> str:
     """What a payment may be used for once, ever."""
-    return f"payment:{order.provider_name}:{reference}"
+    return f"payment:{row.provider_name}:{reference}"
 
 
 def create(request: CreateTopUpRequest, books: Books, *, top_up_id: str) -> Decision:
@@ -116,14 +112,14 @@ def create(request: CreateTopUpRequest, books: Books, *, top_up_id: str) -> Deci
     coins = books.accounts[owner.owner_id, UNIT_COIN]
     if refused := room_for(coins, priced.coins + priced.bonus_coins):
         return refused
-    order = _ordered(request, priced, books, top_up_id=top_up_id)
-    return _posted(order, rows=(order,))
+    row = _ordered(request, priced, books, top_up_id=top_up_id)
+    return _posted(row, rows=(row,))
 
 
 def _ordered(
     request: CreateTopUpRequest, priced: PackagePrice, books: Books, *, top_up_id: str
-) -> Order:
-    return Order(
+) -> TopUpRow:
+    return TopUpRow(
         top_up_id=top_up_id,
         owner_id=request.owner_id,
         package_id=request.package_id,
@@ -144,12 +140,12 @@ def not_found(top_up_id: str) -> Refused:
 
 def cancel(request: CancelTopUpRequest, books: Books) -> Decision:
     """Gives an order up, unless it is paid; one that was cancelled stays so."""
-    order = books.row(Order, request.top_up_id)
-    if order is None:
+    row = books.row(TopUpRow, request.top_up_id)
+    if row is None:
         return not_found(request.top_up_id)
-    if order.state == TOP_UP_STATE_PAID:
-        return _paid_already(order)
-    cancelled = replace(order, state=TOP_UP_STATE_CANCELLED)
+    if row.state == TOP_UP_STATE_PAID:
+        return _paid_already(row)
+    cancelled = replace(row, state=TOP_UP_STATE_CANCELLED)
     return _posted(cancelled, rows=(cancelled,))
 
 
@@ -161,25 +157,25 @@ def confirm(
     No gate stands here: the money has moved, so that it is booked whatever the wallet's status and
     past BALANCE_LIMIT. `paid` is None where the order was paid before anybody had to ask.
     """
-    order, reference = books.row(Order, request.top_up_id), request.payment_reference
-    if order is None:
+    row, reference = books.row(TopUpRow, request.top_up_id), request.payment_reference
+    if row is None:
         return not_found(request.top_up_id)
-    if order.state == TOP_UP_STATE_PAID:
-        return _posted(order) if order.payment_reference == reference else _paid_already(order)
-    if used := books.row(Receipt, payment_claim(order, reference)):
+    if row.state == TOP_UP_STATE_PAID:
+        return _posted(row) if row.payment_reference == reference else _paid_already(row)
+    if used := books.row(Receipt, payment_claim(row, reference)):
         return refuse(
             ERROR_REASON_PAYMENT_REFERENCE_USED,
             payment_reference=reference,
-            top_up_id=used.top_up_id,
+            top_up_id=used.movement.subject_id,
         )
     assert paid is not None, "only what is paid or decided is confirmed without asking"
-    if paid != order.price:
-        return _mismatch(expected=order.price, actual=paid)
-    return _credited(order, reference, books.now, transaction_id=transaction_id)
+    if paid != row.price:
+        return _mismatch(expected=row.price, actual=paid)
+    return _credited(row, reference, books.now, transaction_id=transaction_id)
 
 
-def _paid_already(order: Order) -> Refused:
-    return refuse(ERROR_REASON_TOP_UP_STATE, top_up_id=order.top_up_id, state="PAID")
+def _paid_already(row: TopUpRow) -> Refused:
+    return refuse(ERROR_REASON_TOP_UP_STATE, top_up_id=row.top_up_id, state="PAID")
 
 
 def _mismatch(*, expected: Money, actual: Money) -> Refused:
@@ -189,38 +185,36 @@ def _mismatch(*, expected: Money, actual: Money) -> Refused:
     return refuse(ERROR_REASON_PAYMENT_MISMATCH, expected=expected_text, actual=actual_text)
 
 
-def _credited(order: Order, reference: str, now: datetime, *, transaction_id: str) -> Posted:
+def _credited(row: TopUpRow, reference: str, now: datetime, *, transaction_id: str) -> Posted:
     paid = replace(
-        order,
+        row,
         state=TOP_UP_STATE_PAID,
         payment_reference=reference,
         pay_time=now,
-        paid_after_cancel=order.state == TOP_UP_STATE_CANCELLED,
+        paid_after_cancel=row.state == TOP_UP_STATE_CANCELLED,
     )
-    receipt = Receipt(
-        claim=payment_claim(order, reference),
+    movement = MoneyMovement(
         transaction_id=transaction_id,
-        top_up_id=order.top_up_id,
-        provider=order.provider_name,
+        subject_id=row.top_up_id,
+        provider=row.provider_name,
         reference=reference,
-        currency=order.currency,
-        minor_units=order.minor_units,
+        currency=row.currency,
+        minor_units=row.minor_units,
         create_time=now,
     )
-    return _posted(paid, legs=_legs(order), rows=(paid, receipt))
+    receipt = Receipt(payment_claim(row, reference), movement)
+    return _posted(paid, legs=_legs(row), rows=(paid, receipt))
 
 
-def _legs(order: Order) -> list[Leg]:
+def _legs(row: TopUpRow) -> list[Leg]:
     """What was bought stands before the bonus, so that taking a purchase back finds it first."""
-    bought = Grant(LotKind.PAID, order.top_up_id, order.minor_units, order.currency)
-    legs = [Leg(order.owner_id, UNIT_COIN, order.coins, SYSTEM_ACCOUNT_ISSUANCE, bought)]
-    if order.bonus_coins:
-        bonus = Grant(LotKind.BONUS, order.top_up_id)
-        legs.append(
-            Leg(order.owner_id, UNIT_COIN, order.bonus_coins, SYSTEM_ACCOUNT_PROMOTION, bonus)
-        )
+    bought = Grant(LotKind.PAID, row.top_up_id, row.minor_units, row.currency)
+    legs = [Leg(row.owner_id, UNIT_COIN, row.coins, SYSTEM_ACCOUNT_ISSUANCE, bought)]
+    if row.bonus_coins:
+        bonus = Grant(LotKind.BONUS, row.top_up_id)
+        legs.append(Leg(row.owner_id, UNIT_COIN, row.bonus_coins, SYSTEM_ACCOUNT_PROMOTION, bonus))
     return legs
 
 
-def _posted(order: Order, *, legs: Sequence[Leg] = (), rows: Sequence[Row] = ()) -> Posted:
-    return Posted(legs=legs, rows=rows, answer=order.message().SerializeToString())
+def _posted(row: TopUpRow, *, legs: Sequence[Leg] = (), rows: Sequence[Row] = ()) -> Posted:
+    return Posted(legs=legs, rows=rows, answer=row.message().SerializeToString())

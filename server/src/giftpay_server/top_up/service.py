@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from giftpay.v1 import (
     ERROR_REASON_PERMISSION_DENIED,
-    ERROR_REASON_TOP_UP_NOT_FOUND,
     PAYMENT_PROVIDER_TRUSTED,
     TOP_UP_STATE_PAID,
     TRANSACTION_KIND_CANCEL_TOP_UP,
@@ -27,7 +26,7 @@ from giftpay.v1 import (
     TopUpState,
 )
 
-from giftpay_server.ledger.commands import Outcome
+from giftpay_server.ledger.commands import Outcome, refuse
 from giftpay_server.ledger.journal import Journal
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.top_up.messages import (
@@ -35,12 +34,12 @@ from giftpay_server.top_up.messages import (
     check_confirm,
     confirm_command,
     create_command,
-    unknown_order,
+    unknown_top_up,
 )
 from giftpay_server.top_up.payments import amount_paid
 from giftpay_server.top_up.providers import PaymentProvider
-from giftpay_server.top_up.rules import Order
-from giftpay_server.top_up.store import is_decided, list_orders, read_order
+from giftpay_server.top_up.rules import TopUpRow, not_found
+from giftpay_server.top_up.store import is_decided, list_top_ups, read_top_up
 from giftpay_server.wire.fields import InvalidArgumentError, valid_choice, valid_id, valid_uuid
 from giftpay_server.wire.guard import Context
 from giftpay_server.wire.identity import LOCAL
@@ -80,21 +79,21 @@ class TopUpService(TopUpServiceServicer):
         self, request: ConfirmTopUpRequest, context: Context
     ) -> ConfirmTopUpResponse:
         key = check_confirm(request, caller=LOCAL)
-        order = await read_order(self._pool, request.top_up_id)
-        if order is None:
-            command = unknown_order(request, TRANSACTION_KIND_CONFIRM_TOP_UP, caller=LOCAL)
+        row = await read_top_up(self._pool, request.top_up_id)
+        if row is None:
+            command = unknown_top_up(request, TRANSACTION_KIND_CONFIRM_TOP_UP, caller=LOCAL)
         else:
-            paid = await self._amount_paid(order, request.payment_reference, key=key)
-            command = confirm_command(request, order, caller=LOCAL, paid=paid)
+            paid = await self._amount_paid(row, request.payment_reference, key=key)
+            command = confirm_command(request, row, caller=LOCAL, paid=paid)
         outcome = settle(await self._journal.record(command))
         return ConfirmTopUpResponse(top_up=_top_up(outcome), replayed=outcome.replayed)
 
     async def GetTopUp(self, request: GetTopUpRequest, context: Context) -> GetTopUpResponse:
         top_up_id = valid_uuid(request.top_up_id, "top_up_id")
-        order = await read_order(self._pool, top_up_id)
-        if order is None:
-            raise RefusedError(ERROR_REASON_TOP_UP_NOT_FOUND, top_up_id=top_up_id)
-        return GetTopUpResponse(top_up=order.message())
+        row = await read_top_up(self._pool, top_up_id)
+        if row is None:
+            raise RefusedError(not_found(top_up_id))
+        return GetTopUpResponse(top_up=row.message())
 
     async def ListTopUps(self, request: ListTopUpsRequest, context: Context) -> ListTopUpsResponse:
         owner_id = valid_id(request.owner_id, "owner_id")
@@ -103,40 +102,36 @@ class TopUpService(TopUpServiceServicer):
         page = open_page(
             request.page_size, request.page_token, "top_ups", owner_id, int(request.state)
         )
-        found = await list_orders(
+        found = await list_top_ups(
             self._pool, owner_id, state=request.state, before=page.before_row(), limit=page.size + 1
         )
-        orders, more = page.cut(found)
-        token = page.row_token(orders[-1].create_time, orders[-1].top_up_id) if more else ""
-        return ListTopUpsResponse(
-            top_ups=[order.message() for order in orders], next_page_token=token
-        )
+        rows, more = page.cut(found)
+        token = page.row_token(rows[-1].create_time, rows[-1].top_up_id) if more else ""
+        return ListTopUpsResponse(top_ups=[row.message() for row in rows], next_page_token=token)
 
     async def CancelTopUp(
         self, request: CancelTopUpRequest, context: Context
     ) -> CancelTopUpResponse:
-        order = await read_order(self._pool, valid_uuid(request.top_up_id, "top_up_id"))
-        if order is None:
-            command = unknown_order(request, TRANSACTION_KIND_CANCEL_TOP_UP, caller=LOCAL)
+        row = await read_top_up(self._pool, valid_uuid(request.top_up_id, "top_up_id"))
+        if row is None:
+            command = unknown_top_up(request, TRANSACTION_KIND_CANCEL_TOP_UP, caller=LOCAL)
         else:
-            command = cancel_command(request, order, caller=LOCAL)
+            command = cancel_command(request, row, caller=LOCAL)
         outcome = settle(await self._journal.record(command))
         return CancelTopUpResponse(top_up=_top_up(outcome), replayed=outcome.replayed)
 
-    async def _amount_paid(self, order: Order, reference: str, *, key: str) -> Money | None:
+    async def _amount_paid(self, row: TopUpRow, reference: str, *, key: str) -> Money | None:
         """Asked before the journal, and only where something hangs on the answer.
 
         What is paid stays paid and what is decided stays decided, so that both are told even while
         the provider is away.
         """
-        if order.state == TOP_UP_STATE_PAID or await is_decided(self._pool, key):
+        if row.state == TOP_UP_STATE_PAID or await is_decided(self._pool, key):
             return None
-        if order.provider == PAYMENT_PROVIDER_TRUSTED:
+        if row.provider == PAYMENT_PROVIDER_TRUSTED:
             self._check_trusted(LOCAL)
-            return order.price
-        return await amount_paid(
-            self._providers.get(order.provider), order.provider_name, reference
-        )
+            return row.price
+        return await amount_paid(self._providers.get(row.provider), row.provider_name, reference)
 
     def _check_provider(self, provider: int, *, caller: str) -> None:
         if provider == PAYMENT_PROVIDER_TRUSTED:
@@ -146,7 +141,7 @@ class TopUpService(TopUpServiceServicer):
 
     def _check_trusted(self, caller: str) -> None:
         if caller not in self._trusted_callers:
-            raise RefusedError(ERROR_REASON_PERMISSION_DENIED, right="trusted_payments")
+            raise RefusedError(refuse(ERROR_REASON_PERMISSION_DENIED, right="trusted_payments"))
 
 
 def _top_up(outcome: Outcome) -> TopUp:

@@ -19,6 +19,7 @@ from giftpay.v1 import (
 
 from giftpay_server.ledger.books import Account, Personal
 from giftpay_server.ledger.commands import Command, wallet
+from giftpay_server.ledger.times import timestamp
 from giftpay_server.wallet import rules
 from giftpay_server.wallet.store import Standing
 from giftpay_server.wire.fields import (
@@ -97,16 +98,15 @@ def _take_birth(request: OpenWalletRequest | UpdateWalletRequest) -> Personal | 
 def wallet_message(standing: Standing, *, today: date) -> Wallet:
     """A wallet as it was read; the owner is of age or not as of today (UTC)."""
     owner = standing.owner
-    message = Wallet(
+    return Wallet(
         owner_id=owner.owner_id,
         country_code=owner.country,
         status=owner.status,
         age_status=rules.age_status(owner.adult_from, today),
         coins=_balance(standing.coins),
         diamonds=_balance(standing.diamonds),
+        create_time=timestamp(owner.create_time),
     )
-    message.create_time.FromDatetime(owner.create_time)
-    return message
 
 
 def _balance(account: Account) -> Balance:

@@ -29,10 +29,10 @@ VERIFIED_ADULT = date(1900, 1, 1)
 
 
 class PendingTopUps(NamedTuple):
-    """How many of an owner's orders wait for their payment."""
+    """How many of an owner's top-ups wait for their payment."""
 
     owner_id: str
-    orders: int
+    top_ups: int
 
     @property
     def key(self) -> str:
@@ -106,7 +106,7 @@ def _not_empty(owner: Owner, books: Books) -> Refused | None:
         "coins": coins.balance,
         "diamonds": diamonds.balance,
         "held": held,
-        "open_top_ups": pending.orders if pending else 0,
+        "open_top_ups": pending.top_ups if pending else 0,
     }
     if not any(figures.values()):
         return None

@@ -29,6 +29,7 @@ from giftpay.v1 import (
 )
 
 from giftpay_server.ledger.books import AccountKey
+from giftpay_server.ledger.commands import refuse
 from giftpay_server.ledger.feed import Feed
 from giftpay_server.ledger.journal import Journal
 from giftpay_server.postgres.pool import Pool
@@ -126,7 +127,7 @@ class WalletService(WalletServiceServicer):
                 # gRPC resumes us when it has taken the message, and it takes no more than its
                 # buffer and the reader's window hold. The status cannot overtake what it took.
                 if monotonic() > begun + self._write_max_s:
-                    raise RefusedError(ERROR_REASON_SLOW_READER, last_seq=last_seq)
+                    raise RefusedError(refuse(ERROR_REASON_SLOW_READER, last_seq=last_seq))
 
     async def GetTransaction(
         self, request: GetTransactionRequest, context: Context
@@ -135,7 +136,7 @@ class WalletService(WalletServiceServicer):
         found = await store.read_transaction(self._pool, named)
         by_key = request.HasField("idempotency_key")
         if found is None or (by_key and found.caller != LOCAL):
-            raise RefusedError(ERROR_REASON_TRANSACTION_NOT_FOUND, transaction_id=named)
+            raise RefusedError(refuse(ERROR_REASON_TRANSACTION_NOT_FOUND, transaction_id=named))
         return GetTransactionResponse(transaction=transaction_message(found))
 
     async def UpdateWallet(
@@ -159,7 +160,7 @@ class WalletService(WalletServiceServicer):
 
     def _told(self, owner_id: str, standing: Standing | None) -> Wallet:
         if standing is None:
-            raise RefusedError(ERROR_REASON_WALLET_NOT_FOUND, owner_id=owner_id)
+            raise RefusedError(refuse(ERROR_REASON_WALLET_NOT_FOUND, owner_id=owner_id))
         return wallet_message(standing, today=self._clock().date())
 
     async def _resumed(self, account: AccountKey, after_seq: int) -> int:

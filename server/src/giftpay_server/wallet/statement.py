@@ -20,6 +20,7 @@ from giftpay.v1 import Transaction as TransactionMessage
 
 from giftpay_server.ledger.books import AccountKey, Transaction
 from giftpay_server.ledger.commands import Outcome
+from giftpay_server.ledger.times import timestamp
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.wallet.store import Asked, Line, list_after, list_before, read_asked
 from giftpay_server.wire.pages import NUMBER_MAX, Page
@@ -65,8 +66,8 @@ def _entry_message(line: Line, gift: Asked | None) -> Entry:
         balance=entry.balance,
         system_account=SystemAccount.ValueType(entry.system),
         kind=TransactionKind.ValueType(line.kind),
+        create_time=timestamp(line.create_time),
     )
-    message.create_time.FromDatetime(line.create_time)
     if gift is not None:
         _add_gift(message, gift)
     return message
@@ -90,8 +91,8 @@ def transaction_message(transaction: Transaction) -> TransactionMessage:
         kind=transaction.kind,
         caller=transaction.caller,
         catalog_version=transaction.catalog_version,
+        create_time=timestamp(transaction.create_time),
     )
-    message.create_time.FromDatetime(transaction.create_time)
     if transaction.reason:
         message.refusal.CopyFrom(refusal_of(Outcome(transaction)))
     else:

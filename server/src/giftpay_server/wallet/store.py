@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from giftpay_server.ledger.books import Account, AccountKey, Entry, Owner, Transaction
+from giftpay_server.ledger.books import Account, AccountKey, Entry, Owner, Table, Transaction
 from giftpay_server.ledger.store import Tables, transaction
 from giftpay_server.postgres.pool import Connection, Pool
 from giftpay_server.wallet.rules import PendingTopUps
@@ -193,20 +193,17 @@ async def read_transaction(pool: Pool, transaction_id: str) -> Transaction | Non
 # 1: PENDING
 COUNT_PENDING_TOP_UPS = """
     SELECT o.owner_id,
-           (SELECT count(*) FROM top_up t WHERE t.owner_id = o.owner_id AND t.state = 1) AS orders
+           (SELECT count(*) FROM top_up t WHERE t.owner_id = o.owner_id AND t.state = 1)
       FROM unnest($1::text[]) AS o (owner_id)
 """
 
 
-class PendingTopUpCounts:
-    """The orders that keep a wallet open; counted here, written by their own slice."""
-
-    async def load(self, connection: Connection, keys: Sequence[Any]) -> Sequence[PendingTopUps]:
-        rows = await connection.fetch(COUNT_PENDING_TOP_UPS, keys)
-        return [PendingTopUps(*row) for row in rows]
-
-    async def save(self, connection: Connection, rows: Sequence[Any]) -> None:
-        raise NotImplementedError
+async def count_pending_top_ups(
+    connection: Connection, keys: Sequence[str]
+) -> Sequence[PendingTopUps]:
+    """The top-ups that keep a wallet open; they are written by their own slice."""
+    rows = await connection.fetch(COUNT_PENDING_TOP_UPS, keys)
+    return [PendingTopUps(*row) for row in rows]
 
 
-TABLES: Tables = {PendingTopUps: PendingTopUpCounts()}
+TABLES: Tables = {PendingTopUps: Table(load=count_pending_top_ups)}

@@ -14,6 +14,7 @@ ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 CONTEXT = re.compile(r"[A-Za-z0-9._:/-]{1,64}")
 COUNTRY = re.compile(r"[A-Z]{2}")
 CURRENCY = re.compile(r"[A-Z]{3}")
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 OLDEST_BIRTH = date(1900, 1, 1)
 
@@ -96,10 +97,19 @@ def valid_text(value: str, field: str, *, least: int = 0, most: int) -> str:
     return value
 
 
+def valid_line(value: str, field: str, *, least: int, most: int) -> str:
+    """Text in one line that can be seen and copied, bounded in characters."""
+    if not least <= len(value) <= most or not value.isprintable() or value != value.strip():
+        raise InvalidArgumentError(
+            field, f"{least}..{most} printable characters, with no space at either end"
+        )
+    return value
+
+
 def valid_birth(value: str, field: str, *, today: date) -> date:
     """A date of birth, YYYY-MM-DD."""
     try:
-        birth = date.fromisoformat(value) if len(value) == 10 else None
+        birth = date.fromisoformat(value) if DAY.fullmatch(value) else None
     except ValueError:
         birth = None
     if birth is None or not OLDEST_BIRTH <= birth <= today:

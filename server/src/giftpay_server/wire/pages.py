@@ -51,8 +51,7 @@ class Page:
             case None:
                 return NEWEST
             case [str(time), str(row_id)]:
-                parsed = _parsed(datetime.fromisoformat, time)
-                return parsed.astimezone(UTC), str(_parsed(UUID, row_id))
+                return _parsed(_utc, time), str(_parsed(UUID, row_id))
         raise _not_of_this_list()
 
     def row_token(self, create_time: datetime, row_id: str) -> str:
@@ -78,17 +77,21 @@ def _position(token: str, digest: str) -> list[Any]:
     try:
         text = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
         filters, *position = json.loads(text)
-    except (binascii.Error, ValueError, TypeError):
+    except (binascii.Error, ValueError, TypeError, RecursionError):
         filters, position = None, []
     if filters != digest or not position:
         raise _not_of_this_list()
     return list(position)
 
 
+def _utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
 def _parsed(parse: Callable[[str], Value], text: str) -> Value:
     try:
         return parse(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise _not_of_this_list() from None
 
 

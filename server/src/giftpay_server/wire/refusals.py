@@ -13,6 +13,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode
 
 from giftpay_server.ledger.commands import Answer, KeyReused, Outcome, Refused
+from giftpay_server.ledger.names import short_name
 from giftpay_server.wire.fields import InvalidArgumentError
 
 DOMAIN = "giftpay"
@@ -22,9 +23,9 @@ RETRY_AFTER_MS = 100  # about what the queue takes to empty
 class RefusedError(Exception):
     """A refusal on its way to the wire."""
 
-    def __init__(self, reason: ErrorReason.ValueType, **figures: str | int) -> None:
-        super().__init__(ErrorReason.Name(reason))
-        self.refusal = refusal(reason, {name: str(value) for name, value in figures.items()})
+    def __init__(self, answer: Answer | Refused) -> None:
+        self.refusal = refusal_of(answer)
+        super().__init__(ErrorReason.Name(self.refusal.reason))
 
 
 class _Told(NamedTuple):
@@ -99,31 +100,25 @@ def settle(answer: Answer) -> Outcome:
     """The outcome, if the command was posted; raises RefusedError otherwise."""
     if isinstance(answer, Outcome) and not answer.transaction.reason:
         return answer
-    raise refused_error(answer)
-
-
-def refused_error(answer: Answer | Refused) -> RefusedError:
-    """What to raise for a no."""
-    refused = refusal_of(answer)
-    return RefusedError(refused.reason, **refused.metadata)
+    raise RefusedError(answer)
 
 
 def refusal_of(answer: Answer | Refused) -> Refusal:
-    """The refusal that stands under a key, as it is told."""
+    """A no as it is told, from where it was decided or stored."""
     match answer:
         case KeyReused(fields):
             figures = {"fields": ",".join(fields)}
             return refusal(ErrorReason.ERROR_REASON_IDEMPOTENCY_KEY_REUSED, figures)
-        case Refused():
-            stored = Refusal.FromString(answer.stored())
+        case Refused(reason, figures):
+            return refusal(reason, figures)
         case Outcome(transaction):
             stored = Refusal.FromString(transaction.answer)
-    return refusal(stored.reason, stored.metadata)
+            return refusal(stored.reason, stored.metadata)
 
 
 def refusal(reason: ErrorReason.ValueType, figures: Mapping[str, str]) -> Refusal:
     """A refusal with its sentence."""
-    told = TABLE[_short(reason)]
+    told = TABLE[short_name(ErrorReason, reason)]
     return Refusal(reason=reason, message=told.sentence.format_map(figures), metadata=figures)
 
 
@@ -138,7 +133,7 @@ def status(refused: Refusal, others: Sequence[Refusal] = ()) -> status_pb2.Statu
     info = error_details_pb2.ErrorInfo(
         reason=ErrorReason.Name(refused.reason), domain=DOMAIN, metadata=dict(refused.metadata)
     )
-    code = TABLE[_short(refused.reason)].code
+    code = TABLE[short_name(ErrorReason, refused.reason)].code
     details = [_packed(info), *(_packed(detail) for detail in _extra_details(refused, others))]
     return status_pb2.Status(code=code.value[0], message=refused.message, details=details)
 
@@ -164,7 +159,3 @@ def _packed(message: Message) -> AnyMessage:
     packed = AnyMessage()
     packed.Pack(message)
     return packed
-
-
-def _short(reason: ErrorReason.ValueType) -> str:
-    return ErrorReason.Name(reason).removeprefix("ERROR_REASON_")

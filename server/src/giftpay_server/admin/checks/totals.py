@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from giftpay.v1 import UNIT_COIN, UNIT_DIAMOND, BrokenRow, SystemAccount, Unit
 
+from giftpay_server.ledger.names import short_name
 from giftpay_server.postgres.pool import Connection
 
 UNITS = (UNIT_COIN, UNIT_DIAMOND)
@@ -49,7 +50,8 @@ async def broken_stripe(connection: Connection, *, timeout_s: float) -> BrokenRo
     accounts = await sum_accounts(connection, timeout_s=timeout_s)
     rows = await connection.fetch(SUM_ENTRIES, timeout=timeout_s)
     booked = {
-        (unit, system_name(system)): Total(int(balance), n) for unit, system, balance, n in rows
+        (unit, short_name(SystemAccount, system)): Total(int(balance), n)
+        for unit, system, balance, n in rows
     }
     for unit, name in sorted(
         (accounts.keys() | booked.keys()) - {(unit, OWNERS) for unit in UNITS}
@@ -59,7 +61,7 @@ async def broken_stripe(connection: Connection, *, timeout_s: float) -> BrokenRo
             return BrokenRow(
                 check="account.stripes",
                 table="account",
-                key=f"~{name}~*/{_unit_name(unit)}",
+                key=f"~{name}~*/{short_name(Unit, unit)}",
                 detail=f"expected {expected.balance} by {expected.entries} entries, "
                 f"found {found.balance} by {found.entries}",
             )
@@ -73,16 +75,7 @@ def broken_sum(accounts: Totals) -> BrokenRow | None:
             return BrokenRow(
                 check="account.total",
                 table="account",
-                key=_unit_name(unit),
+                key=short_name(Unit, unit),
                 detail=f"expected 0 over all accounts, found {total}",
             )
     return None
-
-
-def system_name(system: int) -> str:
-    """The name of a system account as it stands in the stripes' owner ids."""
-    return SystemAccount.Name(system).removeprefix("SYSTEM_ACCOUNT_")  # type: ignore[arg-type]
-
-
-def _unit_name(unit: int) -> str:
-    return Unit.Name(unit).removeprefix("UNIT_")  # type: ignore[arg-type]

@@ -40,7 +40,9 @@ async def migrate(dsn: str) -> None:
         applied = {row["number"]: row["checksum"] for row in await connection.fetch(APPLIED)}
         steps = _steps()
         if len(applied) > len(steps):
-            raise MigrationError(f"the schema is at step {len(applied)}, newer than this server")
+            raise MigrationError(
+                f"the schema is at step {len(applied)}, newer than this server: start the newer one"
+            )
         for name, sql in steps:
             await _apply(connection, applied, name, sql)
     finally:
@@ -58,7 +60,9 @@ async def _apply(
     number, checksum = int(name[:4]), hashlib.sha256(sql.encode()).hexdigest()
     if number in applied:
         if applied[number] != checksum:
-            raise MigrationError(f"{name} was applied with other contents")
+            raise MigrationError(
+                f"{name} was applied with other contents: start the build that made this schema"
+            )
         return
     async with connection.transaction():
         await connection.execute(sql)

@@ -1,0 +1,102 @@
+"""What goes wrong in a batch, before it and after it, costs nobody else anything."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from giftpay_server.ledger.commands import Outcome
+from giftpay_server.ledger.journal import CommandFailedError, DatabaseUnavailableError, Journal
+from giftpay_server.postgres.pool import Pool
+
+from tests.ledger.journals import adjust, balance, running_journal
+
+END_JOURNALS = """
+    SELECT pg_terminate_backend(pid) FROM pg_locks
+     WHERE locktype = 'advisory' AND classid = 7170
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+async def test_one_bad_command_does_not_sink_its_neighbours(
+    journal: Journal, admin: Pool, owners: list[str]
+) -> None:
+    bad = adjust(owners[1], -1)  # a rule that overspends: the kernel's own guard stops it
+    batch = [adjust(owners[0], 5), bad, adjust(owners[0], 5)]
+    first, failed, last = await journal.record_all(batch)
+    assert isinstance(first, Outcome)
+    assert isinstance(failed, CommandFailedError)
+    assert isinstance(last, Outcome)
+    assert await balance(admin, owners[0]) == 10
+    assert await balance(admin, owners[1]) == 0
+
+
+async def test_a_value_that_postgres_refuses_sinks_nobody_else(
+    journal: Journal, admin: Pool, owners: list[str]
+) -> None:
+    bad = adjust(owners[1], 1)
+    bad.caller = "\0"
+    failed, posted = await journal.record_all([bad, adjust(owners[0], 5)])
+    assert isinstance(failed, CommandFailedError)
+    assert isinstance(posted, Outcome)
+
+
+async def test_a_caller_who_goes_before_the_batch_is_dropped(
+    journal: Journal, admin: Pool, owners: list[str]
+) -> None:
+    waiting = asyncio.create_task(journal.record(adjust(owners[0], 1)))
+    gone = asyncio.create_task(journal.record(adjust(owners[1], 1)))
+    async with admin.acquire() as blocker, blocker.transaction():
+        await blocker.execute("SELECT FROM account WHERE owner_id = $1 FOR UPDATE", owners[0])
+        first = asyncio.create_task(journal.record(adjust(owners[0], 1)))
+        await asyncio.sleep(0.2)
+        gone_later = asyncio.create_task(journal.record(adjust(owners[1], 1)))
+        await asyncio.sleep(0.05)
+        gone_later.cancel()
+    await asyncio.gather(waiting, gone, first)
+    assert await balance(admin, owners[0]) == 2
+    assert await balance(admin, owners[1]) == 1
+
+
+async def test_a_caller_who_goes_later_is_only_not_answered(
+    journal: Journal, admin: Pool, owners: list[str]
+) -> None:
+    async with admin.acquire() as blocker, blocker.transaction():
+        await blocker.execute("SELECT FROM account WHERE owner_id = $1 FOR UPDATE", owners[0])
+        taken = asyncio.create_task(journal.record(adjust(owners[0], 1)))
+        await asyncio.sleep(0.2)
+        taken.cancel()
+    assert isinstance(await journal.record(adjust(owners[0], 1)), Outcome)
+    assert await balance(admin, owners[0]) == 2
+
+
+async def test_a_session_that_is_killed_costs_one_batch(
+    journal: Journal, admin: Pool, owners: list[str]
+) -> None:
+    await journal.record(adjust(owners[0], 1))
+    async with admin.acquire() as blocker, blocker.transaction():
+        await blocker.execute("SELECT FROM account WHERE owner_id = $1 FOR UPDATE", owners[0])
+        command = adjust(owners[0], 1)
+        lost = asyncio.create_task(journal.record(command))
+        await asyncio.sleep(0.2)
+        await admin.execute(END_JOURNALS)
+        with pytest.raises(DatabaseUnavailableError):
+            await lost
+    again = await journal.record(command)
+    assert isinstance(again, Outcome)
+    assert not again.replayed
+    assert await balance(admin, owners[0]) == 2
+
+
+async def test_time_never_runs_back_within_an_account(
+    database: str, admin: Pool, owners: list[str]
+) -> None:
+    now = datetime.now(UTC)
+    times = iter([now, now - timedelta(hours=1), now + timedelta(hours=1)])
+    async with running_journal(database, clock=lambda: next(times)) as journal:
+        for _ in range(3):
+            await journal.record(adjust(owners[0], 1))
+    sql = "SELECT create_time FROM entry WHERE owner_id = $1 ORDER BY seq"
+    found = [row[0] for row in await admin.fetch(sql, owners[0])]
+    assert found == [now, now, now + timedelta(hours=1)]

@@ -1,0 +1,5 @@
+"""So that what the machine asserts is told as in a test."""
+
+import pytest
+
+pytest.register_assert_rewrite("tests.machine.machine", "tests.machine.proof")

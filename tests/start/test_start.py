@@ -1,0 +1,111 @@
+"""What a server that cannot start says last, and what the first one says to a newcomer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import asyncpg
+import pytest
+from giftpay.cli.top_up import DEFAULT_SANDBOX
+from giftpay_server.__main__ import greeting
+from giftpay_server.app import foundation
+from giftpay_server.config import SANDBOX_PORT, Config, ConfigError
+from giftpay_server.postgres.embedded import embedded_postgres
+from giftpay_server.postgres.migrations import MigrationError, migrate
+
+PATIENCE_S = 60
+CHANGE = "UPDATE migration SET checksum = 'other' WHERE number = 2"
+
+
+async def last_line(*options: str, **settings: str) -> str:
+    """What a server that ends with 2 has told, with these variables, GIFTPAY_ left out."""
+    ours = {name: text for name, text in os.environ.items() if not name.startswith("GIFTPAY_")}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "giftpay_server", *options),
+        env=ours | {f"GIFTPAY_{name}": text for name, text in settings.items()},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(PATIENCE_S):
+        out, told = await process.communicate()
+    assert (process.returncode, out) == (2, b""), told.decode()
+    return told.decode().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "listen", ["localhost", "50051", ":50051", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:x"]
+)
+def test_an_address_without_host_or_port_is_told_its_form(listen: str) -> None:
+    with pytest.raises(ConfigError, match=f"GIFTPAY_LISTEN must be host:port.* not '{listen}'"):
+        Config(listen=listen)
+
+
+async def test_another_address_than_loopback_has_to_be_meant() -> None:
+    assert "0.0.0.0:50051 is not a loopback address" in await last_line("--listen=0.0.0.0:50051")
+    Config(listen="0.0.0.0:50051", insecure=True)
+    Config(listen="[::]:50051", insecure=True)
+
+
+@pytest.mark.parametrize("variable", ["DATABASE_URL", "MIGRATE_URL"])
+async def test_a_database_that_is_away_is_named_without_its_password(variable: str) -> None:
+    away = "postgresql://anna:secret@127.0.0.1:1/giftpay"
+    told = await last_line(**{"DATABASE_URL": "postgresql://db.invalid/giftpay", variable: away})
+    assert told.startswith(
+        f"giftpay-server: no Postgres answers at 127.0.0.1 (GIFTPAY_{variable}): "
+    )
+    assert "secret" not in told
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://anna:se/cret@db.invalid/giftpay", "anna:secret@db.invalid/giftpay"]
+)
+async def test_a_malformed_database_url_is_told_its_form_and_not_repeated(url: str) -> None:
+    told = await last_line(DATABASE_URL=url)
+    assert told.startswith("giftpay-server: GIFTPAY_DATABASE_URL must be postgresql://")
+    assert "cret" not in told
+
+
+async def test_a_schema_of_another_build_says_what_to_do(
+    new_database: Callable[[], Awaitable[str]],
+) -> None:
+    dsn = await new_database()
+    await change_schema(dsn)
+    assert await last_line(DATABASE_URL=dsn) == (
+        "giftpay-server: 0002_catalog.sql was applied with other contents: "
+        "start the build that made this schema"
+    )
+
+
+async def test_an_embedded_schema_of_another_build_may_be_left_aside() -> None:
+    # Not below pytest's own folder: as root, Postgres runs as a user who may not enter that.
+    with TemporaryDirectory(prefix="giftpay-") as folder:
+        state = Path(folder)
+        async with embedded_postgres(state) as dsn:
+            await migrate(dsn)
+            await change_schema(dsn)
+        with pytest.raises(MigrationError, match="or set GIFTPAY_STATE to a new folder"):
+            async with foundation(Config(state=state, listen="127.0.0.1:0")):
+                pass
+
+
+async def change_schema(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(CHANGE)
+    await connection.close()
+
+
+def test_the_command_line_pays_where_the_server_has_its_sandbox() -> None:
+    assert f"http://127.0.0.1:{SANDBOX_PORT}" == DEFAULT_SANDBOX
+
+
+def test_a_newcomer_is_told_a_sandbox_only_where_it_is_elsewhere() -> None:
+    usual = greeting(Config(sandbox_url=DEFAULT_SANDBOX)).splitlines()
+    moved = greeting(Config(sandbox_url="http://127.0.0.1:9")).splitlines()
+    assert usual[0] == f"with a sandbox provider on {DEFAULT_SANDBOX}"
+    assert moved[0].endswith(": export GIFTPAY_SANDBOX_URL=http://127.0.0.1:9")
+    assert len(usual) == len(moved) == 4
