@@ -19,7 +19,7 @@ from giftpay.v1 import (
 from giftpay_server.gift.store import LIST_RECEIVED, LIST_RECEIVED_IN_CONTEXT, LIST_SENT
 
 from tests.conftest import OpenWallet
-from tests.gift.test_send_gift import gift
+from tests.gift.gifts import gift
 
 
 async def give(client: Client, sender: str, recipient: str, contexts: list[str]) -> list[str]:

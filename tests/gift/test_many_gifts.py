@@ -20,7 +20,7 @@ from giftpay.v1 import (
 )
 
 from tests.conftest import OpenWallet
-from tests.gift.test_send_gift import balances, gift
+from tests.gift.gifts import balances, gift
 
 
 async def batch(client: Client, *gifts: SendGiftRequest) -> list[GiftOutcome]:

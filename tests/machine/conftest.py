@@ -2,4 +2,6 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.machine.machine", "tests.machine.proof")
+pytest.register_assert_rewrite(
+    "tests.machine.dialogue", "tests.machine.machine", "tests.machine.proof"
+)

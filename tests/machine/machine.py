@@ -1,45 +1,26 @@
-"""The machine: rules that ask a server and the model the same, and compare what they say."""
+"""The machine: everything that may be asked of a server for four owners."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from typing import Any, ClassVar
+from typing import Any
 
-import giftpay
 from giftpay import v1
-from giftpay.sync import SyncClient
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-)
+from hypothesis.stateful import initialize, precondition, rule
 
 from tests.machine import requests
-from tests.machine.model import Answer, Model
-from tests.machine.proof import prove, refusal_told, without_times
+from tests.machine.dialogue import INDEX_MAX, Dialogue
+from tests.machine.proof import refusal_told
 from tests.machine.state import Refused
 
-INDEX_MAX = 12
 INDEX = st.integers(0, INDEX_MAX)  # from the latest back; the last is of nothing
-OWNER_FIELDS = ("owner_id", "sender_id", "recipient_id")
+POLICIES = st.sampled_from(v1.ShortfallPolicy.values()[1:])
 
 
-class Machine(RuleBasedStateMachine):
-    """Four owners, and everything that may be asked of a server for them."""
-
-    client: ClassVar[SyncClient]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.model = Model(self.client.catalog.GetCatalog(v1.GetCatalogRequest()).catalog)
-        self.evening = giftpay.new_key()  # part of the owners' ids: they are this history's alone
-        self.sent: list[Any] = []
-        self.first: dict[str, Any] = {}  # the first responses, by key
-        self.concerned: set[str] = set()
+class Machine(Dialogue):
+    """The rules; each draws a command, asks both and compares."""
 
     @initialize(amounts=st.lists(st.integers(10, 99), min_size=3, max_size=3))
     def three_have_something(self, amounts: Sequence[int]) -> None:
@@ -58,13 +39,10 @@ class Machine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(("cleo", "dan", "dan")))
     def leave(self, name: str) -> None:
-        owner = self.model.state.owners.get(f"{name}-{self.evening}")
-        if owner is not None:
-            for unit in (v1.UNIT_COIN, v1.UNIT_DIAMOND):
-                if (amount := owner.account(unit).available) > 0:
-                    self.ask(self.named(requests.adjustment(name, unit, -amount)))
-        closing = v1.UpdateWalletRequest(owner_id=name, status=v1.WALLET_STATUS_CLOSED)
-        self.ask(self.named(closing))
+        closing = self.named(v1.UpdateWalletRequest(owner_id=name, status=v1.WALLET_STATUS_CLOSED))
+        for unit in (v1.UNIT_COIN, v1.UNIT_DIAMOND):
+            self.leave_available(closing.owner_id, unit, 0)
+        self.ask(closing)
 
     @rule(request=requests.erasures())
     def erase_and_say_it_again(self, request: v1.ErasePersonalDataRequest) -> None:
@@ -130,12 +108,27 @@ class Machine(RuleBasedStateMachine):
                 self.compare(gift.idempotency_key, sent, answer)
 
     @precondition(lambda self: self.model.state.gifts)
-    @rule(index=INDEX, policy=st.sampled_from(v1.ShortfallPolicy.values()[1:]))
+    @rule(index=INDEX, policy=POLICIES)
     def reverse_gift(self, index: int, policy: v1.ShortfallPolicy.ValueType) -> None:
         gift_id = self.made("gifts", index)
         request = v1.ReverseGiftRequest(transaction_id=gift_id, reason="so")
         request.shortfall_policy = policy
         self.ask(self.named(request))
+
+    @precondition(lambda self: self.model.state.gifts)
+    @rule(index=st.integers(0, INDEX_MAX - 1), left=st.integers(0, 3), policy=POLICIES)
+    def reverse_a_gift_that_was_redeemed(
+        self, index: int, left: int, policy: v1.ShortfallPolicy.ValueType
+    ) -> None:
+        gift = self.model.state.gifts[self.made("gifts", index)]
+        self.leave_available(gift.recipient_id, v1.UNIT_DIAMOND, 20 + left)
+        name, _, _ = gift.recipient_id.partition("-")
+        self.create_redemption(
+            v1.CreateRedemptionRequest(
+                owner_id=name, diamonds=20, currency_code="EUR", destination="me@example.org"
+            )
+        )
+        self.reverse_gift(index, policy)
 
     @rule(request=requests.redemptions())
     def create_redemption(self, request: v1.CreateRedemptionRequest) -> None:
@@ -146,6 +139,22 @@ class Machine(RuleBasedStateMachine):
     def cancel_redemption(self, index: int) -> None:
         redemption_id = self.made("redemptions", index)
         self.ask(self.named(v1.CancelRedemptionRequest(redemption_id=redemption_id)))
+
+    @rule(request=requests.gifts(), short=st.integers(0, 1))
+    def send_all_the_coins_or_one_more(self, request: v1.SendGiftRequest, short: int) -> None:
+        request = self.named(request)
+        prices = {gift.gift_id: gift.coins for gift in self.model.state.catalog.gifts}
+        coins = prices.get(request.gift_id, 1) * request.count
+        self.leave_available(request.sender_id, v1.UNIT_COIN, coins - short)
+        self.ask(request)
+
+    @rule(request=requests.redemptions(), short=st.integers(0, 1))
+    def redeem_all_the_diamonds_or_one_more(
+        self, request: v1.CreateRedemptionRequest, short: int
+    ) -> None:
+        request = self.named(request)
+        self.leave_available(request.owner_id, v1.UNIT_DIAMOND, request.diamonds - short)
+        self.ask(request)
 
     @rule(request=st.one_of(requests.gifts(), requests.top_ups(), requests.redemptions()))
     def preview(self, request: Any) -> None:
@@ -172,61 +181,3 @@ class Machine(RuleBasedStateMachine):
         request = self.named(request)
         request.idempotency_key = self.earlier(index).idempotency_key
         self.ask(request)
-
-    @invariant()
-    def wallets_are_as_they_should(self) -> None:
-        for owner_id in self.concerned & self.model.state.owners.keys():
-            told = self.client.wallets.GetWallet(v1.GetWalletRequest(owner_id=owner_id)).wallet
-            assert without_times(told) == self.model.state.owners[owner_id].told()
-        self.concerned.clear()
-
-    def teardown(self) -> None:
-        prove(self.client, self.model)
-
-    def named(self, request: Any) -> Any:
-        """The request under a key of its own, with owners of this history."""
-        request = deepcopy(request)
-        request.idempotency_key = giftpay.new_key()
-        for field in OWNER_FIELDS:
-            if name := getattr(request, field, ""):
-                setattr(request, field, f"{name}-{self.evening}")
-        return request
-
-    def earlier(self, index: int) -> Any:
-        """A command that was sent before."""
-        return deepcopy(self.sent[-1 - index % len(self.sent)])
-
-    def made(self, rows: str, index: int) -> str:
-        """The id of something that was made, or of nothing."""
-        ids = list(getattr(self.model.state, rows))
-        return ids[-1 - index % len(ids)] if index < INDEX_MAX else giftpay.new_key()
-
-    def ask(self, request: Any) -> None:
-        """Asks the server and the model, and compares what they say."""
-        expected = self.model.answer(request)
-        if not getattr(request, "validate_only", False):
-            self.sent.append(request)
-        self.concerned.update(getattr(request, field, "") for field in OWNER_FIELDS)
-        response = requests.send(self.client, deepcopy(request))
-        if isinstance(response, Refused):
-            assert response == expected.value
-        else:
-            self.compare(request.idempotency_key, response, expected)
-
-    def compare(self, key: str, response: Any, expected: Answer) -> None:
-        assert without_times(response) == expected.value
-        assert response.replayed is expected.replayed
-        first = deepcopy(self.first.setdefault(key, response))
-        if without_times(first) == expected.value:
-            first.replayed = response.replayed
-            assert response == first  # the times as well
-
-    def outcomes(
-        self, gifts: Sequence[v1.SendGiftRequest], *, streamed: bool
-    ) -> list[v1.GiftOutcome]:
-        """In the order of the gifts."""
-        if not streamed:
-            request = v1.BatchSendGiftsRequest(gifts=gifts)
-            return list(self.client.gifts.BatchSendGifts(request).outcomes)
-        by_key = {outcome.idempotency_key: outcome for outcome in self.client.send_gifts(gifts)}
-        return [by_key[gift.idempotency_key] for gift in gifts]

@@ -17,7 +17,7 @@ from tests.stories.processes import server_process
 
 CI = "CI" in os.environ
 SETTINGS = settings(
-    max_examples=60,
+    max_examples=45,
     stateful_step_count=60,
     deadline=None,
     derandomize=CI,  # otherwise a failure prints how to see it again

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 from aiohttp import web
 from giftpay.v1 import (
@@ -57,7 +58,11 @@ async def test_a_declined_payout_gives_the_diamonds_back(desk: Desk) -> None:
 
 
 async def test_an_order_that_the_provider_cannot_take_gives_the_diamonds_back(desk: Desk) -> None:
-    made = await desk.redeem("mia@\nexample.org")  # more lines than the sandbox takes
+    made = await desk.redeem("mia@example.org")
+    async with asyncpg.create_pool(desk.server.rooms.config.database_url, min_size=1) as operator:
+        # More lines than the sandbox takes; our own wire takes no such address.
+        sql = "UPDATE personal_data SET value = E'mia@\\nexample.org' WHERE transaction_id = $1"
+        await operator.execute(sql, made.redemption_id)
     await desk.work()
     assert await desk.state(made) == "RETURNED"
     assert (await desk.read(made)).return_reason == "MALFORMED"

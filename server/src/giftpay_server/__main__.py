@@ -25,7 +25,7 @@ from giftpay_server.supervisor import supervise
 TRY_NEXT = """\
 Try next, in another terminal:
   {giftpay} wallet open anna --country DE --age-verified
-  {giftpay} top-up create anna eur-65, then as in client/README.md; or: make demo"""
+  {giftpay} top-up create anna eur-65  # and on as in client/README.md; or: make demo"""
 
 # What a start can fail with that an operator can mend.
 CANNOT_START = (
