@@ -20,7 +20,6 @@ Contender = Callable[[float], Awaitable[Sample]]  # for so many seconds
 Slices = dict[str, list[Sample]]
 
 SHAPES = {1: (1, 1), 16: (2, 8), 64: (4, 16), 256: (8, 32), 1024: (16, 64)}
-WARM_UP_S = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +28,23 @@ class Plan:
 
     quick: bool
     rounds: int
+    warm_up_s: float
     slice_s: float
     callers: Sequence[int]
     growth_gifts: int
 
 
-FULL = Plan(quick=False, rounds=7, slice_s=5, callers=(1, 16, 64, 256), growth_gifts=10_000_000)
-QUICK = Plan(quick=True, rounds=5, slice_s=1, callers=(1, 64), growth_gifts=200_000)
+FULL = Plan(
+    quick=False,
+    rounds=7,
+    warm_up_s=0.5,
+    slice_s=5,
+    callers=(1, 16, 64, 256),
+    growth_gifts=10_000_000,
+)
+QUICK = Plan(
+    quick=True, rounds=5, warm_up_s=0.2, slice_s=0.6, callers=(1, 64), growth_gifts=100_000
+)
 
 
 @dataclass(slots=True)
@@ -65,10 +74,16 @@ class Bench:
         self.figures[title] = {name: figure(samples) for name, samples in slices.items()}
         return slices
 
-    def ratio(self, name: str, rounds: Sequence[float], target: Target | None = None) -> None:
-        """Notes one of the ratios that results.json names, or a further one of our own."""
-        self.ratios[name] = Ratio.of(rounds, target or TARGETS[name])
+    def ratio(self, name: str, rounds: Sequence[float]) -> None:
+        """Notes one of the ratios that results.json names."""
+        self.ratios[name] = Ratio.of(rounds, TARGETS[name])
         self._say(f"{name}: {self.ratios[name].as_json()}")
+
+    def further(self, name: str, rounds: Sequence[float], target: Target) -> None:
+        """Notes another ratio, among the figures."""
+        told = Ratio.of(rounds, target).as_json()
+        self.figures.setdefault("further ratios", {})[name] = told
+        self._say(f"{name}: {told}")
 
     def served(self, server: Server, database: str = "", **shape: Any) -> Contender:
         """Load on a server; `database` is where what it acknowledges must be found."""
@@ -77,7 +92,9 @@ class Bench:
 
         async def run(seconds: float) -> Sample:
             loop = asyncio.get_running_loop()
-            sample = await loop.run_in_executor(self.executor, run_load, load, WARM_UP_S, seconds)
+            sample = await loop.run_in_executor(
+                self.executor, run_load, load, self.plan.warm_up_s, seconds
+            )
             self.acknowledged[database] += sample.acknowledged
             return sample
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import cycle, islice
 from time import perf_counter, process_time
-from typing import Any
 
 import uvloop
 
@@ -15,13 +15,12 @@ from benchmarks.gifts import Spread, batches, gifts
 from benchmarks.http2 import Connection
 from benchmarks.meters import cpu_by_part
 from benchmarks.outcomes import OutcomeCounter
-from benchmarks.samples import Sample, percentile_ms
+from benchmarks.samples import Count, Sample
 
 UNARY = "/giftpay.v1.GiftService/SendGift"
 BATCH = "/giftpay.v1.GiftService/BatchSendGifts"
 STREAM = "/giftpay.v1.GiftService/StreamGifts"
 
-RESOURCE_EXHAUSTED = 8
 BACK_OFF_S = 0.1  # before a refused caller comes again, as RetryInfo asks
 DRAIN_S = 15
 UNDECIDED_MAX = 2_000  # gifts that a stream has under way: twice what the server lets it
@@ -57,7 +56,7 @@ class _Driver:
         self._going = True
         self._drained = asyncio.Event()
         self._acknowledged = 0
-        self._forget()
+        self._count = Count()
 
     async def run(self, warm_up_s: float, seconds: float) -> Sample:
         where = islice(cycle(self._load.addresses), self._load.connections)
@@ -71,7 +70,7 @@ class _Driver:
             await asyncio.wait_for(self._drained.wait(), DRAIN_S)
         for connection in self._connections:
             connection.close()
-        return sample(self._acknowledged)
+        return sample(acknowledged=self._acknowledged)
 
     async def _connect(self, address: str) -> Connection:
         host, _, port = address.rpartition(":")
@@ -80,25 +79,13 @@ class _Driver:
         await asyncio.wait_for(connection.ready, DRAIN_S)
         return connection
 
-    async def _measure(self, seconds: float) -> Callable[[int], Sample]:
-        self._forget()
+    async def _measure(self, seconds: float) -> Callable[..., Sample]:
         before, started = self._cpu(), perf_counter()
+        self._count = Count()
         await asyncio.sleep(seconds)
-        lasted, after = perf_counter() - started, self._cpu()
-        counted: dict[str, Any] = {
-            "seconds": lasted,
-            "gifts": self._gifts,
-            "refused": self._refused,
-            "failed": self._failed,
-            "cpu_s": {part: after[part] - before[part] for part in after},
-        }
-        times = sorted(self._times)
-        counted |= {"p50_ms": percentile_ms(times, 50), "p99_ms": percentile_ms(times, 99)}
-        return lambda acknowledged: Sample(acknowledged=acknowledged, **counted)
-
-    def _forget(self) -> None:
-        self._gifts = self._refused = self._failed = 0
-        self._times: list[float] = []
+        count, lasted, after = self._count, perf_counter() - started, self._cpu()
+        used = {part: (after[part] - before[part]) / lasted for part in after}
+        return partial(count.sample, window_s=lasted, cpu_share=used)
 
     def _cpu(self) -> dict[str, float]:
         return {**cpu_by_part(self._load.pids), "load": process_time()}
@@ -115,11 +102,9 @@ class _Driver:
     def _ended(self, connection: Connection, seconds: float, status: int) -> None:
         raise NotImplementedError
 
-    def _count_status(self, status: int, size: int) -> None:
-        if status == RESOURCE_EXHAUSTED:
-            self._refused += size
-        elif status != 0:
-            self._failed += size
+    def _accepted(self, gifts: int) -> None:
+        self._acknowledged += gifts
+        self._count.accepted(gifts)
 
     def _one_ended(self) -> None:
         self._under_way -= 1
@@ -146,11 +131,10 @@ class _Calls(_Driver):
     def _ended(self, connection: Connection, seconds: float, status: int) -> None:
         self._one_ended()
         if status == 0:
-            self._gifts += self._load.size
-            self._acknowledged += self._load.size
-            self._times.append(seconds)
+            self._accepted(self._load.size)
+            self._count.times.append(seconds)
         else:
-            self._count_status(status, self._load.size)
+            self._count.turned_away(self._load.size, status)
         if self._load.rate is not None:
             return
         if status == 0:
@@ -173,16 +157,21 @@ class _Streams(_Driver):
 
     def _connection(self) -> Connection:
         counter = OutcomeCounter()
-        self._undecided: dict[Connection, int] = {}
         return Connection(
             STREAM, self._ended, lambda made, data: self._decided(made, counter.feed(data))
         )
 
     def _start(self) -> None:
-        self._streams = {connection: connection.open() for connection in self._connections}
-        self._undecided = dict.fromkeys(self._connections, 0)
-        self._under_way = len(self._connections)
+        self._streams: dict[Connection, int] = {}
+        self._undecided: dict[Connection, int] = {}
         for connection in self._connections:
+            self._open(connection)
+
+    def _open(self, connection: Connection) -> None:
+        if self._going:
+            self._under_way += 1
+            self._streams[connection] = connection.open()
+            self._undecided[connection] = 0
             self._fill(connection)
 
     def _stop(self) -> None:
@@ -196,13 +185,14 @@ class _Streams(_Driver):
 
     def _decided(self, connection: Connection, outcomes: int) -> None:
         self._undecided[connection] -= outcomes
-        self._gifts += outcomes
-        self._acknowledged += outcomes
+        self._accepted(outcomes)
         self._fill(connection)
 
     def _ended(self, connection: Connection, seconds: float, status: int) -> None:
-        self._count_status(status, self._undecided[connection])
         self._one_ended()
+        self._count.turned_away(self._undecided[connection], status)
+        if self._going:
+            asyncio.get_running_loop().call_later(BACK_OFF_S, self._open, connection)
 
 
 def _messages(load: Load) -> Iterator[bytes]:

@@ -46,6 +46,8 @@ def _conditions(found: Mapping[str, Any]) -> Iterator[str]:
 
 def _figures(found: Mapping[str, Any]) -> Iterator[str]:
     for title, rows in found["figures"].items():
+        if title == "further ratios":
+            continue
         yield ""
         if isinstance(rows, dict) and all(_is_contender(row) for row in rows.values()):
             yield _line(title, [heading for heading, _, _ in COLUMNS])
@@ -58,7 +60,7 @@ def _figures(found: Mapping[str, Any]) -> Iterator[str]:
 def _ratios(found: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield _line("ratio", ["median", "least", "greatest", "target", "met"])
-    for name, ratio in found["ratios"].items():
+    for name, ratio in (found["ratios"] | found["figures"].get("further ratios", {})).items():
         numbers = [ratio["value"], *ratio["spread"], ratio["target"]]
         verdict = "yes" if ratio["met"] else "NO"
         yield _line(name, [*(f"{number:.2f}" for number in numbers), verdict])

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from time import perf_counter
+
+RESOURCE_EXHAUSTED = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,3 +42,51 @@ def percentile_ms(seconds: Sequence[float], percent: float) -> float:
     if not seconds:
         return 0.0
     return seconds[min(len(seconds) - 1, int(len(seconds) * percent / 100))] * 1e3
+
+
+@dataclass(slots=True)
+class Count:
+    """What a slice has answered so far, timed from its first answer to its last.
+
+    Answers come in lumps of up to 1,000 gifts: a window cut elsewhere would count one too many or
+    too few.
+    """
+
+    gifts: int = 0
+    refused: int = 0
+    failed: int = 0
+    times: list[float] = field(default_factory=list)
+    first: float = 0.0
+    last: float = 0.0
+
+    def accepted(self, gifts: int) -> None:
+        """Gifts that were answered just now; the first of all only start the clock."""
+        self.last = perf_counter()
+        if self.first:
+            self.gifts += gifts
+        else:
+            self.first = self.last
+
+    def turned_away(self, gifts: int, status: int) -> None:
+        """Gifts whose call ended in another gRPC status than OK."""
+        if status == RESOURCE_EXHAUSTED:
+            self.refused += gifts
+        elif status != 0:
+            self.failed += gifts
+
+    def sample(
+        self, *, window_s: float, cpu_share: Mapping[str, float], acknowledged: int
+    ) -> Sample:
+        """The slice as a whole; `cpu_share` is what each part took of a core in the window."""
+        seconds = self.last - self.first or window_s
+        times = sorted(self.times)
+        return Sample(
+            seconds=seconds,
+            gifts=self.gifts,
+            refused=round(self.refused * seconds / window_s),
+            failed=self.failed,
+            acknowledged=acknowledged,
+            p50_ms=percentile_ms(times, 50),
+            p99_ms=percentile_ms(times, 99),
+            cpu_s={part: share * seconds for part, share in cpu_share.items()},
+        )

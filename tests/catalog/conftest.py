@@ -10,6 +10,8 @@ from giftpay.client import Client, connect
 from giftpay_server.app import serving
 from giftpay_server.config import Config
 
+from tests.conftest import verify
+
 
 @asynccontextmanager
 async def _shop(dsn: str) -> AsyncIterator[Client]:
@@ -43,3 +45,12 @@ async def new_shop(new_database: Callable[[], Awaitable[str]]) -> AsyncIterator[
     """The shipped client, on a server to which no catalog was applied."""
     async with _shop(await new_database()) as client:
         yield client
+        await verify(client)
+
+
+@pytest.fixture(autouse=True)
+async def shops_books_are_clean(request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    """After every test in the shop: its books agree, row by row."""
+    yield
+    if "shop" in request.fixturenames:
+        await verify(request.getfixturevalue("shop"))

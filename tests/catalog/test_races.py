@@ -20,8 +20,14 @@ from tests.catalog.examples import NOW, applied, example, gift
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 INSERT_VERSION = """
+    WITH new_transaction AS (
+        INSERT INTO transactions (id, caller, kind, request, reason, answer, catalog_version,
+                                  entries, create_time)
+        VALUES (gen_random_uuid(), 'other', 3, '', 0, '', $1, '', now())  -- 3: APPLY_CATALOG
+        RETURNING id, create_time
+    )
     INSERT INTO catalog (version, transaction_id, create_time, body)
-    VALUES ($1, gen_random_uuid(), now(), $2)
+    SELECT $1, id, create_time, $2 FROM new_transaction
 """
 
 WAITED_FOR = """

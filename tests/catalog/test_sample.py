@@ -16,6 +16,7 @@ from giftpay_server.catalog.sample import SAMPLE, load_sample
 from giftpay_server.config import Config
 
 from tests.catalog.examples import example
+from tests.conftest import verify
 
 
 @pytest.fixture(scope="session")
@@ -67,6 +68,7 @@ async def test_servers_that_start_at_once_load_the_sample_once(
         assert await versions(one) == 1
         current = (await client.catalog.GetCatalog(GetCatalogRequest())).catalog
         assert len(current.gifts) == len(sample.gifts)
+        await verify(client)
 
 
 async def test_the_sample_replaces_no_catalog_that_was_applied(
@@ -77,6 +79,7 @@ async def test_the_sample_replaces_no_catalog_that_was_applied(
         await client.catalog.ApplyCatalog(ApplyCatalogRequest(catalog=example()))
         await load_sample(running.rooms.journal)
         assert await versions(running) == 1
+        await verify(client)
 
 
 async def test_a_later_start_does_not_bring_the_sample_back(
@@ -89,3 +92,4 @@ async def test_a_later_start_does_not_bring_the_sample_back(
         await load_sample(running.rooms.journal)
         current = (await client.catalog.GetCatalog(GetCatalogRequest())).catalog
         assert current.version == 2
+        await verify(client)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 import giftpay
 import pytest
@@ -31,16 +31,14 @@ async def database(new_database: Callable[[], Awaitable[str]]) -> str:
     return await new_database()
 
 
-@asynccontextmanager
-async def _serving(database: str) -> AsyncIterator[Running]:
-    async with serving(Config(listen="127.0.0.1:0", database_url=database)) as running:
-        yield running
+def server(database: str) -> AbstractAsyncContextManager[Running]:
+    return serving(Config(listen="127.0.0.1:0", database_url=database))
 
 
 @pytest.fixture
 async def own(database: str) -> AsyncIterator[Client]:
     """A client of a server of its own; anna and ben have wallets there, and nothing is sold."""
-    async with _serving(database) as running, connect(running.address) as client:
+    async with server(database) as running, connect(running.address) as client:
         for owner_id in ("anna", "ben"):
             opening = OpenWalletRequest(owner_id=owner_id, country_code="DE", age_verified=True)
             await client.wallets.OpenWallet(opening)
@@ -95,7 +93,7 @@ async def test_a_server_that_is_stopping_takes_no_gift_and_another_one_takes_it(
     await sell(own, rose=1)
     request = gift("anna", "ben")
     async with (
-        _serving(database) as stopping,
+        server(database) as stopping,
         connect(stopping.address, timeout=0.5) as impatient,
     ):
         stopping.rooms.journal.drain()

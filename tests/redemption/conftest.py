@@ -31,7 +31,6 @@ from giftpay.v1 import (
     Redemption,
     RedemptionState,
     UpdateWalletRequest,
-    VerifyLedgerRequest,
     WalletStatus,
 )
 from giftpay_server.app import Running, serving
@@ -40,7 +39,7 @@ from giftpay_server.redemption.providers import SandboxPayouts
 from giftpay_server.redemption.worker import PayoutWorker
 from giftpay_server.sandbox.app import running_sandbox
 
-from tests.conftest import MovableClock
+from tests.conftest import MovableClock, verify
 
 HALF = Rational(numerator=1, denominator=2)
 CATALOG = Catalog(
@@ -241,5 +240,4 @@ async def desk_books_are_clean(request: pytest.FixtureRequest) -> AsyncIterator[
     yield
     if "desk" in request.fixturenames:
         desk: Desk = request.getfixturevalue("desk")
-        verified = await desk.client.admin.VerifyLedger(VerifyLedgerRequest())
-        assert verified.clean, verified.broken
+        await verify(desk.client)

@@ -16,6 +16,7 @@ from giftpay.v1 import (
 from giftpay_server.app import serving
 from giftpay_server.config import Config
 
+from tests.conftest import verify
 from tests.redemption.conftest import HALF, Desk, redemption
 
 
@@ -82,3 +83,4 @@ async def test_without_a_catalog_nothing_is_quoted_or_redeemed(new_database: Any
             )
         with pytest.raises(giftpay.NoCatalog):
             await client.redemptions.CreateRedemption(redemption("mia"))
+        await verify(client)

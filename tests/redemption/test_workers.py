@@ -20,7 +20,7 @@ from giftpay_server.redemption.providers import PayoutAnswer, PayoutOrder, Sandb
 from giftpay_server.redemption.worker import PayoutWorker
 from giftpay_server.sandbox.app import running_sandbox
 
-from tests.conftest import MovableClock
+from tests.conftest import MovableClock, verify
 from tests.redemption.conftest import AMOUNT, CATALOG, Desk, new_destination
 
 NewDatabase = Callable[[], Awaitable[str]]
@@ -160,6 +160,7 @@ async def silence() -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def new_desk(dsn: str) -> AsyncIterator[Desk]:
+    """A desk with books of its own, which balance at the end."""
     clock = MovableClock()
     async with (
         running_sandbox(clock=clock) as sandbox,
@@ -169,6 +170,7 @@ async def new_desk(dsn: str) -> AsyncIterator[Desk]:
     ):
         await client.catalog.ApplyCatalog(ApplyCatalogRequest(catalog=CATALOG))
         yield Desk(client, server, clock, http, sandbox)
+        await verify(client)
 
 
 async def test_a_server_killed_before_its_call_pays_once(new_database: NewDatabase) -> None:

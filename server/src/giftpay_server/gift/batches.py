@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, cast
 
 from giftpay.v1 import GiftOutcome, SendGiftRequest, StreamGiftsRequest, StreamGiftsResponse
 
-from giftpay_server.gift.messages import gift_command, tell_gift, words_of
+from giftpay_server.gift.messages import gift_command, tell_gift
 from giftpay_server.ledger.commands import Answer, Command, Outcome
 from giftpay_server.ledger.journal import Journal
+from giftpay_server.ledger.requests import personal_value
 from giftpay_server.ledger.waiting import OverloadedError
 from giftpay_server.wire.fields import InvalidArgumentError
 from giftpay_server.wire.guard import refusal_from
@@ -60,7 +61,7 @@ def _tell(outcome: GiftOutcome, command: Command, answer: Answer | BaseException
     outcome.replayed = isinstance(answer, Outcome) and answer.replayed
     if isinstance(answer, Outcome) and not answer.transaction.reason:
         request = cast(SendGiftRequest, command.request)
-        words = words_of(command, answer.transaction)
+        words = personal_value(command, answer.transaction)
         tell_gift(outcome.gift, request, answer.transaction, words=words)
     else:
         outcome.refusal.CopyFrom(refusal_of(answer))

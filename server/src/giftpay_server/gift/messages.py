@@ -71,13 +71,6 @@ def _personal(request: SendGiftRequest) -> Personal | None:
     return Personal(request.sender_id, "message", words, salt=os.urandom(16))
 
 
-def words_of(command: Command, transaction: Transaction) -> str:
-    """The sender's words of a gift, unless they were erased since."""
-    if command.personal is None or not transaction.salt:
-        return ""
-    return command.personal.value
-
-
 def tell_gift(
     gift: Gift, request: SendGiftRequest, transaction: Transaction, *, words: str
 ) -> None:

@@ -24,10 +24,11 @@ from giftpay.v1 import (
 )
 
 from giftpay_server.gift.batches import GIFTS_MAX, send_gifts, stream_gifts
-from giftpay_server.gift.messages import gift_command, sent_gift, tell_gift, words_of
+from giftpay_server.gift.messages import gift_command, sent_gift, tell_gift
 from giftpay_server.gift.store import SentGift, list_received, list_sent, read_gift
 from giftpay_server.ledger.commands import refuse
 from giftpay_server.ledger.journal import Journal
+from giftpay_server.ledger.requests import personal_value
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.wire.fields import InvalidArgumentError, valid_context, valid_id, valid_uuid
 from giftpay_server.wire.guard import Context
@@ -52,7 +53,7 @@ class GiftService(GiftServiceServicer):
             response.gift,
             request,
             outcome.transaction,
-            words=words_of(command, outcome.transaction),
+            words=personal_value(command, outcome.transaction),
         )
         return response
 

@@ -27,6 +27,13 @@ def stored_request(command: Command) -> bytes:
     return stored.SerializeToString()
 
 
+def personal_value(command: Command, transaction: Transaction) -> str:
+    """What the request says of a person, for the answer to it; empty if it was erased since."""
+    if command.personal is None or not transaction.salt:
+        return ""
+    return command.personal.value
+
+
 def differing_fields(command: Command, earlier: Transaction) -> Sequence[str]:
     """The names of the fields in which a command differs from what its key stands for."""
     if command.kind != earlier.kind:

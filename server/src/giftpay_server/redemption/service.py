@@ -24,6 +24,7 @@ from giftpay_server.catalog.store import Catalogs
 from giftpay_server.ledger.books import AMOUNT_LIMIT
 from giftpay_server.ledger.commands import Refused
 from giftpay_server.ledger.journal import Journal
+from giftpay_server.ledger.requests import personal_value
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.redemption.messages import (
     cancel_command,
@@ -71,8 +72,9 @@ class RedemptionService(RedemptionServiceServicer):
         self, request: CreateRedemptionRequest, context: Context
     ) -> CreateRedemptionResponse:
         decide = self._journal.preview if request.validate_only else self._journal.record
-        destination = request.destination  # leaves the request for a place of its own
-        outcome = settle(await decide(create_command(request, caller=LOCAL)))
+        command = create_command(request, caller=LOCAL)
+        outcome = settle(await decide(command))
+        destination = personal_value(command, outcome.transaction)
         redemption = created_message(request, outcome.transaction, destination=destination)
         return CreateRedemptionResponse(redemption=redemption, replayed=outcome.replayed)
 
