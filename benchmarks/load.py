@@ -43,7 +43,7 @@ class Load:
 
 def run_load(load: Load, warm_up_s: float, seconds: float) -> Sample:
     """Applies the load, measures it once it has warmed up, and lets it drain."""
-    driver = _Streams(load) if load.method == STREAM else _Calls(load)
+    driver = Streams(load) if load.method == STREAM else Calls(load)
     return uvloop.run(driver.run(warm_up_s, seconds))
 
 
@@ -112,7 +112,7 @@ class _Driver:
             self._drained.set()
 
 
-class _Calls(_Driver):
+class Calls(_Driver):
     """Unary calls."""
 
     def _start(self) -> None:
@@ -152,7 +152,7 @@ class _Calls(_Driver):
             await asyncio.sleep(max(0.0, started + made / rate - perf_counter()))
 
 
-class _Streams(_Driver):
+class Streams(_Driver):
     """One stream on each connection, kept full."""
 
     def _connection(self) -> Connection:

@@ -27,6 +27,8 @@ class Dialogue(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        first = v1.ApplyCatalogRequest(catalog=requests.first_catalog())
+        self.client.catalog.ApplyCatalog(first)  # all histories begin alike
         self.model = Model(self.client.catalog.GetCatalog(v1.GetCatalogRequest()).catalog)
         self.evening = giftpay.new_key()  # part of the owners' ids: they are this history's alone
         self.sent: list[Any] = []

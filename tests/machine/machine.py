@@ -68,9 +68,11 @@ class Machine(Dialogue):
         self.ask(self.named(request))
 
     @precondition(lambda self: self.model.state.top_ups)
-    @rule(index=INDEX, payment=st.integers(0, 3))
-    def confirm_top_up(self, index: int, payment: int) -> None:
+    @rule(index=INDEX, payment=st.integers(0, 9), late=st.booleans())
+    def confirm_top_up(self, index: int, payment: int, late: bool) -> None:
         top_up_id, reference = self.made("top_ups", index), f"{self.evening}-{payment}"
+        if late:
+            self.ask(self.named(v1.CancelTopUpRequest(top_up_id=top_up_id)))
         request = v1.ConfirmTopUpRequest(top_up_id=top_up_id, payment_reference=reference)
         self.ask(self.named(request))
 

@@ -7,11 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import giftpay
 import pytest
-from giftpay import v1
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.machine import requests
 from tests.machine.machine import Machine
 from tests.stories.processes import server_process
 
@@ -36,6 +34,5 @@ async def address(new_database: Callable[[], Awaitable[str]]) -> AsyncIterator[s
 
 def test_every_history_is_the_models(address: str) -> None:
     with giftpay.connect_sync(address) as client:
-        client.catalog.ApplyCatalog(v1.ApplyCatalogRequest(catalog=requests.first_catalog()))
         Machine.client = client
         run_state_machine_as_test(Machine, settings=SETTINGS)

@@ -12,8 +12,10 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
 
 import giftpay
+import grpc
 import psutil
-from giftpay.client import Client
+from giftpay.channel import Channel
+from giftpay.client import OPTIONS, Client
 from giftpay.v1 import UNIT_COIN, AdjustBalanceRequest, OpenWalletRequest, SendGiftRequest
 from giftpay_server.postgres.embedded import embedded_postgres
 
@@ -81,7 +83,7 @@ async def supervisor() -> AsyncIterator[Supervisor]:
             stderr=log,
         )
         try:
-            yield Supervisor(process, await _address(process, Path(log.name)))
+            yield Supervisor(process, await _address(process, log=Path(log.name).read_text))
         finally:
             with suppress(ProcessLookupError):
                 process.terminate()
@@ -90,11 +92,11 @@ async def supervisor() -> AsyncIterator[Supervisor]:
                 pass  # takes over a Postgres that outlived the parent, and ends it
 
 
-async def _address(process: asyncio.subprocess.Process, log: Path) -> str:
+async def _address(process: asyncio.subprocess.Process, *, log: Callable[[], str]) -> str:
     assert process.stdout is not None
     said = (await asyncio.wait_for(process.stdout.readline(), PATIENCE_S)).decode()
     words = said.split()
-    assert words[:3] == ["giftpay", "serves", "on"], log.read_text()
+    assert words[:3] == ["giftpay", "serves", "on"], log()
     assert words[4:] == ["with", str(PROCESSES), "processes"]
     return words[3]
 
@@ -102,18 +104,22 @@ async def _address(process: asyncio.subprocess.Process, log: Path) -> str:
 async def until(condition: Callable[[], bool]) -> None:
     """Waits until it holds, in bounded time."""
     async with asyncio.timeout(PATIENCE_S):
-        while not condition():
+        while True:
+            if condition():
+                return
             await asyncio.sleep(0.05)
 
 
 @asynccontextmanager
 async def clients(address: str) -> AsyncIterator[list[Client]]:
-    """Clients with a connection each."""
+    """Clients with a connection each; those that `connect` makes in one process share theirs."""
+    apart = [*OPTIONS, ("grpc.use_local_subchannel_pool", 1)]
     async with AsyncExitStack() as connected:
-        yield [
-            await connected.enter_async_context(giftpay.connect(address, timeout=PATIENCE_S))
+        wires = [
+            await connected.enter_async_context(grpc.aio.insecure_channel(address, options=apart))
             for _ in range(CLIENTS)
         ]
+        yield [Client(Channel(wire, timeout=PATIENCE_S)) for wire in wires]
 
 
 async def open_wallets(client: Client) -> None:
@@ -149,12 +155,15 @@ async def test_a_process_that_is_killed_is_replaced_and_calls_go_on() -> None:
     async with supervisor() as supervised, clients(supervised.address) as connected:
         killed, other = await supervised.all_listen()
         await open_wallets(connected[0])
-        killed.kill()
         await asyncio.gather(*(give(client) for client in connected))
+        under_way = asyncio.gather(*(give(client) for client in connected))
+        await asyncio.sleep(0)
+        killed.kill()
+        await under_way
         await until(lambda: killed not in supervised.workers())
         assert other in await supervised.all_listen()
         await asyncio.gather(*(give(client) for client in connected))
-        assert await balances(connected[0], "ben") == (0, 2 * CLIENTS)
+        assert await balances(connected[0], "ben") == (0, 3 * CLIENTS)
         await prove_books(connected[0])
 
 

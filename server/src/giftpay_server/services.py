@@ -26,7 +26,7 @@ from giftpay_server.top_up.service import TopUpService
 from giftpay_server.top_up.store import TABLES as TOP_UP_TABLES
 from giftpay_server.wallet.service import WalletService
 from giftpay_server.wallet.store import TABLES as WALLET_TABLES
-from giftpay_server.wire.guard import guarded
+from giftpay_server.wire.guard import handlers
 
 PROVIDER_TIMEOUT_S = 5  # less than a caller waits, so that the caller is told
 
@@ -79,10 +79,9 @@ def _payment_providers(rooms: Rooms) -> Mapping[int, PaymentProvider]:
     )
 
 
-def _add(server: grpc.aio.Server, name: str, servicer: Any) -> str:
+def _add(server: grpc.aio.Server, name: str, servicer: object) -> str:
     service = descriptors().FindServiceByName(  # type: ignore[no-untyped-call]
         f"giftpay.v1.{name}"
     )
-    methods = [method.name for method in service.methods]
-    getattr(v1, f"add_{name}Servicer_to_server")(guarded(servicer, methods), server)
+    server.add_generic_rpc_handlers((handlers(servicer, service),))
     return str(service.full_name)

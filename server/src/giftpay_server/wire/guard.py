@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from typing import Any, NoReturn, TypeAlias, TypeVar
+from typing import Any, NoReturn, TypeAlias
 
 import grpc
 from giftpay.v1 import (
@@ -18,6 +17,9 @@ from giftpay.v1 import (
     ERROR_REASON_SHUTTING_DOWN,
     Refusal,
 )
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
 from grpc_status import rpc_status
 
 from giftpay_server.ledger.journal import DatabaseUnavailableError
@@ -29,19 +31,70 @@ from giftpay_server.wire.refusals import RefusedError, invalid, refusal, status
 log = logging.getLogger(__name__)
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-Servicer = TypeVar("Servicer")
 
 
-def guarded(servicer: Servicer, methods: list[str]) -> Servicer:
-    """The servicer with each method's failures turned into statuses.
+def handlers(servicer: object, service: ServiceDescriptor) -> grpc.GenericRpcHandler:
+    """The servicer's methods as gRPC calls them, each failure turned into a status.
 
-    Wrapping once at the start costs a call nothing; an interceptor would cost it each time.
+    Wrapping once at the start costs a call nothing; an interceptor would cost it each time. The
+    generated handlers are not used, since they end a call whose bytes are no message without a
+    reason.
     """
-    for name in methods:
-        method = getattr(servicer, name)
-        guard = _guard_stream if inspect.isasyncgenfunction(method) else _guard_unary
-        setattr(servicer, name, guard(method))
-    return servicer
+    methods = {method.name: _handler(servicer, method) for method in service.methods}
+    return grpc.method_handlers_generic_handler(service.full_name, methods)
+
+
+def _handler(servicer: object, method: MethodDescriptor) -> grpc.RpcMethodHandler[Any, Any]:
+    behavior = getattr(servicer, method.name)
+    make = {
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
+    }[method.client_streaming, method.server_streaming]
+    guard = _guard_stream if method.server_streaming else _guard_unary
+    return make(
+        guard(_streaming(behavior) if method.client_streaming else _decoding(behavior)),
+        request_deserializer=_decoder(GetMessageClass(method.input_type)),
+        response_serializer=GetMessageClass(method.output_type).SerializeToString,
+    )
+
+
+class _NoMessage:
+    """What came were other bytes than those of a message."""
+
+
+def _decoder(kind: type[Message]) -> Callable[[bytes], Message | _NoMessage]:
+    def decode(payload: bytes) -> Message | _NoMessage:
+        try:
+            return kind.FromString(payload)
+        except DecodeError:
+            return _NoMessage()
+
+    return decode
+
+
+def _decoding(method: Callable[[Any, Context], Any]) -> Callable[[Any, Context], Any]:
+    def call(request: Any, context: Context) -> Any:
+        return method(_message(request), context)
+
+    return call
+
+
+def _streaming(method: Callable[[Any, Context], Any]) -> Callable[[Any, Context], Any]:
+    async def messages(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        async for request in requests:
+            yield _message(request)
+
+    def call(requests: AsyncIterator[Any], context: Context) -> Any:
+        return method(messages(requests), context)
+
+    return call
+
+
+def _message(request: Any) -> Any:
+    if isinstance(request, _NoMessage):
+        raise InvalidArgumentError("request", "a message as giftpay.v1 defines it")
+    return request
 
 
 def _guard_unary(method: Callable[[Any, Context], Awaitable[Any]]) -> Any:
