@@ -22,6 +22,8 @@ from giftpay_server.postgres.embedded import EmbeddedPostgresError
 from giftpay_server.postgres.migrations import MigrationError
 from giftpay_server.supervisor import supervise
 
+log = logging.getLogger(__name__)
+
 TRY_NEXT = """\
 Try next, in another terminal:
   {giftpay} wallet open anna --country DE --age-verified
@@ -79,6 +81,11 @@ def _config(arguments: argparse.Namespace) -> Config:
     return replace(from_environment(environment), share_port=arguments.worker)
 
 
+def _orphaned(stopped: asyncio.Event) -> None:
+    asyncio.get_running_loop().remove_reader(sys.stdin)  # a closed pipe would call for ever
+    stopped.set()
+
+
 async def _run(config: Config, arguments: argparse.Namespace) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -86,7 +93,7 @@ async def _run(config: Config, arguments: argparse.Namespace) -> None:
         loop.add_signal_handler(number, stopped.set)
     if arguments.worker:
         # The parent holds the other end of this pipe: when it is gone, so are we.
-        loop.add_reader(sys.stdin, stopped.set)
+        loop.add_reader(sys.stdin, _orphaned, stopped)
         await _serve(config, stopped)
         return
     embedded = not config.database_url
@@ -114,13 +121,18 @@ def _spare_the_collector() -> None:
 
 
 async def _serve(config: Config, stopped: asyncio.Event, *, greeting: str = "") -> None:
-    async with serving(config) as server:
-        _spare_the_collector()
-        if not config.share_port:
-            print(f"giftpay serves on {server.address}", flush=True)
-        if greeting:
-            print(greeting, flush=True)
-        await stopped.wait()
+    try:
+        async with serving(config) as server:
+            _spare_the_collector()
+            if not config.share_port:
+                print(f"giftpay serves on {server.address}", flush=True)
+            if greeting:
+                print(greeting, flush=True)
+            await stopped.wait()
+    except CANNOT_START as error:
+        if not stopped.is_set():
+            raise
+        log.warning("stopped without a word from the database: %r", error)
 
 
 if __name__ == "__main__":
