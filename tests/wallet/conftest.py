@@ -17,13 +17,13 @@ from giftpay.v1 import (
     Entry,
     SendGiftRequest,
     Unit,
-    add_WalletServiceServicer_to_server,
+    wallet_service_pb2,
 )
 from giftpay_server.app import Running
 from giftpay_server.ledger.feed import Feed
 from giftpay_server.rooms import Rooms
 from giftpay_server.wallet.service import WalletService
-from giftpay_server.wire.guard import guarded
+from giftpay_server.wire.guard import handlers
 
 HEARTBEAT_S = 0.1
 WRITE_MAX_S = 1.0
@@ -72,7 +72,8 @@ async def impatient_server(rooms: Rooms, feed: Feed) -> AsyncIterator[str]:
         write_max_s=WRITE_MAX_S,
     )
     server = grpc.aio.server()
-    add_WalletServiceServicer_to_server(guarded(wallets, ["WatchEntries"]), server)
+    service = wallet_service_pb2.DESCRIPTOR.services_by_name["WalletService"]
+    server.add_generic_rpc_handlers((handlers(wallets, service),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
