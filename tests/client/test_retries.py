@@ -48,13 +48,21 @@ async def test_what_the_caller_does_to_the_request_meanwhile_is_not_sent(
     assert {asked.gift_id for asked in scripted.asked["SendGift"]} == {"rose"}
 
 
+async def test_a_call_that_met_a_stopping_server_is_asked_again(
+    scripted: ScriptedServer, caller: giftpay.Client
+) -> None:
+    scripted.script("GetWallet", StatusCode.CANCELLED, GetWalletResponse())
+    await caller.wallets.GetWallet(GetWalletRequest(owner_id="anna"))
+    assert len(scripted.asked["GetWallet"]) == 2
+
+
 async def test_a_read_is_asked_again_too(scripted: ScriptedServer, caller: giftpay.Client) -> None:
     scripted.script("GetWallet", StatusCode.UNAVAILABLE, GetWalletResponse())
     await caller.wallets.GetWallet(GetWalletRequest(owner_id="anna"))
     assert len(scripted.asked["GetWallet"]) == 2
 
 
-@pytest.mark.parametrize("code", [code for code in StatusCode if code.value[0] not in (0, 14)])
+@pytest.mark.parametrize("code", [code for code in StatusCode if code.value[0] not in (0, 1, 14)])
 async def test_no_other_status_is_asked_again(
     scripted: ScriptedServer, caller: giftpay.Client, code: StatusCode
 ) -> None:

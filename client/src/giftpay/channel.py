@@ -21,6 +21,10 @@ Item = TypeVar("Item")
 Response = TypeVar("Response", bound=Message)
 
 
+# CANCELLED is what a call gets that meets a server as it stops; our own cancelling raises here.
+REPEATED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+
+
 class Channel:
     """What the generated stubs take for their channel."""
 
@@ -97,7 +101,7 @@ class UnaryRpc(Generic[Response]):
                     return await self._attempt(payload, timeout=deadline - monotonic(), **options)
                 except grpc.aio.AioRpcError as error:
                     wait_s = backoff_s(failures)
-                    repeat = error.code() is grpc.StatusCode.UNAVAILABLE
+                    repeat = error.code() in REPEATED
                     if not repeat or monotonic() + wait_s >= deadline:
                         raise _last_word(call_error(error, keys), failures) from error
                 failures += 1
