@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from giftpay.v1 import (
@@ -84,6 +85,11 @@ def _funds(request: SendGiftRequest, books: Books, *, coins: int, diamonds: int)
     return room_for(books.accounts[request.recipient_id, UNIT_DIAMOND], diamonds)
 
 
+@lru_cache
+def _answer(coins: int, diamonds: int) -> bytes:
+    return Gift(coins=coins, diamonds=diamonds).SerializeToString()
+
+
 def _posted(request: SendGiftRequest, books: Books, *, coins: int, diamonds: int) -> Posted:
     sender, recipient = request.sender_id, request.recipient_id
     posted = Posted(
@@ -91,7 +97,7 @@ def _posted(request: SendGiftRequest, books: Books, *, coins: int, diamonds: int
             Leg(sender, UNIT_COIN, -coins, SYSTEM_ACCOUNT_GIFT_SALES),
             Leg(recipient, UNIT_DIAMOND, diamonds, SYSTEM_ACCOUNT_CREATOR_EARNINGS),
         ),
-        answer=Gift(coins=coins, diamonds=diamonds).SerializeToString(),
+        answer=_answer(coins, diamonds),
     )
     if request.context:
         seq = books.accounts[recipient, UNIT_DIAMOND].seq + 1

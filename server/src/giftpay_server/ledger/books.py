@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import IntEnum
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
@@ -13,6 +13,8 @@ from giftpay.v1 import SystemAccount, TransactionKind, Unit, WalletStatus
 AMOUNT_LIMIT = 10**12  # a movement
 BALANCE_LIMIT = 10**15  # an account; the gates refuse what would pass it
 BALANCE_MAX = 10**18  # an account, with what providers did booked past the limit
+
+EPOCH = datetime.fromtimestamp(0, UTC)
 
 AccountKey = tuple[str, "Unit.ValueType"]  # owner_id, unit
 
@@ -28,6 +30,8 @@ class Account:
     seq: int = 0
     spent: int = 0
     floor: int = 0
+    entry_time: datetime = field(default=EPOCH, compare=False)  # of the last batch that wrote it
+    version: int = field(default=0, compare=False)  # of its row, as it was read or written
 
     @property
     def available(self) -> int:
@@ -187,11 +191,11 @@ class Transaction(NamedTuple):
 
 @dataclass(slots=True)
 class Books:
-    """Everything the commands of one batch may look at, as it stands under their locks."""
+    """Everything the commands of a batch may look at."""
 
-    now: datetime
+    now: datetime = EPOCH
     # The current catalog; the kernel only asks it for its version (0: none was applied).
-    catalog: Any
+    catalog: Any = None
     accounts: dict[AccountKey, Account] = field(default_factory=dict)
     owners: dict[str, Owner] = field(default_factory=dict)
     transactions: dict[str, Transaction] = field(default_factory=dict)
@@ -202,6 +206,26 @@ class Books:
         """The slice's row, if there is one; only rows that the command's `reads` named are here."""
         return cast("R | None", self.rows.get((kind, key)))
 
+    def take_in(self, read: Books) -> None:
+        """Adds accounts, with their owners, as they were read later; and the catalog."""
+        self.accounts.update(read.accounts)
+        self.owners.update(read.owners)
+        if read.catalog_version > self.catalog_version:
+            self.catalog = read.catalog
+
+    def part(self, keys: Collection[AccountKey]) -> Books:
+        """These accounts with their owners, and the catalog."""
+        owners = {
+            owner_id: self.owners[owner_id] for owner_id, _ in keys if owner_id in self.owners
+        }
+        accounts = {key: self.accounts[key] for key in keys if key in self.accounts}
+        return Books(catalog=self.catalog, accounts=accounts, owners=owners)
+
+    @property
+    def catalog_version(self) -> int:
+        """Of the catalog; 0 before any was applied."""
+        return self.catalog.version if self.catalog is not None else 0
+
 
 @dataclass(slots=True)
 class Draft:
@@ -209,6 +233,7 @@ class Draft:
 
     transactions: list[Transaction] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
+    # Moved or not: all that was decided on, so that its version tells the next batch.
     accounts: dict[AccountKey, Account] = field(default_factory=dict)
     # What the system accounts gained, and in how many entries.
     systems: dict[tuple[int, int], list[int]] = field(default_factory=dict)
@@ -218,3 +243,9 @@ class Draft:
     holds: dict[str, Hold] = field(default_factory=dict)
     rows: dict[tuple[type[Row], Hashable], Row] = field(default_factory=dict)
     personal: list[tuple[str, Personal]] = field(default_factory=list)  # by transaction_id
+
+    @property
+    def has_extras(self) -> bool:
+        """Whether there is more to write than transactions, entries and balances."""
+        extras = (self.lots, self.claims, self.owners, self.holds, self.rows, self.personal)
+        return any(extras)

@@ -72,6 +72,11 @@ class Command:
     opens: bool = False
     alone: bool = False  # no batch with others: it counts rows that they may be about to change
 
+    @property
+    def plain(self) -> bool:
+        """Whether it decides on accounts, owners and the catalog alone: needs no lock to do so."""
+        return not (self.reads or self.claims or self.opens or self.alone)
+
 
 class Outcome(NamedTuple):
     """What stands under the command's key."""

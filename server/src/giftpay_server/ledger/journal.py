@@ -1,6 +1,7 @@
 """Group commit: collects concurrent commands and commits them together.
 
-There is no timer. What arrives while one batch commits is the next batch.
+There is no timer. What arrives while one batch commits is the next batch; a full batch is decided
+while the one before it is still being written.
 """
 
 from __future__ import annotations
@@ -9,32 +10,18 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import asyncpg
 
-from giftpay_server.ledger import rules
-from giftpay_server.ledger.books import Books, Draft
 from giftpay_server.ledger.commands import Answer, Command
+from giftpay_server.ledger.committer import Committer, Decision
 from giftpay_server.ledger.feed import Feed
-from giftpay_server.ledger.store import (
-    CatalogAt,
-    Tables,
-    claim_stripe,
-    read_books,
-    read_rows,
-    save_rows,
-    write,
-)
+from giftpay_server.ledger.store import CatalogAt, Tables
 from giftpay_server.ledger.waiting import Limits, Waiting, WaitingRoom
-from giftpay_server.postgres.pool import (
-    Connect,
-    Connection,
-    Pool,
-    is_connection_lost,
-)
+from giftpay_server.postgres.pool import Connect, Pool, is_connection_lost
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +33,7 @@ LOST_RACE = (
     asyncpg.LockNotAvailableError,
 )
 
-# The journal's statements go by index, always: fresh tables have no statistics, and a plan made
-# without them may scan. One plan for all batches then does, and saves planning each.
-SESSION = """
-    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
-    SET plan_cache_mode = force_generic_plan
-"""
+CONTENDED_BATCHES = 100  # that lock at once after a race was lost: where one is, more are likely
 
 
 class DatabaseUnavailableError(Exception):
@@ -60,6 +42,17 @@ class DatabaseUnavailableError(Exception):
 
 class CommandFailedError(Exception):
     """A command that cannot be decided or written: a defect of ours, told as its cause."""
+
+
+@dataclass(slots=True, eq=False)
+class Turn:
+    """One batch on its way into the books."""
+
+    batch: Sequence[Waiting]
+    before: Turn | None  # the batch that is under way when this one is taken
+    decided: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    written: bool = False  # as it was decided without locks
 
 
 class Journal:
@@ -78,13 +71,11 @@ class Journal:
     ) -> None:
         self._pool = pool
         self._feed = feed
-        self._connect_anew = connect
-        self._clock = clock
-        self._catalog_at = catalog_at
-        self._tables = tables
+        self._committer = Committer(
+            connect=connect, clock=clock, catalog_at=catalog_at, tables=tables
+        )
         self._waiting = WaitingRoom(limits)
-        self._connection: Connection | None = None
-        self._stripe = 0
+        self._contended = 0  # batches that are to lock first
 
     async def record(self, command: Command) -> Answer:
         """Decides one command; returns once its outcome is committed.
@@ -114,42 +105,87 @@ class Journal:
         return answers
 
     async def preview(self, command: Command) -> Answer:
-        """What the command would come to now, whatever its key; locks and writes nothing."""
+        """What the command would come to now; locks and writes nothing."""
         async with self._pool.acquire() as connection:
-            books = await self._read(connection, [command], lock=False)
-        (answer,) = rules.decide([command], books, Draft())
-        return answer
+            return await self._committer.preview(connection, command)
 
     async def run(self) -> None:
         """Commits batch after batch until `drain` is called and nothing waits."""
+        turn = None
         try:
-            while batch := await self._waiting.take():
-                begun = time.monotonic()
-                await self._commit(batch)
-                self._waiting.pace(time.monotonic() - begun)
+            async with asyncio.TaskGroup() as turns:
+                while batch := await self._waiting.take():
+                    turn = Turn(batch, turn if turn and not turn.ended.is_set() else None)
+                    turns.create_task(self._serve(turn))
         finally:
-            if self._connection is not None:
-                with suppress(Exception):  # the database may be away; nothing hangs on it now
-                    await self._connection.close(timeout=1)
+            await self._committer.close()
 
     def drain(self) -> None:
         """Takes no new commands; `run` returns once what waits is answered."""
         self._waiting.close()
 
-    async def _commit(self, batch: Sequence[Waiting], *, again: bool = False) -> None:
+    async def _serve(self, turn: Turn) -> None:
+        begun = time.monotonic()
         try:
-            await self._settle(batch)
+            if not await self._is_settled_freely(turn):
+                if turn.before is not None:
+                    await turn.before.ended.wait()
+                await self._settle_locked(turn.batch)
+        finally:
+            turn.before = None  # so that no chain of them grows
+            turn.decided.set()
+            turn.ended.set()
+            self._waiting.ended(begun)
+
+    async def _is_settled_freely(self, turn: Turn) -> bool:
+        """Whether the batch was dealt with without locks; otherwise nothing of it stands."""
+        if self._contended or not all(waiting.command.plain for waiting in turn.batch):
+            self._contended = max(0, self._contended - 1)
+            return False
+        try:
+            return await self._settle_freely(turn)
+        except asyncpg.UniqueViolationError:
+            self._committer.forget()  # a key that was used before: the locked way looks it up
         except LOST_RACE:
-            if again:
-                _fail(batch)
-            else:
-                # What the other batch wrote is visible now, so the second look finds it.
-                await self._commit(batch, again=True)
+            self._committer.forget()
+            self._contended = CONTENDED_BATCHES
         except Exception as error:
             if is_connection_lost(error):
-                log.warning("the database is away: %r", error)
-                self._disconnect()
-                _fail(batch)
+                self._give_up(turn.batch, error)
+                return True
+            self._committer.forget()  # one of them cannot be decided: the locked way finds it
+        return False
+
+    async def _settle_freely(self, turn: Turn) -> bool:
+        before, ahead = turn.before, False
+        if before is not None:
+            await before.decided.wait()
+            ahead = not before.ended.is_set()
+        commands = [waiting.command for waiting in turn.batch]
+        decision = await self._committer.decide_freely(commands, ahead=ahead)
+        turn.decided.set()
+        if before is not None and ahead:
+            await before.ended.wait()
+            if not before.written:
+                return False
+        await self._committer.write_freely(decision)
+        turn.written = True
+        self._tell(turn.batch, decision)
+        return True
+
+    async def _settle_locked(self, batch: Sequence[Waiting], *, again: bool = False) -> None:
+        try:
+            decision = await self._committer.commit([waiting.command for waiting in batch])
+            self._tell(batch, decision)
+        except LOST_RACE as error:
+            if again:
+                self._give_up(batch, error)
+            else:
+                # What the other batch wrote is visible now, so the second look finds it.
+                await self._settle_locked(batch, again=True)
+        except Exception as error:
+            if is_connection_lost(error):
+                self._give_up(batch, error)
             else:
                 await self._one_by_one(batch, error)
 
@@ -161,51 +197,22 @@ class Journal:
             _fail(batch, failure)
             return
         for index, waiting in enumerate(batch, start=1):
-            await self._commit([waiting])
-            if self._connection is None:  # the database is away: for the others as well
+            await self._settle_locked([waiting])
+            if self._committer.is_cut_off:  # the database is away: for the others as well
                 _fail(batch[index:])
                 return
 
-    async def _settle(self, batch: Sequence[Waiting]) -> None:
-        commands = [waiting.command for waiting in batch]
-        connection, draft = await self._connect(), Draft()
-        async with connection.transaction():
-            books = await self._read(connection, commands, lock=True)
-            answers = rules.decide(commands, books, draft)
-            if draft.transactions:
-                await write(connection, draft, now=books.now, stripe=self._stripe)
-                await save_rows(connection, draft, self._tables)
-        for waiting, answer in zip(batch, answers, strict=True):
+    def _give_up(self, batch: Sequence[Waiting], error: Exception) -> None:
+        if is_connection_lost(error):
+            log.warning("the database is away: %r", error)
+            self._committer.drop()
+        _fail(batch)
+
+    def _tell(self, batch: Sequence[Waiting], decision: Decision) -> None:
+        for waiting, answer in zip(batch, decision.answers, strict=True):
             if not waiting.answer.done():
                 waiting.answer.set_result(answer)
-        self._feed.announce(draft)
-
-    async def _read(
-        self, connection: Connection, commands: Sequence[Command], *, lock: bool
-    ) -> Books:
-        books = await read_books(
-            connection, commands, clock=self._clock, catalog_at=self._catalog_at, lock=lock
-        )
-        books.rows = await read_rows(connection, commands, self._tables)
-        return books
-
-    async def _connect(self) -> Connection:
-        if self._connection is None:
-            connection = await self._connect_anew()
-            try:
-                await connection.execute(SESSION)
-                self._stripe = await claim_stripe(connection)
-            except BaseException:
-                connection.terminate()  # half ready is of no use
-                raise
-            self._connection = connection
-        return self._connection
-
-    def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(Exception):
-                connection.terminate()
+        self._feed.announce(decision.draft)
 
 
 def _fail(batch: Sequence[Waiting], failure: Exception | None = None) -> None:

@@ -46,6 +46,9 @@ def _decide_one(command: Command, books: Books, draft: Draft) -> Answer:
     if earlier is not None:
         return replay(command, earlier)
     decision = _gate(command, books)
+    for key in command.accounts:
+        if key in books.accounts:
+            draft.accounts[key] = books.accounts[key]
     personal = command.personal
     match decision:
         case Posted():
@@ -110,7 +113,7 @@ def _transaction(
         request=stored_request(command),
         reason=reason,
         answer=answer,
-        catalog_version=books.catalog.version if books.catalog is not None else 0,
+        catalog_version=books.catalog_version,
         entries=entries,
         create_time=books.now,
         salt=command.personal.salt if command.personal is not None else b"",
@@ -119,7 +122,7 @@ def _transaction(
 
 def _apply_leg(transaction_id: str, leg: Leg, books: Books, draft: Draft) -> Entry:
     owner_id, unit, amount, system, grant, overdraw = leg
-    account = draft.accounts[owner_id, unit] = books.accounts[owner_id, unit]
+    account = books.accounts[owner_id, unit]
     if grant is not None:
         draft.lots.append(Lot(owner_id, unit, account.seq + 1, account.minted, amount, grant))
     account.seq += 1
@@ -152,8 +155,7 @@ def _apply_system(system: int, unit: int, amount: int, draft: Draft) -> None:
 
 
 def _apply_hold(hold: Hold, books: Books, draft: Draft) -> None:
-    key = (hold.owner_id, hold.unit)
-    account = draft.accounts[key] = books.accounts[key]
+    account = books.accounts[hold.owner_id, hold.unit]
     account.held += hold.amount if hold.state is HoldState.OPEN else -hold.amount
     draft.holds[hold.hold_id] = hold
     _assert_sound(account, hold.amount)

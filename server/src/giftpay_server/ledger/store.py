@@ -2,52 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from typing import Any
 
 from giftpay.v1 import SystemAccount
 
-from giftpay_server.ledger.arrays import text_columns
-from giftpay_server.ledger.books import Account, Books, Draft, Owner, Row, Table, Transaction
+from giftpay_server.ledger.arrays import text_array, text_columns
+from giftpay_server.ledger.books import (
+    Account,
+    AccountKey,
+    Books,
+    Draft,
+    Owner,
+    Row,
+    Table,
+    Transaction,
+)
 from giftpay_server.ledger.commands import Command
-from giftpay_server.ledger.extras import save_extras
 from giftpay_server.ledger.names import short_name
 from giftpay_server.postgres.pool import Connection
 
 CatalogAt = Callable[[Connection, int], Awaitable[Any]]
 Tables = Mapping[type[Row], Table]
 
-# Two arrays in place of pairs: the lock statement has to stay free of joins, since a join would
-# lose the order in which it locks.
+# Two arrays in place of pairs: what locks has to stay free of joins, since a join would lose the
+# order in which it locks.
 LOCK_ACCOUNTS = """
-    SELECT owner_id, unit, balance, held, seq, spent, floor, entry_time
-      FROM account
-     WHERE unit = 1 AND owner_id = ANY($1::text[]) OR unit = 2 AND owner_id = ANY($2::text[])
-     ORDER BY owner_id, unit  -- the same order in every batch, so that batches never deadlock
-       FOR UPDATE
+    SELECT count(*)
+      FROM (SELECT 1
+              FROM account
+             WHERE unit = 1 AND owner_id = ANY($1::text[])
+                OR unit = 2 AND owner_id = ANY($2::text[])
+             ORDER BY owner_id, unit  -- the same order in every batch, so that none deadlock
+               FOR UPDATE) AS locked
 """
 
-READ_ACCOUNTS = """
-    SELECT owner_id, unit, balance, held, seq, spent, floor, entry_time
-      FROM account
-     WHERE unit = 1 AND owner_id = ANY($1::text[]) OR unit = 2 AND owner_id = ANY($2::text[])
-"""
-
-# A statement of its own, after the lock: its snapshot then holds what committed while we waited.
-# Owners come as columns, since a thousand composites cost Postgres more than finding them; what
-# stands under a key already is rare.
-LOOK_UP = """
-    SELECT ARRAY(SELECT t FROM transactions t WHERE t.id = ANY($2::uuid[])) AS transactions,
-           ARRAY(SELECT c FROM claim c WHERE c.id = ANY($3::text[])) AS claims,
+# A statement of its own, after any lock: its snapshot then holds what committed while we waited.
+# Rows come as columns, since thousands of records cost more than finding them; what stands under a
+# key already is rare.
+READ = """
+    SELECT ARRAY(SELECT t FROM transactions t WHERE t.id = ANY($3::uuid[])) AS transactions,
+           ARRAY(SELECT c FROM claim c WHERE c.id = ANY($4::text[])) AS claims,
            (SELECT max(version) FROM catalog) AS catalog_version,
+           a.*,
            o.*
-      FROM (SELECT array_agg(owner_id) AS owner_ids, array_agg(status), array_agg(country),
+      FROM (SELECT array_agg(owner_id), array_agg(unit), array_agg(balance), array_agg(held),
+                   array_agg(seq), array_agg(spent), array_agg(floor), array_agg(entry_time),
+                   array_agg(xmin)
+              FROM account
+             WHERE unit = 1 AND owner_id = ANY($1::text[])
+                OR unit = 2 AND owner_id = ANY($2::text[])) AS a,
+           (SELECT array_agg(owner_id), array_agg(status), array_agg(country),
                    array_agg(adult_from), array_agg(create_time)
               FROM owner
-             WHERE owner_id = ANY($1::text[])) AS o
+             WHERE owner_id = ANY($1::text[] || $2::text[])) AS o
 """
+ACCOUNT_COLUMNS = slice(3, 12)
+OWNER_COLUMNS = slice(12, None)
 
 READ_SALTS = """
     SELECT transaction_id, salt FROM personal_data WHERE transaction_id = ANY($1::uuid[])
@@ -73,9 +86,9 @@ WRITE = """
                entry_time = $1
           FROM unnest($17::text::text[], $18::text::smallint[], $19::text::bigint[],
                       $20::text::bigint[], $21::text::bigint[], $22::text::bigint[],
-                      $23::text::bigint[])
-               AS n (owner_id, unit, balance, held, seq, spent, floor)
-         WHERE a.owner_id = n.owner_id AND a.unit = n.unit
+                      $23::text::bigint[], $30::text::xid[])
+               AS n (owner_id, unit, balance, held, seq, spent, floor, version)
+         WHERE a.owner_id = n.owner_id AND a.unit = n.unit AND a.xmin = n.version
         RETURNING 1
     ), moved_stripe AS (
         UPDATE account a
@@ -86,7 +99,11 @@ WRITE = """
          WHERE a.owner_id = s.owner_id AND a.unit = s.unit
         RETURNING 1
     )
-    SELECT (SELECT count(*) FROM moved) + (SELECT count(*) FROM moved_stripe)
+    SELECT pg_current_xact_id()::xid,
+           assert_unchanged(
+               (SELECT count(*) FROM moved) + (SELECT count(*) FROM moved_stripe) = $28
+               AND NOT EXISTS (SELECT FROM catalog WHERE version > $29)
+           )
 """
 
 CLAIM_STRIPE = """
@@ -116,36 +133,47 @@ def stripe_owner(system: int, stripe: int) -> str:
     return f"~{short_name(SystemAccount, system)}~{stripe}"
 
 
+async def lock_accounts(connection: Connection, keys: Collection[AccountKey]) -> None:
+    """Locks accounts until the transaction ends."""
+    await connection.execute(LOCK_ACCOUNTS, *_by_unit(keys))
+
+
+def _by_unit(keys: Collection[AccountKey]) -> list[list[str]]:
+    return [[owner for owner, unit in keys if unit == wanted] for wanted in (1, 2)]
+
+
+def named_accounts(commands: Sequence[Command]) -> set[AccountKey]:
+    """All that the commands name."""
+    return set(chain.from_iterable(command.accounts for command in commands))
+
+
 async def read_books(
     connection: Connection,
     commands: Sequence[Command],
+    keys: Collection[AccountKey],
     *,
-    clock: Callable[[], datetime],
     catalog_at: CatalogAt,
-    lock: bool,
 ) -> Books:
-    """The books as the commands need them; with `lock`, until the transaction ends."""
-    keys = set(chain.from_iterable(command.accounts for command in commands))
-    coins, diamonds = ([owner for owner, unit in keys if unit == wanted] for wanted in (1, 2))
-    accounts = await connection.fetch(LOCK_ACCOUNTS if lock else READ_ACCOUNTS, coins, diamonds)
+    """These accounts, and what the commands name besides; all of one moment."""
     (found,) = await connection.fetch(
-        LOOK_UP,
-        list({owner for owner, _ in keys}),
-        [command.id for command in commands] if lock else [],
+        READ,
+        *_by_unit(keys),
+        [command.id for command in commands if command.id],  # a preview has none
         list(chain.from_iterable(command.claims for command in commands)),
     )
     books = Books(
-        now=max([clock(), *(row["entry_time"] for row in accounts)]),
         catalog=await catalog_at(connection, found["catalog_version"] or 0),
-        accounts={(row[0], row[1]): Account(*row[:7]) for row in accounts},
-        owners={row[0]: Owner(*row) for row in zip(*found[3:], strict=True)}
-        if found["owner_ids"]
-        else {},
+        accounts={(row[0], row[1]): Account(*row) for row in _rows(found[ACCOUNT_COLUMNS])},
+        owners={row[0]: Owner(*row) for row in _rows(found[OWNER_COLUMNS])},
         claims={row["id"]: str(row["transaction_id"]) for row in found["claims"]},
     )
     if found["transactions"]:
         books.transactions = await _with_salts(connection, found["transactions"])
     return books
+
+
+def _rows(columns: Sequence[Sequence[Any] | None]) -> Iterable[tuple[Any, ...]]:
+    return zip(*(column or () for column in columns), strict=True)
 
 
 async def _with_salts(connection: Connection, found: Sequence[Any]) -> dict[str, Transaction]:
@@ -194,23 +222,34 @@ async def save_rows(connection: Connection, draft: Draft, tables: Tables) -> Non
         await tables[kind].save(connection, rows)
 
 
-async def write(connection: Connection, draft: Draft, *, now: datetime, stripe: int) -> None:
-    """Writes what a batch decided; the caller commits."""
-    # In the order of their keys, so that two batches never wait for each other's keys.
-    transactions = sorted(draft.transactions)
+def columns(draft: Draft, *, now: datetime, stripe: int, catalog_version: int) -> list[Any]:
+    """What a batch decided, as `write` sends it: all but the versions of its accounts.
+
+    All in the order of their keys, so that two batches never wait for each other's.
+    """
+    draft.accounts = dict(sorted(draft.accounts.items()))
     systems = [(stripe_owner(s, stripe), u, *g) for (s, u), g in draft.systems.items()]
-    accounts = [_balances(account) for account in draft.accounts.values()]
-    moved = await connection.fetchval(
-        WRITE,
+    return [
         now,
-        *text_columns((row[:8] for row in transactions), width=8),
+        *text_columns((row[:8] for row in sorted(draft.transactions)), width=8),
         *text_columns(draft.entries, width=7),
-        *text_columns(accounts, width=7),
+        *text_columns(map(_balances, draft.accounts.values()), width=7),
         *text_columns(systems, width=4),
-    )
-    if moved != len(accounts) + len(systems):
-        raise RuntimeError(f"{moved} accounts moved instead of {len(accounts) + len(systems)}")
-    await save_extras(connection, draft)
+        len(draft.accounts) + len(systems),
+        catalog_version,
+    ]
+
+
+async def write(connection: Connection, draft: Draft, columns: Sequence[Any]) -> None:
+    """Writes what a batch decided, and notes the version that its accounts have then.
+
+    Raises SerializationError if an account is not as it was read, or the catalog not the newest.
+    """
+    accounts = draft.accounts.values()
+    versions = text_array([account.version for account in accounts])
+    version = await connection.fetchval(WRITE, *columns, versions)
+    for account in accounts:
+        account.version = version
 
 
 def _balances(account: Account) -> tuple[Any, ...]:

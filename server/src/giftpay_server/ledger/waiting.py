@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from statistics import median
 
 from giftpay_server.ledger.commands import Answer, Command
 
+UNDER_WAY_MAX = 2  # batches: one is written, the next one decided
 PACE_OF = 9  # the last batches; their median is not moved by one that stalled
 
 
@@ -44,9 +46,11 @@ class WaitingRoom:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._queue: deque[Waiting] = deque()
-        self._arrived = asyncio.Event()
+        self._stirred = asyncio.Event()
         self._paces_s: deque[float] = deque([0.0], maxlen=PACE_OF)
         self._alone = 0  # of those that wait: each is a batch of its own
+        self._under_way = 0  # batches that are taken and not ended
+        self._last_end = 0.0
         self._closed = False
 
     def put(self, commands: Sequence[Command]) -> list[Waiting]:
@@ -56,7 +60,7 @@ class WaitingRoom:
         waiting = [Waiting(command, loop.create_future()) for command in commands]
         self._queue.extend(waiting)
         self._alone += sum(command.alone for command in commands)
-        self._arrived.set()
+        self._stirred.set()
         return waiting
 
     def check(self, more: int) -> None:
@@ -74,14 +78,22 @@ class WaitingRoom:
         )
 
     async def take(self) -> list[Waiting]:
-        """The next batch, once there is one; empty when the room is closed and nobody waits."""
+        """The next batch, once its turn comes; empty when the room is closed and nobody waits.
+
+        One batch at a time, but a full one goes while another is under way.
+        """
         while True:
-            if batch := self._next():
+            if self._is_next_due() and (batch := self._next()):
+                self._under_way += 1
                 return batch
-            if self._closed:
+            if self._closed and not self._queue:
                 return []
-            self._arrived.clear()
-            await self._arrived.wait()
+            self._stirred.clear()
+            await self._stirred.wait()
+
+    def _is_next_due(self) -> bool:
+        full = len(self._queue) >= self._limits.batch_max
+        return not self._under_way or (full and self._under_way < UNDER_WAY_MAX)
 
     def _next(self) -> list[Waiting]:
         batch: list[Waiting] = []
@@ -94,11 +106,15 @@ class WaitingRoom:
                 batch.append(waiting)
         return batch
 
-    def pace(self, batch_s: float) -> None:
-        """Notes how long a batch took."""
-        self._paces_s.append(batch_s)
+    def ended(self, begun: float) -> None:
+        """Notes that a batch, taken at that time, is under way no more."""
+        now = time.monotonic()
+        self._paces_s.append(now - max(begun, self._last_end))
+        self._last_end = now
+        self._under_way -= 1
+        self._stirred.set()
 
     def close(self) -> None:
         """Takes no new commands; those that wait are still to be served."""
         self._closed = True
-        self._arrived.set()
+        self._stirred.set()

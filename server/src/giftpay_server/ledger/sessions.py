@@ -1,0 +1,72 @@
+"""The journal's own sessions: one reads what is to be decided next, the other writes."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from giftpay_server.ledger.store import claim_stripe
+from giftpay_server.postgres.pool import Connect, Connection
+
+# The journal's statements go by index, always: fresh tables have no statistics, and a plan made
+# without them may scan. One plan for all batches then does, and saves planning each.
+SESSION = """
+    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
+    SET plan_cache_mode = force_generic_plan
+"""
+
+
+class Sessions:
+    """Opened when they are needed, outside any pool: the journal must not wait behind readers."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+        self._reader: Connection | None = None
+        self._writer: Connection | None = None
+        self.stripe = 0  # of the system accounts; the writer's alone
+
+    async def reader(self) -> Connection:
+        """For statements that are transactions of their own."""
+        if self._reader is None or self._reader.is_closed():
+            self._reader = await self._open()
+        return self._reader
+
+    async def writer(self) -> Connection:
+        """For one transaction after the other."""
+        if self._writer is None or not self.is_open:
+            connection = await self._open()
+            try:
+                self.stripe = await claim_stripe(connection)
+            except BaseException:
+                connection.terminate()  # half ready is of no use
+                raise
+            self._writer = connection
+        return self._writer
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the writer is the one that it was."""
+        return self._writer is not None and not self._writer.is_closed()
+
+    async def _open(self) -> Connection:
+        connection = await self._connect()
+        try:
+            await connection.execute(SESSION)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    def drop(self) -> None:
+        """Lets both go at once: the database is away, or they are in doubt."""
+        for connection in (self._reader, self._writer):
+            if connection is not None:
+                with suppress(Exception):
+                    connection.terminate()
+        self._reader = self._writer = None
+
+    async def close(self) -> None:
+        """Ends both in good order, as far as the database lets us."""
+        for connection in (self._reader, self._writer):
+            if connection is not None:
+                with suppress(Exception):  # the database may be away; nothing hangs on it now
+                    await connection.close(timeout=1)

@@ -1,0 +1,188 @@
+"""What a journal knows from its last batches is never more than a guess that Postgres confirms."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from datetime import date
+from typing import Any
+
+import pytest
+from giftpay.v1 import (
+    ERROR_REASON_GIFT_OFF_SALE,
+    ERROR_REASON_WALLET_FROZEN,
+    WALLET_STATUS_FROZEN,
+    ApplyCatalogRequest,
+    Catalog,
+    UpdateWalletRequest,
+)
+from giftpay_server.catalog.messages import apply_command
+from giftpay_server.ledger import committer
+from giftpay_server.ledger.commands import Command, Outcome
+from giftpay_server.ledger.journal import CommandFailedError, Journal
+from giftpay_server.ledger.waiting import Limits
+from giftpay_server.postgres.pool import Pool
+from giftpay_server.wallet.messages import update_command
+
+from tests.catalog import examples
+from tests.ledger import histories
+from tests.ledger.journals import adjust, balance, running_journal
+from tests.ledger.test_journal_faults import END_JOURNALS
+
+BATCH = 5
+
+COMMITS = """
+    SELECT count(DISTINCT xmin::text) FROM transactions WHERE id = ANY($1::uuid[])
+"""
+
+
+def gift(sender: str, recipient: str) -> Command:
+    return histories.gift(str(uuid.uuid4()), sender, recipient, gift_id="rose", count=1)
+
+
+async def apply(journal: Journal, catalog: Catalog) -> None:
+    request = ApplyCatalogRequest(idempotency_key=str(uuid.uuid4()), catalog=catalog)
+    assert posted(await journal.record(apply_command(request, caller="test")))
+
+
+def catalog(*, off_sale: bool) -> Catalog:
+    made = examples.example()
+    del made.gifts[:]
+    made.gifts.append(examples.gift("rose", 1))
+    made.gifts[0].off_sale = off_sale
+    return made
+
+
+def posted(answer: Any) -> bool:
+    return isinstance(answer, Outcome) and not answer.transaction.reason
+
+
+async def test_what_another_journal_moved_is_seen(
+    database: str, admin: Pool, owners: list[str]
+) -> None:
+    async with running_journal(database) as one, running_journal(database) as two:
+        for journal in (one, two, one, two, one):
+            assert posted(await journal.record(adjust(owners[0], 1)))
+    assert await balance(admin, owners[0]) == 5
+
+
+async def test_what_another_journal_froze_is_frozen(database: str, owners: list[str]) -> None:
+    anna, ben, _ = owners
+    freeze = UpdateWalletRequest(
+        idempotency_key=str(uuid.uuid4()), owner_id=ben, status=WALLET_STATUS_FROZEN
+    )
+    async with running_journal(database) as one, running_journal(database) as two:
+        await apply(one, catalog(off_sale=False))
+        await one.record(adjust(anna, 10))
+        assert posted(await one.record(gift(anna, ben)))
+        assert posted(
+            await two.record(update_command(freeze, caller="test", today=date(2026, 11, 22)))
+        )
+        refused = await one.record(gift(anna, ben))
+    assert isinstance(refused, Outcome)
+    assert refused.transaction.reason == ERROR_REASON_WALLET_FROZEN
+
+
+async def test_what_another_journal_took_off_sale_is_not_sold(
+    database: str, owners: list[str]
+) -> None:
+    anna, ben, _ = owners
+    async with running_journal(database) as one, running_journal(database) as two:
+        await apply(two, catalog(off_sale=False))
+        await one.record(adjust(anna, 10))
+        assert posted(await one.record(gift(anna, ben)))
+        await apply(two, catalog(off_sale=True))
+        refused = await one.record(gift(anna, ben))
+    assert isinstance(refused, Outcome)
+    assert refused.transaction.reason == ERROR_REASON_GIFT_OFF_SALE
+
+
+async def test_an_old_key_is_a_replay_also_where_all_accounts_are_known(
+    journal: Journal, admin: Pool, owners: list[str]
+) -> None:
+    old = adjust(owners[0], 1)
+    first = await journal.record(old)
+    assert isinstance(first, Outcome)
+    await journal.record(adjust(owners[0], 1))
+    again = await journal.record_all([adjust(owners[0], 1), old])
+    assert [posted(answer) for answer in again] == [True, True]
+    assert again[1] == Outcome(first.transaction, replayed=True)
+    assert await balance(admin, owners[0]) == 3
+
+
+async def test_full_batches_follow_each_other_at_once(
+    database: str, admin: Pool, owners: list[str]
+) -> None:
+    commands = [adjust(owner, 1) for _ in range(10 * BATCH) for owner in owners]
+    async with running_journal(database, limits=Limits(batch_max=BATCH)) as journal:
+        answers = await asyncio.gather(
+            *(journal.record_all(commands[at : at + 7]) for at in range(0, len(commands), 7))
+        )
+    assert all(posted(answer) for group in answers for answer in group)
+    assert [await balance(admin, owner) for owner in owners] == [10 * BATCH] * 3
+    ids = [command.id for command in commands]
+    assert await admin.fetchval(COMMITS, ids) == len(commands) // BATCH
+
+
+async def test_a_batch_that_fails_takes_down_none_that_was_decided_on_it(
+    database: str, admin: Pool, owners: list[str]
+) -> None:
+    bad = adjust(owners[1], 1)
+    bad.caller = "\0"  # Postgres refuses it, when the next batch is decided already
+    batch = [adjust(owners[0], 1) for _ in range(BATCH - 1)]
+    following = [adjust(owners[0], 1) for _ in range(BATCH)]
+    async with running_journal(database, limits=Limits(batch_max=BATCH)) as journal:
+        await journal.record(adjust(owners[0], 1))
+        first, second = await asyncio.gather(
+            journal.record_all([*batch, bad]), journal.record_all(following)
+        )
+    assert isinstance(first[-1], CommandFailedError)
+    assert all(posted(answer) for answer in (*first[:-1], *second))
+    assert await balance(admin, owners[0]) == 2 * BATCH
+
+
+async def test_what_was_decided_on_a_batch_that_wrote_nothing_is_decided_again(
+    database: str, admin: Pool, owners: list[str]
+) -> None:
+    bad = adjust(owners[0], 1)
+    bad.caller = "\0"
+    async with running_journal(database, limits=Limits(batch_max=1)) as journal:
+        await journal.record(adjust(owners[0], 1))
+        answers = await journal.record_all([bad, adjust(owners[0], 1)])
+    assert [posted(answer) for answer in answers] == [False, True]
+    assert await balance(admin, owners[0]) == 2
+
+
+async def test_a_batch_is_decided_ahead_of_one_that_waits(
+    database: str, admin: Pool, owners: list[str]
+) -> None:
+    """And goes on with what that one leaves, though nobody has read it from Postgres."""
+    async with running_journal(database, limits=Limits(batch_max=1)) as journal:
+        await journal.record(adjust(owners[0], 1))
+        async with admin.acquire() as blocker, blocker.transaction():
+            await blocker.execute("SELECT FROM account WHERE owner_id = $1 FOR UPDATE", owners[0])
+            both = [asyncio.create_task(journal.record(adjust(owners[0], 1))) for _ in range(2)]
+            await asyncio.sleep(0.2)
+        assert all(posted(answer) for answer in await asyncio.gather(*both))
+    assert await balance(admin, owners[0]) == 3
+
+
+async def test_a_session_that_ended_between_batches_is_replaced(
+    journal: Journal, admin: Pool, owners: list[str]
+) -> None:
+    await journal.record(adjust(owners[0], 1))
+    await admin.execute(END_JOURNALS)
+    await asyncio.sleep(0.2)
+    assert posted(await journal.record(adjust(owners[0], 1)))
+    assert await balance(admin, owners[0]) == 2
+
+
+async def test_more_accounts_than_are_kept(
+    database: str, admin: Pool, owners: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committer, "ACCOUNTS_MAX", 1)
+    async with running_journal(database, limits=Limits(batch_max=BATCH)) as journal:
+        commands = [adjust(owner, 1) for _ in range(10) for owner in owners]
+        answers = await asyncio.gather(*map(journal.record, commands))
+    assert all(posted(answer) for answer in answers)
+    assert [await balance(admin, owner) for owner in owners] == [10] * 3
