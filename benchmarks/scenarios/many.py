@@ -9,7 +9,7 @@ from benchmarks.pgbench import BULK, BULK_SIZE
 from benchmarks.servers import Server
 from benchmarks.summary import divided
 
-BATCH_CALLERS = 2
+BATCH_CALLERS = 3  # one batch is written, one decided, one on its way
 STREAMS = 4
 STREAM_SIZE = 100  # gifts in a message of a stream
 DATABASE = "giftpay_main"

@@ -7,6 +7,7 @@ import uuid
 from datetime import date
 from typing import Any
 
+import asyncpg
 import pytest
 from giftpay.v1 import (
     ERROR_REASON_GIFT_OFF_SALE,
@@ -20,6 +21,7 @@ from giftpay_server.catalog.messages import apply_command
 from giftpay_server.ledger import committer
 from giftpay_server.ledger.commands import Command, Outcome
 from giftpay_server.ledger.journal import CommandFailedError, Journal
+from giftpay_server.ledger.sessions import Sessions
 from giftpay_server.ledger.waiting import Limits
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.wallet.messages import update_command
@@ -151,6 +153,58 @@ async def test_what_was_decided_on_a_batch_that_wrote_nothing_is_decided_again(
         answers = await journal.record_all([bad, adjust(owners[0], 1)])
     assert [posted(answer) for answer in answers] == [False, True]
     assert await balance(admin, owners[0]) == 2
+
+
+async def test_nothing_that_was_decided_and_not_written_is_known(
+    database: str, admin: Pool, owners: list[str]
+) -> None:
+    """Poison after poison: what the second was decided on fell with the first, and it falls too."""
+    async with running_journal(database, limits=Limits(batch_max=1)) as journal:
+        await journal.record_all([adjust(owner, 5) for owner in owners])
+        for amount in (100, 1_000):
+            poison = [adjust(owner, amount) for owner in owners for _ in range(3)]
+            for command in poison:
+                command.caller = "\0"
+            failed = await journal.record_all(poison)
+            assert all(isinstance(answer, CommandFailedError) for answer in failed)
+            assert all(map(posted, await journal.record_all([adjust(o, 1) for o in owners])))
+    assert [await balance(admin, owner) for owner in owners] == [7] * 3
+
+
+async def test_what_fails_behind_a_batch_that_is_decided_anew_leaves_nothing(
+    database: str, admin: Pool, owners: list[str]
+) -> None:
+    anna, ben, _ = owners
+    used = adjust(anna, 1)
+    async with running_journal(database, limits=Limits(batch_max=1)) as journal:
+        await journal.record_all([used, adjust(ben, 5)])
+        async with admin.acquire() as blocker, blocker.transaction():
+            lock = "SELECT FROM account WHERE owner_id = $1 FOR NO KEY UPDATE"
+            await blocker.execute(lock, anna)
+            again = asyncio.create_task(journal.record(used))  # fails on its key, then locks
+            poison = adjust(ben, 100)
+            poison.caller = "\0"
+            await asyncio.sleep(0.2)
+            failing = asyncio.create_task(journal.record(poison))
+            await asyncio.sleep(0.2)
+        assert posted(await again)
+        with pytest.raises(CommandFailedError):
+            await failing
+        assert posted(await journal.record(adjust(ben, 1)))
+    assert await balance(admin, ben) == 6
+
+
+async def test_a_reader_that_cannot_be_had_costs_nobody_an_answer(
+    database: str, admin: Pool, owners: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_more(_: Sessions) -> None:
+        raise asyncpg.TooManyConnectionsError("sorry, too many clients already")
+
+    monkeypatch.setattr(Sessions, "reader", no_more)
+    async with running_journal(database, limits=Limits(batch_max=1)) as journal:
+        answers = await journal.record_all([adjust(owner, 1) for owner in owners * 3])
+    assert all(posted(answer) for answer in answers)
+    assert [await balance(admin, owner) for owner in owners] == [3] * 3
 
 
 async def test_a_batch_is_decided_ahead_of_one_that_waits(

@@ -21,8 +21,10 @@ from giftpay.v1 import (
     Entry,
     GetRedemptionRequest,
     GetWalletRequest,
+    Gift,
     ListEntriesRequest,
     Redemption,
+    SendGiftRequest,
     Unit,
     Wallet,
 )
@@ -46,6 +48,11 @@ def stamp(at: datetime) -> Timestamp:
 async def wallet_at(client: Client, owner_id: str, at: datetime) -> Wallet:
     request = GetWalletRequest(owner_id=owner_id, as_of_time=stamp(at))
     return (await client.wallets.GetWallet(request)).wallet
+
+
+async def send(client: Client, sender_id: str, recipient_id: str) -> Gift:
+    request = SendGiftRequest(sender_id=sender_id, recipient_id=recipient_id, gift_id="rose")
+    return (await client.gifts.SendGift(request)).gift
 
 
 async def history(client: Client, owner_id: str, unit: Unit.ValueType) -> list[Entry]:
@@ -165,6 +172,21 @@ async def test_a_look_at_this_moment_waits_for_what_is_being_booked(
         await asyncio.wait({looking}, timeout=0.2)
         assert not looking.done()
     assert (await looking).coins.balance == 5
+
+
+async def test_what_is_decided_and_not_yet_written_is_booked_after_the_look(
+    client: Client, open_wallet: OpenWallet, clock: MovableClock, pool: Pool
+) -> None:
+    anna, ben = sorted([await open_wallet(coins=5), await open_wallet(coins=5)])
+    await send(client, anna, ben)  # so that both accounts are known
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT 1 FROM account WHERE owner_id = $1 FOR UPDATE", anna)
+        sending = asyncio.create_task(send(client, anna, ben))
+        await asyncio.sleep(0.2)  # it is decided, and waits for Anna's account
+        at = clock()
+        seen = await wallet_at(client, ben, at)
+    assert (await sending).create_time.ToDatetime(tzinfo=UTC) > at
+    assert await wallet_at(client, ben, at) == seen
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ class Hold:
 
 
 class Row(Protocol):
-    """A slice's row; lies with one owner and changes only in a batch that locked that owner."""
+    """A slice's row; lies with one owner and changes only with that owner's accounts."""
 
     @property
     def key(self) -> Hashable: ...
@@ -247,5 +247,4 @@ class Draft:
     @property
     def has_extras(self) -> bool:
         """Whether there is more to write than transactions, entries and balances."""
-        extras = (self.lots, self.claims, self.owners, self.holds, self.rows, self.personal)
-        return any(extras)
+        return any((self.lots, self.claims, self.owners, self.holds, self.rows, self.personal))

@@ -56,8 +56,9 @@ Decision = Posted | Refused
 class Command:
     """One thing to decide, named for ever by its id.
 
-    `decide` is pure and sees the books as the commands before it left them. The accounts named
-    are locked; an owner without a wallet is refused before `decide`, unless the command opens it.
+    `decide` is pure and sees the books as the commands before it left them. Nobody else changes the
+    accounts named, nor what lies with them, before it is written. An owner without a wallet is
+    refused before `decide`, unless the command opens it.
     """
 
     id: str  # a canonical UUID
@@ -75,7 +76,7 @@ class Command:
     @property
     def plain(self) -> bool:
         """Whether it decides on accounts, owners and the catalog alone: needs no lock to do so."""
-        return not (self.reads or self.claims or self.opens or self.alone)
+        return bool(self.accounts) and not (self.reads or self.claims or self.opens or self.alone)
 
 
 class Outcome(NamedTuple):
@@ -95,5 +96,5 @@ Answer = Outcome | KeyReused
 
 
 def wallet(owner_id: str) -> tuple[AccountKey, AccountKey]:
-    """Both accounts of an owner: what a command locks to change the owner or its slices' rows."""
+    """Both accounts of an owner: what a command names to change the owner or its slices' rows."""
     return (owner_id, UNIT_COIN), (owner_id, UNIT_DIAMOND)

@@ -34,12 +34,13 @@ ACCOUNTS_MAX = 100_000  # in memory; each takes about half a kilobyte
 
 
 @dataclass(slots=True, eq=False)
-class Decision:
+class DecidedBatch:
     """What a batch came to."""
 
     answers: Sequence[Answer]
     draft: Draft
     columns: Sequence[Any]  # what it writes
+    session: Connection  # and where
 
 
 class Committer:
@@ -58,53 +59,57 @@ class Committer:
         self._catalog_at = catalog_at
         self._tables = tables
         self._books = Books()  # as the last batch left them, as far as they are known
-        self._last = Decision((), Draft(), ())
+        self._decided_last: Collection[AccountKey] = ()
 
-    async def decide_freely(self, commands: Sequence[Command], *, ahead: bool) -> Decision:
+    async def decide_freely(self, commands: Sequence[Command], *, ahead: bool) -> DecidedBatch:
         """Decides without locks; `ahead`: while the batch before is still being written."""
-        sessions, books = self._sessions, self._known_books()
-        connection, keys = await sessions.writer(), named_accounts(commands)
+        books, keys = self._known_books(), named_accounts(commands)
+        session = await self._sessions.writer()
         missing = [key for key in keys if key not in books.accounts]
         if missing:
-            connection = await sessions.reader() if ahead else connection
-            found = await read_books(connection, commands, missing, catalog_at=self._catalog_at)
+            reader = await self._sessions.reader() if ahead else session
+            found = await read_books(reader, commands, missing, catalog_at=self._catalog_at)
             books.take_in(found)
             books.transactions = found.transactions
-        self._last = self._decide(commands, keys, books)
-        return self._last
+        decided = self._decide(commands, keys, books, session)
+        self._decided_last = decided.draft.accounts.keys()
+        return decided
 
     def _known_books(self) -> Books:
-        if self.is_cut_off:
-            self.forget()  # another Postgres may answer next, which has not all that this one had
+        if not self._sessions.is_open:
+            self.forget_all()  # another Postgres may answer next, and not have all of it
         books = self._books
         if len(books.accounts) > ACCOUNTS_MAX:
-            books = books.part(self._last.draft.accounts)  # which may be just being written
+            books = books.part(self._decided_last)  # which may be just being written
         # A key that was used before is noticed when it is written again.
         self._books = replace(books, transactions={}, claims={}, rows={})
         return self._books
 
-    async def write_freely(self, decision: Decision) -> None:
+    async def write_freely(self, decided: DecidedBatch) -> None:
         """Writes what was decided without locks; raises SerializationError if that changed."""
-        connection = await self._sessions.writer()
         # Without extras it is one statement, and so a transaction of its own.
-        async with connection.transaction() if decision.draft.has_extras else nullcontext():
-            await self._write(connection, decision)
+        extras = decided.draft.has_extras
+        async with decided.session.transaction() if extras else nullcontext():
+            await self._write(decided)
 
-    async def commit(self, commands: Sequence[Command]) -> Decision:
+    async def commit(self, commands: Sequence[Command]) -> DecidedBatch:
         """Decides and writes under locks, so that nothing can change meanwhile."""
-        connection, keys = await self._sessions.writer(), named_accounts(commands)
-        async with connection.transaction():
-            await lock_accounts(connection, keys)
-            books = await self._read(connection, commands, keys)
-            decision = self._decide(commands, keys, books)
-            await self._write(connection, decision)
-        self._books.take_in(books)
-        return decision
+        known, keys = self._known_books(), named_accounts(commands)
+        session = await self._sessions.writer()
+        async with session.transaction():
+            await lock_accounts(session, keys)
+            books = await self._read(session, commands, keys)
+            decided = self._decide(commands, keys, books, session)
+            await self._write(decided)
+        known.take_in(books)
+        return decided
 
     async def preview(self, connection: Connection, command: Command) -> Answer:
         """What a command would come to now; locks and writes nothing."""
         books = await self._read(connection, [command], command.accounts)
-        return self._decide([command], command.accounts, books).answers[0]
+        books.now = self._now(command.accounts, books)
+        (answer,) = rules.decide([command], books, Draft())
+        return answer
 
     async def _read(
         self, connection: Connection, commands: Sequence[Command], keys: Collection[AccountKey]
@@ -113,11 +118,18 @@ class Committer:
         books.rows = await read_rows(connection, commands, self._tables)
         return books
 
+    def _now(self, keys: Collection[AccountKey], books: Books) -> datetime:
+        accounts = [books.accounts[key] for key in keys if key in books.accounts]
+        return max([self._clock(), *(account.entry_time for account in accounts)])
+
     def _decide(
-        self, commands: Sequence[Command], keys: Collection[AccountKey], books: Books
-    ) -> Decision:
-        named = [books.accounts[key] for key in keys if key in books.accounts]
-        books.now = max([self._clock(), *(account.entry_time for account in named)])
+        self,
+        commands: Sequence[Command],
+        keys: Collection[AccountKey],
+        books: Books,
+        session: Connection,
+    ) -> DecidedBatch:
+        books.now = self._now(keys, books)
         catalog_version, draft = books.catalog_version, Draft()
         answers = rules.decide(commands, books, draft)
         for account in draft.accounts.values():
@@ -126,28 +138,34 @@ class Committer:
         written = columns(
             draft, now=books.now, stripe=self._sessions.stripe, catalog_version=catalog_version
         )
-        return Decision(answers, draft, written)
+        return DecidedBatch(answers, draft, written, session)
 
-    async def _write(self, connection: Connection, decision: Decision) -> None:
-        draft = decision.draft
+    async def _write(self, decided: DecidedBatch) -> None:
+        draft = decided.draft
         if draft.transactions:
-            await write(connection, draft, decision.columns)
-            await save_extras(connection, draft)
-            await save_rows(connection, draft, self._tables)
+            await write(decided.session, draft, decided.columns)
+            await save_extras(decided.session, draft)
+            await save_rows(decided.session, draft, self._tables)
 
-    def forget(self) -> None:
+    def forget(self, decided: DecidedBatch) -> None:
+        """Forgets the accounts and owners of a batch that was decided and not written."""
+        for key in decided.draft.accounts:
+            self._books.accounts.pop(key, None)
+
+    def forget_all(self) -> None:
         """Forgets what the books were: they are not as they were thought to be."""
         self._books = Books()
-
-    def drop(self) -> None:
-        """Lets the sessions go at once: the database is away, or they are in doubt."""
-        self.forget()
-        self._sessions.drop()
+        self._sessions.drop_reader()
 
     @property
     def is_cut_off(self) -> bool:
         """Whether the database was lost, and is not found again yet."""
         return not self._sessions.is_open
+
+    def drop(self) -> None:
+        """Lets the sessions go at once: the database is away, or they are in doubt."""
+        self.forget_all()
+        self._sessions.drop()
 
     async def close(self) -> None:
         """Ends the sessions in good order, as far as the database lets us."""

@@ -17,7 +17,7 @@ from typing import Any
 import asyncpg
 
 from giftpay_server.ledger.commands import Answer, Command
-from giftpay_server.ledger.committer import Committer, Decision
+from giftpay_server.ledger.committer import Committer, DecidedBatch
 from giftpay_server.ledger.feed import Feed
 from giftpay_server.ledger.store import CatalogAt, Tables
 from giftpay_server.ledger.waiting import Limits, Waiting, WaitingRoom
@@ -33,7 +33,7 @@ LOST_RACE = (
     asyncpg.LockNotAvailableError,
 )
 
-CONTENDED_BATCHES = 100  # that lock at once after a race was lost: where one is, more are likely
+CONTENDED_BATCHES = 20  # that lock at once after a race was lost: where one is, more are likely
 
 
 class DatabaseUnavailableError(Exception):
@@ -53,6 +53,11 @@ class Turn:
     decided: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     written: bool = False  # as it was decided without locks
+
+    async def stands(self) -> bool:
+        """Whether it was written as it was decided, once it has ended."""
+        await self.ended.wait()
+        return self.written
 
 
 class Journal:
@@ -128,6 +133,7 @@ class Journal:
         begun = time.monotonic()
         try:
             if not await self._is_settled_freely(turn):
+                turn.decided.clear()  # no batch may go on from what is decided anew
                 if turn.before is not None:
                     await turn.before.ended.wait()
                 await self._settle_locked(turn.batch)
@@ -144,39 +150,44 @@ class Journal:
             return False
         try:
             return await self._settle_freely(turn)
-        except asyncpg.UniqueViolationError:
-            self._committer.forget()  # a key that was used before: the locked way looks it up
         except LOST_RACE:
-            self._committer.forget()
             self._contended = CONTENDED_BATCHES
         except Exception as error:
-            if is_connection_lost(error):
+            if is_connection_lost(error) and turn.decided.is_set():
                 self._give_up(turn.batch, error)
                 return True
-            self._committer.forget()  # one of them cannot be decided: the locked way finds it
+            # Otherwise nothing was sent yet, or Postgres said no; the locked way finds out why.
+        self._committer.forget_all()
         return False
 
     async def _settle_freely(self, turn: Turn) -> bool:
-        before, ahead = turn.before, False
+        before = turn.before
         if before is not None:
             await before.decided.wait()
-            ahead = not before.ended.is_set()
+            if before.ended.is_set():
+                before = None  # what it did can be read
         commands = [waiting.command for waiting in turn.batch]
-        decision = await self._committer.decide_freely(commands, ahead=ahead)
+        decided = await self._committer.decide_freely(commands, ahead=before is not None)
         turn.decided.set()
-        if before is not None and ahead:
-            await before.ended.wait()
-            if not before.written:
-                return False
-        await self._committer.write_freely(decision)
-        turn.written = True
-        self._tell(turn.batch, decision)
+        if before is None or await before.stands():
+            turn.written = await self._is_written(decided)
+        if turn.written:
+            self._tell(turn.batch, decided)
+        else:
+            self._committer.forget(decided)
+        return turn.written
+
+    async def _is_written(self, decided: DecidedBatch) -> bool:
+        try:
+            await self._committer.write_freely(decided)
+        except asyncpg.UniqueViolationError:
+            return False  # a key that was used before; only the locked way looks for it
         return True
 
     async def _settle_locked(self, batch: Sequence[Waiting], *, again: bool = False) -> None:
         try:
-            decision = await self._committer.commit([waiting.command for waiting in batch])
-            self._tell(batch, decision)
+            commands = [waiting.command for waiting in batch]
+            self._tell(batch, await self._committer.commit(commands))
         except LOST_RACE as error:
             if again:
                 self._give_up(batch, error)
@@ -206,13 +217,15 @@ class Journal:
         if is_connection_lost(error):
             log.warning("the database is away: %r", error)
             self._committer.drop()
+        else:
+            log.error("a batch lost its race under locks as well: %r", error)
         _fail(batch)
 
-    def _tell(self, batch: Sequence[Waiting], decision: Decision) -> None:
-        for waiting, answer in zip(batch, decision.answers, strict=True):
+    def _tell(self, batch: Sequence[Waiting], decided: DecidedBatch) -> None:
+        for waiting, answer in zip(batch, decided.answers, strict=True):
             if not waiting.answer.done():
                 waiting.answer.set_result(answer)
-        self._feed.announce(decision.draft)
+        self._feed.announce(decided.draft)
 
 
 def _fail(batch: Sequence[Waiting], failure: Exception | None = None) -> None:

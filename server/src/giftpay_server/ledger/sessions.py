@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 
-from giftpay_server.ledger.store import claim_stripe
+from giftpay_server.ledger.stripes import claim_stripe
 from giftpay_server.postgres.pool import Connect, Connection
 
 # The journal's statements go by index, always: fresh tables have no statistics, and a plan made
@@ -20,32 +21,38 @@ class Sessions:
 
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
+        self._opening = asyncio.Lock()  # or two who ask at once would open two
         self._reader: Connection | None = None
         self._writer: Connection | None = None
         self.stripe = 0  # of the system accounts; the writer's alone
-
-    async def reader(self) -> Connection:
-        """For statements that are transactions of their own."""
-        if self._reader is None or self._reader.is_closed():
-            self._reader = await self._open()
-        return self._reader
-
-    async def writer(self) -> Connection:
-        """For one transaction after the other."""
-        if self._writer is None or not self.is_open:
-            connection = await self._open()
-            try:
-                self.stripe = await claim_stripe(connection)
-            except BaseException:
-                connection.terminate()  # half ready is of no use
-                raise
-            self._writer = connection
-        return self._writer
 
     @property
     def is_open(self) -> bool:
         """Whether the writer is the one that it was."""
         return self._writer is not None and not self._writer.is_closed()
+
+    async def reader(self) -> Connection:
+        """For statements that are transactions of their own."""
+        async with self._opening:
+            if self._reader is None or self._reader.is_closed():
+                self._reader = await self._open()
+            return self._reader
+
+    async def writer(self) -> Connection:
+        """For one transaction after the other."""
+        async with self._opening:
+            if self._writer is None or self._writer.is_closed():
+                self._writer = await self._open_writer()
+            return self._writer
+
+    async def _open_writer(self) -> Connection:
+        connection = await self._open()
+        try:
+            self.stripe = await claim_stripe(connection)
+        except BaseException:
+            connection.terminate()  # half ready is of no use
+            raise
+        return connection
 
     async def _open(self) -> Connection:
         connection = await self._connect()
@@ -56,13 +63,16 @@ class Sessions:
             raise
         return connection
 
+    def drop_reader(self) -> None:
+        """Lets the reader go at once: it is in doubt, or may be of another Postgres."""
+        _terminate(self._reader)
+        self._reader = None
+
     def drop(self) -> None:
         """Lets both go at once: the database is away, or they are in doubt."""
-        for connection in (self._reader, self._writer):
-            if connection is not None:
-                with suppress(Exception):
-                    connection.terminate()
-        self._reader = self._writer = None
+        self.drop_reader()
+        _terminate(self._writer)
+        self._writer = None
 
     async def close(self) -> None:
         """Ends both in good order, as far as the database lets us."""
@@ -70,3 +80,9 @@ class Sessions:
             if connection is not None:
                 with suppress(Exception):  # the database may be away; nothing hangs on it now
                     await connection.close(timeout=1)
+
+
+def _terminate(connection: Connection | None) -> None:
+    if connection is not None:
+        with suppress(Exception):
+            connection.terminate()

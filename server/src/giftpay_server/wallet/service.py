@@ -155,7 +155,7 @@ class WalletService(WalletServiceServicer):
         if age < timedelta():
             raise InvalidArgumentError("as_of_time", "now or earlier")
         if age < BATCH_LIFE_MAX:
-            await store.await_batch(self._pool, owner_id)
+            await store.close_time(self._pool, owner_id, at)
         return self._told(owner_id, await store.read_wallet_at(self._pool, owner_id, at))
 
     def _told(self, owner_id: str, standing: Standing | None) -> Wallet:

@@ -63,14 +63,20 @@ async def read_wallet(pool: Pool, owner_id: str) -> Standing | None:
     return _standing(await pool.fetch(READ_WALLET, owner_id))
 
 
-# A batch takes its time under the lock and commits a little later: who asks in between has to wait
-# for it, or the same question would be answered otherwise afterwards.
-AWAIT_BATCH = "SELECT 1 FROM account WHERE owner_id = $1 ORDER BY unit FOR KEY SHARE"
+# A batch is written a little later than the time it bears, and so might come to light after a look.
+# What is being written is waited for. What is decided and not yet written finds the account
+# changed, and is decided again: at a later time, since none is before the account's entry_time.
+CLOSE_TIME = """
+    UPDATE account a
+       SET entry_time = $2 + interval '1 microsecond'
+      FROM (SELECT unit FROM account WHERE owner_id = $1 ORDER BY unit FOR UPDATE) AS locked
+     WHERE a.owner_id = $1 AND a.unit = locked.unit AND a.entry_time <= $2
+"""
 
 
-async def await_batch(pool: Pool, owner_id: str) -> None:
-    """Returns once what was being booked for an owner is committed."""
-    await pool.execute(AWAIT_BATCH, owner_id)
+async def close_time(pool: Pool, owner_id: str, at: datetime) -> None:
+    """Sees to it that nothing more is booked for an owner at or before a time."""
+    await pool.execute(CLOSE_TIME, owner_id, at)
 
 
 # The times of an account's entries never decrease, so the last one at or before a time is found by
