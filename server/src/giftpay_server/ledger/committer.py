@@ -31,6 +31,9 @@ from giftpay_server.ledger.store import (
 from giftpay_server.postgres.pool import Connect, Connection
 
 ACCOUNTS_MAX = 100_000  # in memory; each takes about half a kilobyte
+# Commands in a batch from which its keys are looked for before it is written: a key that was used
+# before is then a replay, where it would cost a small batch no more than being decided again.
+LOOKED_UP_FROM = 100
 
 
 @dataclass(slots=True, eq=False)
@@ -66,7 +69,7 @@ class Committer:
         books, keys = self._known_books(), named_accounts(commands)
         session = await self._sessions.writer()
         missing = [key for key in keys if key not in books.accounts]
-        if missing:
+        if missing or len(commands) >= LOOKED_UP_FROM:
             reader = await self._sessions.reader() if ahead else session
             found = await read_books(reader, commands, missing, catalog_at=self._catalog_at)
             books.take_in(found)
@@ -81,7 +84,7 @@ class Committer:
         books = self._books
         if len(books.accounts) > ACCOUNTS_MAX:
             books = books.part(self._decided_last)  # which may be just being written
-        # A key that was used before is noticed when it is written again.
+        # A key that was used before is noticed when it is written again, if not before.
         self._books = replace(books, transactions={}, claims={}, rows={})
         return self._books
 
