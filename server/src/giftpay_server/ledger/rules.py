@@ -74,9 +74,9 @@ def replay(command: Command, earlier: Transaction) -> Answer:
 
 def _gate(command: Command, books: Books) -> Decision:
     if not command.opens:
-        for owner_id, unit in command.accounts:
-            if owner_id not in books.owners or (owner_id, unit) not in books.accounts:
-                return refuse(ERROR_REASON_WALLET_NOT_FOUND, owner_id=owner_id)
+        for key in command.accounts:
+            if key not in books.accounts or key[0] not in books.owners:
+                return refuse(ERROR_REASON_WALLET_NOT_FOUND, owner_id=key[0])
     return command.decide(books)
 
 
