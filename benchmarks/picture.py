@@ -39,7 +39,7 @@ def _latency(axes: Axes, figures: Mapping[str, Any]) -> None:
     axes.set_xlabel("gifts a second")
     axes.set_ylabel("p99, ms")
     axes.set_yscale("log")
-    axes.legend()
+    axes.legend(loc="lower right")
 
 
 def _ratios(axes: Axes, ratios: Mapping[str, Any]) -> None:

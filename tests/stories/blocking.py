@@ -17,9 +17,10 @@ BLOCK = """
     SELECT FROM account WHERE owner_id = $1 FOR UPDATE
 """
 
+# Not pg_stat_activity: a transaction sees it as it was at the first look.
 WAITING = """
-    SELECT EXISTS (SELECT FROM pg_stat_activity
-                    WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid)))
+    SELECT EXISTS (SELECT FROM pg_locks
+                    WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))
       FROM pg_sleep($1)
 """
 

@@ -30,7 +30,7 @@ class Account:
     seq: int = 0
     spent: int = 0
     floor: int = 0
-    entry_time: datetime = field(default=EPOCH, compare=False)  # of the last batch that wrote it
+    entry_time: datetime = field(default=EPOCH, compare=False)  # none earlier may follow
     version: int = field(default=0, compare=False)  # of its row, as it was read or written
 
     @property

@@ -56,8 +56,8 @@ Decision = Posted | Refused
 class Command:
     """One thing to decide, named for ever by its id.
 
-    `decide` is pure and sees the books as the commands before it left them. Nobody else changes the
-    accounts named, nor what lies with them, before it is written. An owner without a wallet is
+    `decide` is pure and sees the books as the commands before it left them; should anybody else
+    change the accounts named before it is written, it is asked again. An owner without a wallet is
     refused before `decide`, unless the command opens it.
     """
 

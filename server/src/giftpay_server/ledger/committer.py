@@ -62,12 +62,13 @@ class Committer:
         self._catalog_at = catalog_at
         self._tables = tables
         self._books = Books()  # as the last batch left them, as far as they are known
+        self._known_to: Connection | None = None  # the session that they were last written by
         self._decided_last: Collection[AccountKey] = ()
 
     async def decide_freely(self, commands: Sequence[Command], *, ahead: bool) -> DecidedBatch:
         """Decides without locks; `ahead`: while the batch before is still being written."""
-        books, keys = self._known_books(), named_accounts(commands)
-        session = await self._sessions.writer()
+        session, keys = await self._sessions.writer(), named_accounts(commands)
+        books = self._next_books(session)
         missing = [key for key in keys if key not in books.accounts]
         if missing or len(commands) >= LOOKED_UP_FROM:
             reader = await self._sessions.reader() if ahead else session
@@ -78,14 +79,15 @@ class Committer:
         self._decided_last = decided.draft.accounts.keys()
         return decided
 
-    def _known_books(self) -> Books:
-        if not self._sessions.is_open:
-            self.forget_all()  # another Postgres may answer next, and not have all of it
+    def _next_books(self, session: Connection) -> Books:
+        if session is not self._known_to:
+            self.forget_all()  # another Postgres may answer now, and not have all of it
+            self._known_to = session
         books = self._books
         if len(books.accounts) > ACCOUNTS_MAX:
             books = books.part(self._decided_last)  # which may be just being written
         # A key that was used before is noticed when it is written again, if not before.
-        self._books = replace(books, transactions={}, claims={}, rows={})
+        self._books = replace(books, transactions={}, rows={})
         return self._books
 
     async def write_freely(self, decided: DecidedBatch) -> None:
@@ -97,8 +99,8 @@ class Committer:
 
     async def commit(self, commands: Sequence[Command]) -> DecidedBatch:
         """Decides and writes under locks, so that nothing can change meanwhile."""
-        known, keys = self._known_books(), named_accounts(commands)
-        session = await self._sessions.writer()
+        session, keys = await self._sessions.writer(), named_accounts(commands)
+        known = self._next_books(session)
         async with session.transaction():
             await lock_accounts(session, keys)
             books = await self._read(session, commands, keys)
@@ -151,7 +153,10 @@ class Committer:
             await save_rows(decided.session, draft, self._tables)
 
     def forget(self, decided: DecidedBatch) -> None:
-        """Forgets the accounts and owners of a batch that was decided and not written."""
+        """Forgets the accounts of a batch that was decided and not written.
+
+        Their owners are read again together with them.
+        """
         for key in decided.draft.accounts:
             self._books.accounts.pop(key, None)
 

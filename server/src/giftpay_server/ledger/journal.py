@@ -157,24 +157,27 @@ class Journal:
                 self._give_up(turn.batch, error)
                 return True
             # Otherwise nothing was sent yet, or Postgres said no; the locked way finds out why.
-        self._committer.forget_all()
+            self._committer.forget_all()
         return False
 
     async def _settle_freely(self, turn: Turn) -> bool:
         before = turn.before
         if before is not None:
-            await before.decided.wait()
+            while not before.decided.is_set():  # again, if it was decided in vain
+                await before.decided.wait()
             if before.ended.is_set():
                 before = None  # what it did can be read
         commands = [waiting.command for waiting in turn.batch]
         decided = await self._committer.decide_freely(commands, ahead=before is not None)
         turn.decided.set()
-        if before is None or await before.stands():
-            turn.written = await self._is_written(decided)
+        try:
+            if before is None or await before.stands():
+                turn.written = await self._is_written(decided)
+        finally:
+            if not turn.written:
+                self._committer.forget(decided)
         if turn.written:
             self._tell(turn.batch, decided)
-        else:
-            self._committer.forget(decided)
         return turn.written
 
     async def _is_written(self, decided: DecidedBatch) -> bool:
@@ -189,12 +192,14 @@ class Journal:
             commands = [waiting.command for waiting in batch]
             self._tell(batch, await self._committer.commit(commands))
         except LOST_RACE as error:
+            self._committer.forget_all()
             if again:
                 self._give_up(batch, error)
             else:
                 # What the other batch wrote is visible now, so the second look finds it.
                 await self._settle_locked(batch, again=True)
         except Exception as error:
+            self._committer.forget_all()
             if is_connection_lost(error):
                 self._give_up(batch, error)
             else:

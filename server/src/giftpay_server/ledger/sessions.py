@@ -1,4 +1,4 @@
-"""The journal's own sessions: one reads what is to be decided next, the other writes."""
+"""The journal's own sessions: one writes, the other reads what is decided meanwhile."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Sessions:
 
     @property
     def is_open(self) -> bool:
-        """Whether the writer is the one that it was."""
+        """Whether there is a writer, as far as is known."""
         return self._writer is not None and not self._writer.is_closed()
 
     async def reader(self) -> Connection:

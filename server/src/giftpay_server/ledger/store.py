@@ -1,4 +1,4 @@
-"""The kernel's SQL: reading the books under lock, and writing a draft."""
+"""The kernel's SQL: locking accounts, reading the books, and writing a draft."""
 
 from __future__ import annotations
 

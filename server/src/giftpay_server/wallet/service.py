@@ -58,7 +58,9 @@ from giftpay_server.wire.refusals import RefusedError, settle
 
 HEARTBEAT_S = 10.0
 WRITE_MAX_S = 30.0  # for a reader to make room for one message
-BATCH_LIFE_MAX = timedelta(minutes=1)  # far more than the timeouts of its statements allow
+# From when a batch takes its time to when it is written: the timeouts of its statements allow two
+# minutes, a process that was frozen meanwhile any time.
+BATCH_LIFE_MAX = timedelta(hours=1)
 
 
 class WalletService(WalletServiceServicer):
