@@ -43,7 +43,7 @@ FULL = Plan(
     growth_gifts=10_000_000,
 )
 QUICK = Plan(
-    quick=True, rounds=3, warm_up_s=0.2, slice_s=0.6, callers=(1, 64), growth_gifts=100_000
+    quick=True, rounds=3, warm_up_s=0.2, slice_s=0.5, callers=(1, 64), growth_gifts=50_000
 )
 
 
