@@ -42,9 +42,7 @@ FULL = Plan(
     callers=(1, 16, 64, 256),
     growth_gifts=10_000_000,
 )
-QUICK = Plan(
-    quick=True, rounds=3, warm_up_s=0.2, slice_s=0.5, callers=(1, 64), growth_gifts=50_000
-)
+QUICK = Plan(quick=True, rounds=3, warm_up_s=0.2, slice_s=0.5, callers=(1, 64), growth_gifts=50_000)
 
 
 @dataclass(slots=True)
