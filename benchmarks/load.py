@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -47,7 +48,7 @@ def run_load(load: Load, warm_up_s: float, seconds: float) -> Sample:
     return uvloop.run(driver.run(warm_up_s, seconds))
 
 
-class _Driver:
+class _Driver(ABC):
     def __init__(self, load: Load) -> None:
         self._load = load
         self._messages = _messages(load)
@@ -64,7 +65,6 @@ class _Driver:
         self._start()
         await asyncio.sleep(warm_up_s)
         sample = await self._measure(seconds)
-        self._going = False
         self._stop()
         if self._under_way:
             await asyncio.wait_for(self._drained.wait(), DRAIN_S)
@@ -93,14 +93,14 @@ class _Driver:
     def _connection(self) -> Connection:
         return Connection(self._load.method, self._ended)
 
-    def _start(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _start(self) -> None: ...
 
     def _stop(self) -> None:
-        pass
+        self._going = False
 
-    def _ended(self, connection: Connection, seconds: float, status: int) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _ended(self, connection: Connection, seconds: float, status: int) -> None: ...
 
     def _accepted(self, gifts: int) -> None:
         self._acknowledged += gifts
@@ -175,6 +175,7 @@ class Streams(_Driver):
             self._fill(connection)
 
     def _stop(self) -> None:
+        super()._stop()
         for connection, stream in self._streams.items():
             connection.finish(stream)
 

@@ -35,7 +35,11 @@ async def test_the_same_key_for_other_wallets_through_two_journals_is_posted_onc
     keys = [str(uuid.uuid4()) for _ in range(100)]
     async with running_journal(database) as one, running_journal(database) as two:
         answers = await asyncio.gather(
-            *(j.record(adjust(o, 1, key=k)) for k in keys for j, o in zip((one, two), owners))  # noqa: B905
+            *(
+                journal.record(adjust(owner, 1, key=key))
+                for key in keys
+                for journal, owner in zip((one, two), owners[:2], strict=True)
+            )
         )
     posted = [answer for answer in answers if isinstance(answer, Outcome)]
     reused = [answer for answer in answers if isinstance(answer, KeyReused)]

@@ -1,7 +1,7 @@
 """Decides a batch on the books, and writes what it came to.
 
-Either under locks, or on the books as the last batch left them: these are kept in memory, and the
-statement that writes a batch fails if they are not what Postgres has.
+Either under locks, or optimistically, on the books as the last batch left them: these are kept in
+memory, and the statement that writes a batch fails if they are not what Postgres has.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from giftpay_server.ledger.sessions import Sessions
 from giftpay_server.ledger.store import (
     CatalogAt,
     Tables,
-    columns,
     lock_accounts,
     named_accounts,
+    prepare,
     read_books,
     read_rows,
     save_rows,
@@ -42,7 +42,7 @@ class DecidedBatch:
 
     answers: Sequence[Answer]
     draft: Draft
-    columns: Sequence[Any]  # what it writes
+    prepared: Sequence[Any]  # what it writes
     session: Connection  # and where
 
 
@@ -65,8 +65,10 @@ class Committer:
         self._known_to: Connection | None = None  # the session that they were last written by
         self._decided_last: Collection[AccountKey] = ()
 
-    async def decide_freely(self, commands: Sequence[Command], *, ahead: bool) -> DecidedBatch:
-        """Decides without locks; `ahead`: while the batch before is still being written."""
+    async def decide_optimistically(
+        self, commands: Sequence[Command], *, ahead: bool
+    ) -> DecidedBatch:
+        """Decides on the known books; `ahead`: while the batch before is still being written."""
         session, keys = await self._sessions.writer(), named_accounts(commands)
         books = self._next_books(session)
         missing = [key for key in keys if key not in books.accounts]
@@ -90,8 +92,8 @@ class Committer:
         self._books = replace(books, transactions={}, rows={})
         return self._books
 
-    async def write_freely(self, decided: DecidedBatch) -> None:
-        """Writes what was decided without locks; raises SerializationError if that changed."""
+    async def write_optimistically(self, decided: DecidedBatch) -> None:
+        """Writes what was decided on them; raises SerializationError if they were wrong."""
         # Without extras it is one statement, and so a transaction of its own.
         extras = decided.draft.has_extras
         async with decided.session.transaction() if extras else nullcontext():
@@ -140,15 +142,15 @@ class Committer:
         for account in draft.accounts.values():
             account.entry_time = books.now
         # Now and not when it is written: who decides next goes on with the same accounts.
-        written = columns(
+        prepared = prepare(
             draft, now=books.now, stripe=self._sessions.stripe, catalog_version=catalog_version
         )
-        return DecidedBatch(answers, draft, written, session)
+        return DecidedBatch(answers, draft, prepared, session)
 
     async def _write(self, decided: DecidedBatch) -> None:
         draft = decided.draft
         if draft.transactions:
-            await write(decided.session, draft, decided.columns)
+            await write(decided.session, draft, decided.prepared)
             await save_extras(decided.session, draft)
             await save_rows(decided.session, draft, self._tables)
 

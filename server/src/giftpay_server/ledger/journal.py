@@ -132,7 +132,7 @@ class Journal:
     async def _serve(self, turn: Turn) -> None:
         begun = time.monotonic()
         try:
-            if not await self._is_settled_freely(turn):
+            if not await self._is_settled_optimistically(turn):
                 turn.decided.clear()  # no batch may go on from what is decided anew
                 if turn.before is not None:
                     await turn.before.ended.wait()
@@ -143,13 +143,13 @@ class Journal:
             turn.ended.set()
             self._waiting.ended(begun)
 
-    async def _is_settled_freely(self, turn: Turn) -> bool:
+    async def _is_settled_optimistically(self, turn: Turn) -> bool:
         """Whether the batch was dealt with without locks; otherwise nothing of it stands."""
         if self._contended or not all(waiting.command.plain for waiting in turn.batch):
             self._contended = max(0, self._contended - 1)
             return False
         try:
-            return await self._settle_freely(turn)
+            return await self._settle_optimistically(turn)
         except LOST_RACE:
             self._contended = CONTENDED_BATCHES
         except Exception as error:
@@ -160,7 +160,7 @@ class Journal:
             self._committer.forget_all()
         return False
 
-    async def _settle_freely(self, turn: Turn) -> bool:
+    async def _settle_optimistically(self, turn: Turn) -> bool:
         before = turn.before
         if before is not None:
             while not before.decided.is_set():  # again, if it was decided in vain
@@ -168,7 +168,7 @@ class Journal:
             if before.ended.is_set():
                 before = None  # what it did can be read
         commands = [waiting.command for waiting in turn.batch]
-        decided = await self._committer.decide_freely(commands, ahead=before is not None)
+        decided = await self._committer.decide_optimistically(commands, ahead=before is not None)
         turn.decided.set()
         try:
             if before is None or await before.stands():
@@ -182,7 +182,7 @@ class Journal:
 
     async def _is_written(self, decided: DecidedBatch) -> bool:
         try:
-            await self._committer.write_freely(decided)
+            await self._committer.write_optimistically(decided)
         except asyncpg.UniqueViolationError:
             return False  # a key that was used before; only the locked way looks for it
         return True
@@ -191,16 +191,12 @@ class Journal:
         try:
             commands = [waiting.command for waiting in batch]
             self._tell(batch, await self._committer.commit(commands))
-        except LOST_RACE as error:
-            self._committer.forget_all()
-            if again:
-                self._give_up(batch, error)
-            else:
-                # What the other batch wrote is visible now, so the second look finds it.
-                await self._settle_locked(batch, again=True)
         except Exception as error:
             self._committer.forget_all()
-            if is_connection_lost(error):
+            if isinstance(error, LOST_RACE) and not again:
+                # What the other batch wrote is visible now, so the second look finds it.
+                await self._settle_locked(batch, again=True)
+            elif isinstance(error, LOST_RACE) or is_connection_lost(error):
                 self._give_up(batch, error)
             else:
                 await self._one_by_one(batch, error)

@@ -194,7 +194,7 @@ async def save_rows(connection: Connection, draft: Draft, tables: Tables) -> Non
         await tables[kind].save(connection, rows)
 
 
-def columns(draft: Draft, *, now: datetime, stripe: int, catalog_version: int) -> list[Any]:
+def prepare(draft: Draft, *, now: datetime, stripe: int, catalog_version: int) -> list[Any]:
     """What a batch decided, as `write` sends it: all but the versions of its accounts.
 
     All in the order of their keys, so that two batches never wait for each other's.
@@ -212,14 +212,14 @@ def columns(draft: Draft, *, now: datetime, stripe: int, catalog_version: int) -
     ]
 
 
-async def write(connection: Connection, draft: Draft, columns: Sequence[Any]) -> None:
+async def write(connection: Connection, draft: Draft, prepared: Sequence[Any]) -> None:
     """Writes what a batch decided, and notes the version that its accounts have then.
 
     Raises SerializationError if an account is not as it was read, or the catalog not the newest.
     """
     accounts = draft.accounts.values()
     versions = text_array([account.version for account in accounts])
-    version = await connection.fetchval(WRITE, *columns, versions)
+    version = await connection.fetchval(WRITE, *prepared, versions)
     for account in accounts:
         account.version = version
 
