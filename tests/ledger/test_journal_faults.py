@@ -13,9 +13,8 @@ from giftpay_server.postgres.pool import Pool
 from tests.ledger.journals import adjust, balance, running_journal
 
 END_JOURNALS = """
-    SELECT pg_terminate_backend(pid) FROM pg_locks
-     WHERE locktype = 'advisory' AND classid = 7170
-       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+     WHERE application_name = 'giftpay-server journal' AND datname = current_database()
 """
 
 

@@ -7,6 +7,8 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+from giftpay_server.ledger import stripes
 from giftpay_server.ledger.commands import KeyReused, Outcome
 from giftpay_server.postgres.pool import Pool
 
@@ -56,3 +58,18 @@ async def test_two_journals_over_the_same_accounts_do_not_deadlock(
             *(j.record(adjust(o, 1)) for _ in range(200) for j in (one, two) for o in owners)
         )
     assert [await balance(admin, owner) for owner in owners] == [400] * 3
+
+
+async def test_two_sessions_on_one_stripe_only_wait_for_each_other(
+    database: str, admin: Pool, owners: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stripes, "STRIPES", 1)
+    async with running_journal(database) as one, running_journal(database) as two:
+        await asyncio.gather(
+            *(
+                journal.record(adjust(owner, 1))
+                for _ in range(200)
+                for journal, owner in zip((one, two), owners[:2], strict=True)
+            )
+        )
+    assert [await balance(admin, owner) for owner in owners[:2]] == [200] * 2

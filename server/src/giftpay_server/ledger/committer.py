@@ -150,7 +150,7 @@ class Committer:
     async def _write(self, decided: DecidedBatch) -> None:
         draft = decided.draft
         if draft.transactions:
-            await write(decided.session, draft, decided.prepared)
+            await write(decided.session, decided.prepared)
             await save_extras(decided.session, draft)
             await save_rows(decided.session, draft, self._tables)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from giftpay_server.ledger.stripes import claim_stripe
+from giftpay_server.ledger.stripes import open_stripe
 from giftpay_server.postgres.pool import Connect, Connection
 
 # The journal's statements go by index, always: fresh tables have no statistics, and a plan made
 # without them may scan. One plan for all batches then does, and saves planning each.
 SESSION = """
+    SET application_name = 'giftpay-server journal';
     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
     SET plan_cache_mode = force_generic_plan
 """
@@ -24,7 +25,7 @@ class Sessions:
         self._opening = asyncio.Lock()  # or two who ask at once would open two
         self._reader: Connection | None = None
         self._writer: Connection | None = None
-        self.stripe = 0  # of the system accounts; the writer's alone
+        self.stripe = 0  # of the system accounts, to which the writer adds
 
     @property
     def is_open(self) -> bool:
@@ -48,7 +49,7 @@ class Sessions:
     async def _open_writer(self) -> Connection:
         connection = await self._open()
         try:
-            self.stripe = await claim_stripe(connection)
+            self.stripe = await open_stripe(connection)
         except BaseException:
             connection.terminate()  # half ready is of no use
             raise

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from typing import Any
 
-from giftpay_server.ledger.arrays import text_array, text_columns
+from giftpay_server.ledger.arrays import text_columns
 from giftpay_server.ledger.books import (
     Account,
     AccountKey,
@@ -24,6 +25,8 @@ from giftpay_server.postgres.pool import Connection
 
 CatalogAt = Callable[[Connection, int], Awaitable[Any]]
 Tables = Mapping[type[Row], Table]
+
+ANY_VERSION = -1  # in WRITE: of a stripe, which is added to as it is
 
 # Two arrays in place of pairs: what locks has to stay free of joins, since a join would lose the
 # order in which it locks.
@@ -48,7 +51,7 @@ READ = """
            o.*
       FROM (SELECT array_agg(owner_id), array_agg(unit), array_agg(balance), array_agg(held),
                    array_agg(seq), array_agg(spent), array_agg(floor), array_agg(entry_time),
-                   array_agg(xmin)
+                   array_agg(version)
               FROM account
              WHERE unit = 1 AND owner_id = ANY($1::text[])
                 OR unit = 2 AND owner_id = ANY($2::text[])) AS a,
@@ -79,28 +82,21 @@ WRITE = """
                       $13::text::uuid[], $14::text::smallint[], $15::text::bigint[],
                       $16::text::bigint[]) AS e
     ), moved AS (
+        -- A stripe is added to, whoever else adds to it; an account becomes what was decided.
         UPDATE account a
-           SET balance = n.balance, held = n.held, seq = n.seq, spent = n.spent, floor = n.floor,
-               entry_time = $1
+           SET balance = n.balance + CASE WHEN n.read = -1 THEN a.balance ELSE 0 END,
+               seq = n.seq + CASE WHEN n.read = -1 THEN a.seq ELSE 0 END,
+               held = n.held, spent = n.spent, floor = n.floor, entry_time = $1, version = $25
           FROM unnest($17::text::text[], $18::text::smallint[], $19::text::bigint[],
                       $20::text::bigint[], $21::text::bigint[], $22::text::bigint[],
-                      $23::text::bigint[], $30::text::xid[])
-               AS n (owner_id, unit, balance, held, seq, spent, floor, version)
-         WHERE a.owner_id = n.owner_id AND a.unit = n.unit AND a.xmin = n.version
-        RETURNING 1
-    ), moved_stripe AS (
-        UPDATE account a
-           SET balance = a.balance + s.gained, seq = a.seq + s.entries, entry_time = $1
-          FROM unnest($24::text::text[], $25::text::smallint[], $26::text::bigint[],
-                      $27::text::bigint[])
-               AS s (owner_id, unit, gained, entries)
-         WHERE a.owner_id = s.owner_id AND a.unit = s.unit
+                      $23::text::bigint[], $24::text::bigint[])
+               AS n (owner_id, unit, balance, held, seq, spent, floor, read)
+         WHERE a.owner_id = n.owner_id AND a.unit = n.unit AND n.read IN (a.version, -1)
         RETURNING 1
     )
-    SELECT pg_current_xact_id()::xid,
-           assert_unchanged(
-               (SELECT count(*) FROM moved) + (SELECT count(*) FROM moved_stripe) = $28
-               AND NOT EXISTS (SELECT FROM catalog WHERE version > $29)
+    SELECT assert_unchanged(
+               (SELECT count(*) FROM moved) = $26
+               AND NOT EXISTS (SELECT 1 FROM catalog WHERE version > $27)
            )
 """
 
@@ -195,36 +191,35 @@ async def save_rows(connection: Connection, draft: Draft, tables: Tables) -> Non
 
 
 def prepare(draft: Draft, *, now: datetime, stripe: int, catalog_version: int) -> list[Any]:
-    """What a batch decided, as `write` sends it: all but the versions of its accounts.
+    """What a batch decided, as `write` sends it; its accounts get the version of this batch.
 
     All in the order of their keys, so that two batches never wait for each other's.
     """
+    version = secrets.randbits(63)
     draft.accounts = dict(sorted(draft.accounts.items()))
-    systems = [(stripe_owner(s, stripe), u, *g) for (s, u), g in draft.systems.items()]
+    moved = [*map(_account, draft.accounts.values()), *_stripes(draft, stripe)]
+    for account in draft.accounts.values():
+        account.version = version
     return [
         now,
         *text_columns((row[:8] for row in sorted(draft.transactions)), width=8),
         *text_columns(draft.entries, width=7),
-        *text_columns(map(_balances, draft.accounts.values()), width=7),
-        *text_columns(systems, width=4),
-        len(draft.accounts) + len(systems),
+        *text_columns(moved, width=8),
+        version,
+        len(moved),
         catalog_version,
     ]
 
 
-async def write(connection: Connection, draft: Draft, prepared: Sequence[Any]) -> None:
-    """Writes what a batch decided, and notes the version that its accounts have then.
+async def write(connection: Connection, prepared: Sequence[Any]) -> None:
+    """Writes what a batch decided.
 
     Raises SerializationError if an account is not as it was read, or the catalog not the newest.
     """
-    accounts = draft.accounts.values()
-    versions = text_array([account.version for account in accounts])
-    version = await connection.fetchval(WRITE, *prepared, versions)
-    for account in accounts:
-        account.version = version
+    await connection.execute(WRITE, *prepared)
 
 
-def _balances(account: Account) -> tuple[Any, ...]:
+def _account(account: Account) -> tuple[Any, ...]:
     return (
         account.owner_id,
         account.unit,
@@ -233,4 +228,11 @@ def _balances(account: Account) -> tuple[Any, ...]:
         account.seq,
         account.spent,
         account.floor,
+        account.version,
     )
+
+
+def _stripes(draft: Draft, stripe: int) -> Iterable[tuple[Any, ...]]:
+    """What is added to the system accounts, as rows like those of accounts."""
+    for (system, unit), (gained, entries) in sorted(draft.systems.items()):
+        yield stripe_owner(system, stripe), unit, gained, 0, entries, 0, 0, ANY_VERSION

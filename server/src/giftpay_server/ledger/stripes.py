@@ -1,32 +1,41 @@
-"""The stripes of the system accounts: each session moves its own, and waits for no other."""
+"""The stripes of the system accounts: each session adds to its own, and rarely waits for others."""
 
 from __future__ import annotations
+
+import secrets
 
 from giftpay.v1 import SystemAccount
 
 from giftpay_server.ledger.names import short_name
 from giftpay_server.postgres.pool import Connection
 
-CLAIM_STRIPE = """
-    SELECT n FROM generate_series(0, 1023) AS n
-     WHERE pg_try_advisory_lock(7170, n)  -- 7170: giftpay's stripes; held as long as the session
-     LIMIT 1
+STRIPES = 1_024
+UNITS = (1, 2)
+
+READ_STRIPE = """
+    SELECT count(*) FROM account WHERE owner_id = ANY($1::text[])
 """
 
 OPEN_STRIPE = """
     INSERT INTO account (owner_id, unit)
-    SELECT '~' || name || '~' || $2::integer, unit
-      FROM unnest($1::text[]) AS name, unnest('{1,2}'::smallint[]) AS unit
+    SELECT owner_id, unit
+      FROM unnest($1::text[]) AS owner_id, unnest('{1,2}'::smallint[]) AS unit
         ON CONFLICT DO NOTHING
 """
 
 
-async def claim_stripe(connection: Connection) -> int:
-    """A number that no other session holds: its stripes of the system accounts are ours alone."""
-    stripe = await connection.fetchval(CLAIM_STRIPE)
-    names = [short_name(SystemAccount, system) for system in SystemAccount.values()[1:]]
-    await connection.execute(OPEN_STRIPE, names, stripe)
-    return int(stripe)
+async def open_stripe(connection: Connection) -> int:
+    """A stripe of the system accounts for this session, by chance.
+
+    Another session may have the same one: a stripe is only added to, so that the two wait for each
+    other, and both are right.
+    """
+    stripe = secrets.randbelow(STRIPES)
+    owners = [stripe_owner(system, stripe) for system in SystemAccount.values()[1:]]
+    # A look first: with a synchronous standby away, an insert would wait for it.
+    if await connection.fetchval(READ_STRIPE, owners) < len(owners) * len(UNITS):
+        await connection.execute(OPEN_STRIPE, owners)
+    return stripe
 
 
 def stripe_owner(system: int, stripe: int) -> str:

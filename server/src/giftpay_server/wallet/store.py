@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -68,7 +69,7 @@ async def read_wallet(pool: Pool, owner_id: str) -> Standing | None:
 # changed, and is decided again: at a later time, since none is before the account's entry_time.
 CLOSE_TIME = """
     UPDATE account a
-       SET entry_time = $2 + interval '1 microsecond'
+       SET entry_time = $2 + interval '1 microsecond', version = $3
       FROM (SELECT unit FROM account WHERE owner_id = $1 ORDER BY unit FOR UPDATE) AS locked
      WHERE a.owner_id = $1 AND a.unit = locked.unit AND a.entry_time <= $2
 """
@@ -76,7 +77,7 @@ CLOSE_TIME = """
 
 async def close_time(pool: Pool, owner_id: str, at: datetime) -> None:
     """Sees to it that nothing more is booked for an owner at or before a time."""
-    await pool.execute(CLOSE_TIME, owner_id, at)
+    await pool.execute(CLOSE_TIME, owner_id, at, secrets.randbits(63))
 
 
 # The times of an account's entries never decrease, so the last one at or before a time is found by

@@ -22,6 +22,7 @@ CREATE TABLE account (
     seq        bigint NOT NULL DEFAULT 0 CHECK (seq >= 0),      -- the last entry's; counts them
     spent      bigint NOT NULL DEFAULT 0 CHECK (spent >= 0),    -- the odometer
     floor      bigint NOT NULL DEFAULT 0 CHECK (floor <= 0),    -- below zero after a claw-back only
+    version    bigint NOT NULL DEFAULT 0 CHECK (version >= 0),  -- of the last write; only compared
     entry_time timestamptz NOT NULL DEFAULT 'epoch',
     unit       smallint NOT NULL CHECK (unit IN (1, 2)),        -- giftpay.v1.Unit
     owner_id   text COLLATE "C" NOT NULL,
@@ -117,3 +118,16 @@ GRANT SELECT, INSERT ON entry, transactions, claim TO giftpay_server;
 GRANT SELECT, INSERT, UPDATE ON owner, account, hold TO giftpay_server;
 GRANT SELECT, INSERT ON lot TO giftpay_server;
 GRANT SELECT, INSERT, DELETE ON personal_data TO giftpay_server;
+
+-- A batch may be decided before it locks anything. The statement that writes it names the version
+-- that it read of each account, and fails here if another batch was quicker: as a serialization
+-- failure, since nothing of it was written and it may simply be decided again.
+CREATE FUNCTION assert_unchanged(unchanged boolean) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT unchanged THEN
+        RAISE EXCEPTION 'the books changed since they were read'
+            USING ERRCODE = 'serialization_failure';
+    END IF;
+END
+$$;
