@@ -197,6 +197,7 @@ TIMELESS = [
     Corruption(
         "account.stripes",
         "account ~GIFT_SALES~*/COIN",
-        "UPDATE account SET balance = balance + 1 WHERE owner_id = '~GIFT_SALES~0' AND unit = 1",
+        "UPDATE account SET balance = balance + 1 WHERE unit = 1 AND owner_id = "
+        "(SELECT min(owner_id) FROM account WHERE owner_id ~ '^~GIFT_SALES~')",
     ),
 ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -78,6 +80,26 @@ def adjust(owner_id: str, amount: int, *, key: str = "") -> Command:
         accounts=((owner_id, UNIT_COIN),),
         decide=decide,
     )
+
+
+JOURNALS = """
+    SELECT pid FROM pg_stat_activity
+     WHERE application_name = 'giftpay-server journal' AND datname = current_database()
+"""
+
+
+@asynccontextmanager
+async def frozen(journal: Journal, admin: Pool, owner_id: str) -> AsyncIterator[None]:
+    """No session of a journal goes on meanwhile: what is sent to Postgres is not answered."""
+    await journal.record(adjust(owner_id, 1))  # so that there is a session
+    pids = [row["pid"] for row in await admin.fetch(JOURNALS)]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 async def balance(admin: Pool, owner_id: str) -> int:

@@ -9,15 +9,14 @@ from giftpay_server.ledger.commands import Outcome
 from giftpay_server.ledger.waiting import Limits, OverloadedError, ShuttingDownError
 from giftpay_server.postgres.pool import Pool
 
-from tests.ledger.journals import adjust, balance, running_journal
+from tests.ledger.journals import adjust, balance, frozen, running_journal
 
 
 async def test_a_full_queue_refuses_at_once_and_takes_a_call_whole_or_not_at_all(
     database: str, admin: Pool, owners: list[str]
 ) -> None:
     async with running_journal(database, limits=Limits(queue_max=5)) as journal:
-        async with admin.acquire() as blocker, blocker.transaction():
-            await blocker.execute("SELECT FROM account WHERE owner_id = $1 FOR UPDATE", owners[0])
+        async with frozen(journal, admin, owners[0]):
             taken = asyncio.create_task(journal.record(adjust(owners[0], 1)))
             await asyncio.sleep(0.2)
             queued = [asyncio.create_task(journal.record(adjust(owners[0], 1))) for _ in range(3)]
@@ -27,7 +26,7 @@ async def test_a_full_queue_refuses_at_once_and_takes_a_call_whole_or_not_at_all
             queued.append(asyncio.create_task(journal.record(adjust(owners[0], 1))))
             await asyncio.sleep(0)
         await asyncio.gather(taken, *queued)
-    assert await balance(admin, owners[0]) == 5
+    assert await balance(admin, owners[0]) == 6
 
 
 async def test_a_queue_too_long_for_its_pace_refuses_what_comes(
@@ -37,8 +36,7 @@ async def test_a_queue_too_long_for_its_pace_refuses_what_comes(
     async with running_journal(database, limits=limits) as journal:
         for _ in range(9):
             await journal.record(adjust(owners[0], 1))
-        async with admin.acquire() as blocker, blocker.transaction():
-            await blocker.execute("SELECT FROM account WHERE owner_id = $1 FOR UPDATE", owners[0])
+        async with frozen(journal, admin, owners[0]):
             taken = asyncio.create_task(journal.record(adjust(owners[0], 1)))
             await asyncio.sleep(0.2)
             queued = asyncio.create_task(journal.record(adjust(owners[0], 1)))

@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from giftpay_server.ledger.commands import Outcome
-from giftpay_server.ledger.journal import CommandFailedError, DatabaseUnavailableError, Journal
+from giftpay_server.ledger.failures import CommandFailedError, DatabaseUnavailableError
+from giftpay_server.ledger.journal import Journal
 from giftpay_server.postgres.pool import Pool
 
-from tests.ledger.journals import adjust, balance, running_journal
+from tests.ledger.journals import adjust, balance, frozen, running_journal
 
 END_JOURNALS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -46,52 +47,49 @@ async def test_a_caller_who_goes_before_the_batch_is_dropped(
 ) -> None:
     waiting = asyncio.create_task(journal.record(adjust(owners[0], 1)))
     gone = asyncio.create_task(journal.record(adjust(owners[1], 1)))
-    async with admin.acquire() as blocker, blocker.transaction():
-        await blocker.execute("SELECT FROM account WHERE owner_id = $1 FOR UPDATE", owners[0])
+    async with frozen(journal, admin, owners[0]):
         first = asyncio.create_task(journal.record(adjust(owners[0], 1)))
         await asyncio.sleep(0.2)
         gone_later = asyncio.create_task(journal.record(adjust(owners[1], 1)))
         await asyncio.sleep(0.05)
         gone_later.cancel()
     await asyncio.gather(waiting, gone, first)
-    assert await balance(admin, owners[0]) == 2
+    assert await balance(admin, owners[0]) == 3
     assert await balance(admin, owners[1]) == 1
 
 
 async def test_a_caller_who_goes_later_is_only_not_answered(
     journal: Journal, admin: Pool, owners: list[str]
 ) -> None:
-    async with admin.acquire() as blocker, blocker.transaction():
-        await blocker.execute("SELECT FROM account WHERE owner_id = $1 FOR UPDATE", owners[0])
+    async with frozen(journal, admin, owners[0]):
         taken = asyncio.create_task(journal.record(adjust(owners[0], 1)))
         await asyncio.sleep(0.2)
         taken.cancel()
     assert isinstance(await journal.record(adjust(owners[0], 1)), Outcome)
-    assert await balance(admin, owners[0]) == 2
+    assert await balance(admin, owners[0]) == 3
 
 
 async def test_a_session_that_is_killed_costs_one_batch(
     journal: Journal, admin: Pool, owners: list[str]
 ) -> None:
     await journal.record(adjust(owners[0], 1))
-    async with admin.acquire() as blocker, blocker.transaction():
-        await blocker.execute("SELECT FROM account WHERE owner_id = $1 FOR UPDATE", owners[0])
+    async with frozen(journal, admin, owners[0]):
         command = adjust(owners[0], 1)
         lost = asyncio.create_task(journal.record(command))
         await asyncio.sleep(0.2)
         await admin.execute(END_JOURNALS)
-        with pytest.raises(DatabaseUnavailableError):
-            await lost
+    with pytest.raises(DatabaseUnavailableError):
+        await lost
     again = await journal.record(command)
     assert isinstance(again, Outcome)
     assert not again.replayed
-    assert await balance(admin, owners[0]) == 2
+    assert await balance(admin, owners[0]) == 3
 
 
 async def test_time_never_runs_back_within_an_account(
     database: str, admin: Pool, owners: list[str]
 ) -> None:
-    now = datetime.now(UTC)
+    now = datetime.now(UTC) + timedelta(seconds=1)  # later than the session's begin
     times = iter([now, now - timedelta(hours=1), now + timedelta(hours=1)])
     async with running_journal(database, clock=lambda: next(times)) as journal:
         for _ in range(3):

@@ -20,7 +20,8 @@ from giftpay.v1 import (
 from giftpay_server.catalog.messages import apply_command
 from giftpay_server.ledger import committer
 from giftpay_server.ledger.commands import Command, Outcome
-from giftpay_server.ledger.journal import CommandFailedError, Journal
+from giftpay_server.ledger.failures import CommandFailedError
+from giftpay_server.ledger.journal import Journal
 from giftpay_server.ledger.sessions import Sessions
 from giftpay_server.ledger.waiting import Limits
 from giftpay_server.postgres.pool import Pool
@@ -28,7 +29,7 @@ from giftpay_server.wallet.messages import update_command
 
 from tests.catalog import examples
 from tests.ledger import histories
-from tests.ledger.journals import adjust, balance, running_journal
+from tests.ledger.journals import adjust, balance, frozen, running_journal
 from tests.ledger.test_journal_faults import END_JOURNALS
 
 BATCH = 5
@@ -179,9 +180,7 @@ async def test_what_fails_behind_a_batch_that_is_decided_anew_leaves_nothing(
     used = adjust(anna, 1)
     async with running_journal(database, limits=Limits(batch_max=1)) as journal:
         await journal.record_all([used, adjust(ben, 5)])
-        async with admin.acquire() as blocker, blocker.transaction():
-            lock = "SELECT FROM account WHERE owner_id = $1 FOR NO KEY UPDATE"
-            await blocker.execute(lock, anna)
+        async with frozen(journal, admin, anna):
             again = asyncio.create_task(journal.record(used))  # fails on its key, then locks
             poison = adjust(ben, 100)
             poison.caller = "\0"
@@ -213,9 +212,7 @@ async def test_a_batch_is_decided_ahead_of_one_that_waits(
 ) -> None:
     """And goes on with what that one leaves, though nobody has read it from Postgres."""
     async with running_journal(database, limits=Limits(batch_max=1)) as journal:
-        await journal.record(adjust(owners[0], 1))
-        async with admin.acquire() as blocker, blocker.transaction():
-            await blocker.execute("SELECT FROM account WHERE owner_id = $1 FOR UPDATE", owners[0])
+        async with frozen(journal, admin, owners[0]):
             both = [asyncio.create_task(journal.record(adjust(owners[0], 1))) for _ in range(2)]
             await asyncio.sleep(0.2)
         assert all(posted(answer) for answer in await asyncio.gather(*both))

@@ -22,11 +22,16 @@ from giftpay_server.postgres.embedded import (
     default_state_folder,
     embedded_postgres,
 )
-from giftpay_server.postgres.pool import CONNECTION_LOST
 from giftpay_server.postgres.system_user import SystemUser, postgres_user, run_as
 
 PATIENCE_S = 30
 WRITERS = 4
+CONNECTION_LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InterfaceError,
+    OSError,
+)
 
 LONG_COMPUTATION = "SELECT count(*) FROM generate_series(1, 8000000) number"
 COMPUTATION_RUNS = f"""

@@ -2,44 +2,36 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import os
+import signal
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from giftpay.client import Client
 from giftpay.v1 import GetWalletRequest
 from giftpay_server.postgres.pool import Pool
 
-MEET_S = 20  # for a batch to reach the block on a busy machine
-POLL_S = 0.01
-
-BLOCK = """
-    SELECT FROM account WHERE owner_id = $1 FOR UPDATE
-"""
-
-# Not pg_stat_activity: a transaction sees it as it was at the first look.
-WAITING = """
-    SELECT EXISTS (SELECT FROM pg_locks
-                    WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))
-      FROM pg_sleep($1)
+JOURNALS = """
+    SELECT pid FROM pg_stat_activity
+     WHERE application_name = 'giftpay-server journal' AND datname = current_database()
 """
 
 
 @asynccontextmanager
-async def blocked(pool: Pool, owner_id: str) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    """Holds the accounts of an owner; yields what waits until a batch waits for them.
+async def blocked(pool: Pool) -> AsyncIterator[None]:
+    """The sessions of the database's journals are frozen: no batch that is sent is answered.
 
-    Not for long: the server's own statement ends after 5 s.
+    Not for long: the server gives such a session up after 10 s.
     """
-    async with pool.acquire() as connection, connection.transaction():
-        await connection.execute(BLOCK, owner_id)
-
-        async def until_met() -> None:
-            async with asyncio.timeout(MEET_S):
-                while not await connection.fetchval(WAITING, POLL_S):
-                    pass
-
-        yield until_met
+    pids = [row["pid"] for row in await pool.fetch(JOURNALS)]
+    assert pids
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 async def round_trips(client: Client, owner_id: str) -> None:

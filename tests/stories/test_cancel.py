@@ -36,9 +36,9 @@ async def test_a_gift_cancelled_before_it_was_taken_is_never_sent(
 ) -> None:
     anna, ben, cleo = await open_wallet(coins=9), await open_wallet(), await open_wallet(coins=9)
     first, one, *batch = [rose(anna, ben), *(rose(cleo, ben) for _ in range(3))]
-    async with blocked(pool, anna) as until_met:
+    async with blocked(pool):
         answer = asyncio.ensure_future(client.gifts.SendGift(first))
-        await until_met()
+        await round_trips(client, anna)
         gone = asyncio.ensure_future(client.gifts.SendGift(one))
         whole = BatchSendGiftsRequest(gifts=batch)
         gone_batch = asyncio.ensure_future(client.gifts.BatchSendGifts(whole))
@@ -59,9 +59,9 @@ async def test_a_gift_cancelled_after_it_was_taken_is_sent_once(
 ) -> None:
     anna, ben = await open_wallet(coins=9), await open_wallet()
     request = rose(anna, ben)
-    async with blocked(pool, anna) as until_met:
+    async with blocked(pool):
         gone = asyncio.ensure_future(client.gifts.SendGift(request))
-        await until_met()
+        await round_trips(client, anna)
         gone.cancel()
         await round_trips(client, anna)
     answer = await client.gifts.SendGift(request)
@@ -77,10 +77,10 @@ async def test_a_gift_whose_deadline_passes_is_unknown_until_it_is_asked_for(
 ) -> None:
     anna, ben, cleo = await open_wallet(coins=9), await open_wallet(), await open_wallet(coins=9)
     request = rose(anna if taken else cleo, ben)
-    async with blocked(pool, anna) as until_met:
+    async with blocked(pool):
         if not taken:
             in_the_way = asyncio.ensure_future(client.gifts.SendGift(rose(anna, ben)))
-            await until_met()
+            await round_trips(client, anna)
         with pytest.raises(giftpay.OutcomeUnknown) as unknown:
             await client.gifts.SendGift(request, timeout=0.5)
         assert not await is_decided(client, request)

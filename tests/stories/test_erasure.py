@@ -20,9 +20,9 @@ async def test_words_that_were_taken_before_the_erasure_are_erased(
         SendGiftRequest(sender_id=sender, recipient_id=ben, gift_id="rose", message="call me")
         for sender in (cleo, anna)
     )
-    async with blocked(pool, cleo) as until_met:
+    async with blocked(pool):
         first = asyncio.ensure_future(client.gifts.SendGift(in_the_way))
-        await until_met()
+        await round_trips(client, anna)
         sent = asyncio.ensure_future(client.gifts.SendGift(gift))
         await round_trips(client, anna)
         request = ErasePersonalDataRequest(owner_id=anna)

@@ -49,9 +49,9 @@ async def test_what_finds_the_queue_full_is_refused_at_once_and_never_decided(
     anna, ben = await open_wallet(coins=100), await open_wallet()
     taken, last, too_late = roses(anna, ben, 3)
     three, two = roses(anna, ben, 3), roses(anna, ben, 2)
-    async with blocked(pool, anna) as until_met:
+    async with blocked(pool):
         waiting = [asyncio.ensure_future(narrow.gifts.SendGift(taken))]
-        await until_met()
+        await round_trips(narrow, anna)
         whole = asyncio.ensure_future(batch(narrow, three))
         await round_trips(narrow, anna)
         assert (await refused(batch(narrow, two))).queued == 3  # though one of them would fit
@@ -75,9 +75,9 @@ async def test_a_stream_that_finds_the_queue_full_waits(
 ) -> None:
     anna, ben = await open_wallet(coins=100), await open_wallet()
     (taken,), fill, streamed = (roses(anna, ben, number) for number in (1, QUEUE_MAX, 20))
-    async with blocked(pool, anna) as until_met:
+    async with blocked(pool):
         first = asyncio.ensure_future(narrow.gifts.SendGift(taken))
-        await until_met()
+        await round_trips(narrow, anna)
         waiting = asyncio.ensure_future(batch(narrow, fill))
         await round_trips(narrow, anna)
         stream = asyncio.ensure_future(replays(narrow, streamed))

@@ -56,9 +56,9 @@ async def test_what_was_taken_is_answered_and_then_it_ends(
         anna, ben = await open_wallet(client, coins=1_000), await open_wallet(client)
         gifts = [rose(anna, ben) for _ in range(40)]
         async with watching(client, ben):
-            async with blocked(pool, anna) as until_met:
+            async with blocked(pool):
                 answers = send_all(client, gifts)
-                await until_met()
+                await round_trips(client, anna)
                 await round_trips(client, anna)
                 server.send(number)
                 with pytest.raises(giftpay.OutcomeUnknown):

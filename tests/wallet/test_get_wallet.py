@@ -158,22 +158,6 @@ async def test_an_answer_as_of_a_time_never_changes_afterwards(
         assert await wallet_at(client, anna, at) == wallet
 
 
-async def test_a_look_at_this_moment_waits_for_what_is_being_booked(
-    client: Client, open_wallet: OpenWallet, clock: MovableClock, pool: Pool
-) -> None:
-    anna = await open_wallet(coins=5)
-    async with pool.acquire() as connection, connection.transaction():
-        await connection.execute(
-            "SELECT 1 FROM account WHERE owner_id = $1 ORDER BY unit FOR UPDATE", anna
-        )
-        looking = asyncio.create_task(wallet_at(client, anna, clock()))
-        long_ago = await wallet_at(client, anna, clock() - timedelta(hours=1))
-        assert long_ago.coins.balance == 0
-        await asyncio.wait({looking}, timeout=0.2)
-        assert not looking.done()
-    assert (await looking).coins.balance == 5
-
-
 async def test_what_is_decided_and_not_yet_written_is_booked_after_the_look(
     client: Client, open_wallet: OpenWallet, clock: MovableClock, pool: Pool
 ) -> None:

@@ -40,7 +40,7 @@ class Config:
     payout_poll_s: float = 1.0  # GIFTPAY_PAYOUT_POLL_S, how often due payouts are looked for
     limits: Limits = field(
         default_factory=Limits
-    )  # GIFTPAY_BATCH_MAX, GIFTPAY_QUEUE_MAX, GIFTPAY_WAIT_MAX_S
+    )  # GIFTPAY_BATCH_MAX, GIFTPAY_QUEUE_MAX, GIFTPAY_WAIT_MAX_S, GIFTPAY_POST_WITHIN_S
 
     def __post_init__(self) -> None:
         address = ADDRESS.fullmatch(self.listen)
@@ -74,6 +74,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Config:
             batch_max=read.whole("BATCH_MAX", defaults.batch_max, least=1),
             queue_max=read.whole("QUEUE_MAX", defaults.queue_max, least=1),
             wait_max_s=read.seconds("WAIT_MAX_S", defaults.wait_max_s),
+            post_within_s=read.seconds("POST_WITHIN_S", defaults.post_within_s),
         ),
     )
 

@@ -56,6 +56,7 @@ def adjust_command(request: AdjustBalanceRequest, *, caller: str) -> Command:
         request=request,
         accounts=((request.owner_id, request.unit),),
         decide=partial(rules.adjust, request, transaction_id=key),
+        moves_only=True,
     )
 
 

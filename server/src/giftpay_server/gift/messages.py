@@ -45,6 +45,7 @@ def gift_command(request: SendGiftRequest, *, caller: str) -> Command:
         accounts=((request.sender_id, UNIT_COIN), (request.recipient_id, UNIT_DIAMOND)),
         decide=partial(rules.send_gift, request),
         personal=personal,
+        moves_only=True,
     )
 
 

@@ -72,6 +72,7 @@ class Command:
     personal: Personal | None = None
     opens: bool = False
     alone: bool = False  # no batch with others: it counts rows that they may be about to change
+    moves_only: bool = False  # changes no row but its accounts': no other can be held up by others
 
     @property
     def plain(self) -> bool:

@@ -6,20 +6,26 @@ memory, and the statement that writes a batch fails if they are not what Postgre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
+
 from giftpay_server.ledger import rules
-from giftpay_server.ledger.books import AccountKey, Books, Draft
+from giftpay_server.ledger.books import EPOCH, AccountKey, Books, Draft
 from giftpay_server.ledger.commands import Answer, Command
+from giftpay_server.ledger.contention import Contention
 from giftpay_server.ledger.extras import save_extras
 from giftpay_server.ledger.sessions import Sessions
 from giftpay_server.ledger.store import (
     CatalogAt,
     Tables,
+    held_accounts,
+    holder,
     lock_accounts,
     named_accounts,
     prepare,
@@ -34,6 +40,7 @@ ACCOUNTS_MAX = 100_000  # in memory; each takes about half a kilobyte
 # Commands in a batch from which its keys are looked for before it is written: a key that was used
 # before is then a replay, where it would cost a small batch no more than being decided again.
 LOOKED_UP_FROM = 100
+TICK = timedelta(microseconds=1)
 
 
 @dataclass(slots=True, eq=False)
@@ -44,6 +51,7 @@ class DecidedBatch:
     draft: Draft
     prepared: Sequence[Any]  # what it writes
     session: Connection  # and where
+    ended: asyncio.Event = field(default_factory=asyncio.Event)  # written, or never to be
 
 
 class Committer:
@@ -62,11 +70,14 @@ class Committer:
         self._catalog_at = catalog_at
         self._tables = tables
         self._books = Books()  # as the last batch left them, as far as they are known
+        self._contention = Contention()
         self._known_to: Connection | None = None  # the session that they were last written by
         self._decided_last: Collection[AccountKey] = ()
+        self._under_way: set[DecidedBatch] = set()
+        self._closed_time = EPOCH  # nothing more is decided at or before it
 
     async def decide_optimistically(
-        self, commands: Sequence[Command], *, ahead: bool
+        self, commands: Sequence[Command], *, expires: float, ahead: bool
     ) -> DecidedBatch:
         """Decides on the known books; `ahead`: while the batch before is still being written."""
         session, keys = await self._sessions.writer(), named_accounts(commands)
@@ -77,7 +88,7 @@ class Committer:
             found = await read_books(reader, commands, missing, catalog_at=self._catalog_at)
             books.take_in(found)
             books.transactions = found.transactions
-        decided = self._decide(commands, keys, books, session)
+        decided = self._decide(commands, keys, books, session, expires)
         self._decided_last = decided.draft.accounts.keys()
         return decided
 
@@ -85,6 +96,9 @@ class Committer:
         if session is not self._known_to:
             self.forget_all()  # another Postgres may answer now, and not have all of it
             self._known_to = session
+            # Who looked at the past before we came did not wait for us.
+            offset = self._clock() - datetime.now(UTC)  # of a clock that tests move
+            self._closed_time = max(self._closed_time, self._sessions.begin_time + offset)
         books = self._books
         if len(books.accounts) > ACCOUNTS_MAX:
             books = books.part(self._decided_last)  # which may be just being written
@@ -96,18 +110,27 @@ class Committer:
         """Writes what was decided on them; raises SerializationError if they were wrong."""
         # Without extras it is one statement, and so a transaction of its own.
         extras = decided.draft.has_extras
-        async with decided.session.transaction() if extras else nullcontext():
-            await self._write(decided)
+        try:
+            async with decided.session.transaction() if extras else nullcontext():
+                await self._write(decided)
+        finally:
+            self._end(decided)
+        self._contention.won(decided.draft.accounts)
 
-    async def commit(self, commands: Sequence[Command]) -> DecidedBatch:
+    async def commit(self, commands: Sequence[Command], *, expires: float) -> DecidedBatch:
         """Decides and writes under locks, so that nothing can change meanwhile."""
         session, keys = await self._sessions.writer(), named_accounts(commands)
-        known = self._next_books(session)
-        async with session.transaction():
-            await lock_accounts(session, keys)
-            books = await self._read(session, commands, keys)
-            decided = self._decide(commands, keys, books, session)
-            await self._write(decided)
+        known, decided = self._next_books(session), None
+        try:
+            async with session.transaction():
+                await lock_accounts(session, keys)
+                books = await self._read(session, commands, keys)
+                self._contention.learn(books.accounts)
+                decided = self._decide(commands, keys, books, session, expires)
+                await self._write(decided)
+        finally:
+            if decided is not None:
+                self._end(decided)
         known.take_in(books)
         return decided
 
@@ -127,7 +150,8 @@ class Committer:
 
     def _now(self, keys: Collection[AccountKey], books: Books) -> datetime:
         accounts = [books.accounts[key] for key in keys if key in books.accounts]
-        return max([self._clock(), *(account.entry_time for account in accounts)])
+        now = max(self._clock(), self._closed_time + TICK)
+        return max([now, *(account.entry_time for account in accounts)])
 
     def _decide(
         self,
@@ -135,6 +159,7 @@ class Committer:
         keys: Collection[AccountKey],
         books: Books,
         session: Connection,
+        expires: float,
     ) -> DecidedBatch:
         books.now = self._now(keys, books)
         catalog_version, draft = books.catalog_version, Draft()
@@ -143,9 +168,15 @@ class Committer:
             account.entry_time = books.now
         # Now and not when it is written: who decides next goes on with the same accounts.
         prepared = prepare(
-            draft, now=books.now, stripe=self._sessions.stripe, catalog_version=catalog_version
+            draft,
+            now=books.now,
+            expires=datetime.fromtimestamp(expires, UTC),
+            stripe=self._sessions.stripe,
+            catalog_version=catalog_version,
         )
-        return DecidedBatch(answers, draft, prepared, session)
+        decided = DecidedBatch(answers, draft, prepared, session)
+        self._under_way.add(decided)
+        return decided
 
     async def _write(self, decided: DecidedBatch) -> None:
         draft = decided.draft
@@ -154,18 +185,70 @@ class Committer:
             await save_extras(decided.session, draft)
             await save_rows(decided.session, draft, self._tables)
 
+    def _end(self, decided: DecidedBatch) -> None:
+        self._under_way.discard(decided)
+        decided.ended.set()
+
+    async def close_time(self, keys: Collection[AccountKey], at: datetime) -> None:
+        """Decides nothing more at or before a time, and waits for what was decided before."""
+        self._closed_time = max(self._closed_time, at)
+        for decided in list(self._under_way):
+            if not decided.draft.accounts.keys().isdisjoint(keys):
+                await decided.ended.wait()
+
+    def is_contended(self, commands: Sequence[Command]) -> bool:
+        """Whether a batch had better be decided under locks: its accounts lost races of late."""
+        return self._contention.is_expected(commands)
+
+    async def held(self, commands: Sequence[Command]) -> set[AccountKey]:
+        """Which of the accounts that the commands name another session holds now.
+
+        A stripe of ours that is held is exchanged for another.
+        """
+        writer, stripes = await self._sessions.writer(), self._sessions.stripes
+        held = await held_accounts(writer, named_accounts(commands) | stripes)
+        if held & stripes:
+            await self._sessions.change_stripe()
+        return held - stripes
+
+    async def holder(self) -> str:
+        """Who holds what the writing session waits for; empty if nobody does."""
+        writer = await self._sessions.writer()
+        return await holder(await self._sessions.reader(), writer.get_server_pid())
+
     def forget(self, decided: DecidedBatch) -> None:
         """Forgets the accounts of a batch that was decided and not written.
 
         Their owners are read again together with them.
         """
-        for key in decided.draft.accounts:
+        self._end(decided)
+        self.forget_accounts(decided.draft.accounts)
+
+    def lost(self, decided: DecidedBatch, error: Exception) -> None:
+        """Forgets a batch that was not written, and notes whether others wrote its accounts."""
+        self.forget(decided)
+        if isinstance(error, asyncpg.SerializationError):
+            self._contention.lost(decided.draft, decided.prepared)
+
+    def forget_accounts(self, keys: Iterable[AccountKey]) -> None:
+        """Forgets accounts that others wrote."""
+        for key in keys:
             self._books.accounts.pop(key, None)
 
     def forget_all(self) -> None:
         """Forgets what the books were: they are not as they were thought to be."""
         self._books = Books()
         self._sessions.drop_reader()
+
+    @property
+    def stripe(self) -> int:
+        """The stripe of the system accounts to which this adds."""
+        return self._sessions.stripe
+
+    @property
+    def pids(self) -> Sequence[int]:
+        """The processes of Postgres that serve the sessions."""
+        return self._sessions.pids
 
     @property
     def is_cut_off(self) -> bool:

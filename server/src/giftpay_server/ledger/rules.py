@@ -157,6 +157,8 @@ def _apply_system(system: int, unit: int, amount: int, draft: Draft) -> None:
 def _apply_hold(hold: Hold, books: Books, draft: Draft) -> None:
     account = books.accounts[hold.owner_id, hold.unit]
     account.held += hold.amount if hold.state is HoldState.OPEN else -hold.amount
+    if hold.state is HoldState.RELEASED and account.floor:
+        account.floor = min(0, account.available)
     draft.holds[hold.hold_id] = hold
     _assert_sound(account, hold.amount)
 

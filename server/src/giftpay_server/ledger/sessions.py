@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from giftpay_server.ledger.stripes import open_stripe
+from giftpay_server.ledger.books import EPOCH, AccountKey
+from giftpay_server.ledger.stripes import open_stripe, stripe_accounts
 from giftpay_server.postgres.pool import Connect, Connection
 
 # The journal's statements go by index, always: fresh tables have no statistics, and a plan made
 # without them may scan. One plan for all batches then does, and saves planning each.
 SESSION = """
-    SET application_name = 'giftpay-server journal';
+    SET application_name = 'giftpay-server journal'; SET lock_timeout = '100ms';
     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
     SET plan_cache_mode = force_generic_plan
 """
+
+READ_CLOCK = "SELECT clock_timestamp()"
 
 
 class Sessions:
@@ -25,6 +28,7 @@ class Sessions:
         self._opening = asyncio.Lock()  # or two who ask at once would open two
         self._reader: Connection | None = None
         self._writer: Connection | None = None
+        self.begin_time = EPOCH  # of the writer, by Postgres' clock
         self.stripe = 0  # of the system accounts, to which the writer adds
 
     @property
@@ -46,10 +50,26 @@ class Sessions:
                 self._writer = await self._open_writer()
             return self._writer
 
+    @property
+    def stripes(self) -> set[AccountKey]:
+        """The rows to which the writer adds."""
+        return stripe_accounts(self.stripe)
+
+    async def change_stripe(self) -> None:
+        """Takes another stripe: somebody holds rows of this one."""
+        self.stripe = await open_stripe(await self.writer())
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes of Postgres that serve these sessions."""
+        both = (self._reader, self._writer)
+        return [each.get_server_pid() for each in both if each is not None and not each.is_closed()]
+
     async def _open_writer(self) -> Connection:
         connection = await self._open()
         try:
             self.stripe = await open_stripe(connection)
+            self.begin_time = await connection.fetchval(READ_CLOCK)
         except BaseException:
             connection.terminate()  # half ready is of no use
             raise

@@ -21,11 +21,12 @@ from giftpay_server.ledger.books import (
 )
 from giftpay_server.ledger.commands import Command
 from giftpay_server.ledger.stripes import stripe_owner
-from giftpay_server.postgres.pool import Connection
+from giftpay_server.postgres.pool import Connection, Pool
 
 CatalogAt = Callable[[Connection, int], Awaitable[Any]]
 Tables = Mapping[type[Row], Table]
 
+READ_COLUMN = 23  # of what WRITE takes, counted from 0: the versions read
 ANY_VERSION = -1  # in WRITE: of a stripe, which is added to as it is
 
 # Two arrays in place of pairs: what locks has to stay free of joins, since a join would lose the
@@ -38,6 +39,42 @@ LOCK_ACCOUNTS = """
                 OR unit = 2 AND owner_id = ANY($2::text[])
              ORDER BY owner_id, unit  -- the same order in every batch, so that none deadlock
                FOR UPDATE) AS locked
+"""
+
+# Two statements, since what is locked must not be joined: what is there, and what of it is free.
+READ_THERE = """
+    SELECT owner_id, unit
+      FROM account
+     WHERE unit = 1 AND owner_id = ANY($1::text[])
+        OR unit = 2 AND owner_id = ANY($2::text[])
+"""
+
+LOCK_FREE = """
+    SELECT owner_id, unit
+      FROM account
+     WHERE unit = 1 AND owner_id = ANY($1::text[])
+        OR unit = 2 AND owner_id = ANY($2::text[])
+     ORDER BY owner_id, unit
+       FOR UPDATE SKIP LOCKED
+"""
+
+READ_HOLDER = """
+    SELECT a.pid, a.usename, a.application_name
+      FROM unnest(pg_blocking_pids($1)) AS blocking (pid)
+      JOIN pg_stat_activity a ON a.pid = blocking.pid
+     LIMIT 1
+"""
+
+# A journal shows itself by the name of its sessions. One whose session begins later decides at a
+# later time, by Postgres' clock.
+MAY_OTHERS_BOOK = """
+    SELECT $1 > clock_timestamp()
+        OR EXISTS (
+           SELECT 1
+             FROM pg_stat_activity
+            WHERE datname = current_database() AND application_name = 'giftpay-server journal'
+              AND pid <> ALL($2::integer[])
+           )
 """
 
 # A statement of its own, after any lock: its snapshot then holds what committed while we waited.
@@ -97,13 +134,32 @@ WRITE = """
     SELECT assert_unchanged(
                (SELECT count(*) FROM moved) = $26
                AND NOT EXISTS (SELECT 1 FROM catalog WHERE version > $27)
-           )
+           ),
+           assert_in_time($28)
 """
 
 
 async def lock_accounts(connection: Connection, keys: Collection[AccountKey]) -> None:
     """Locks accounts until the transaction ends."""
     await connection.execute(LOCK_ACCOUNTS, *_by_unit(keys))
+
+
+async def held_accounts(connection: Connection, keys: Collection[AccountKey]) -> set[AccountKey]:
+    """Which of these accounts another session has locked, at this moment."""
+    there = await connection.fetch(READ_THERE, *_by_unit(keys))
+    free = await connection.fetch(LOCK_FREE, *_by_unit(keys))
+    return {(row[0], row[1]) for row in there} - {(row[0], row[1]) for row in free}
+
+
+async def holder(asking: Connection, waiting_pid: int) -> str:
+    """Who holds what a session waits for; empty if nobody does."""
+    row = await asking.fetchrow(READ_HOLDER, waiting_pid)
+    return "process {} ({}, {!r})".format(*row) if row is not None else ""
+
+
+async def may_others_book(pool: Pool, at: datetime, ours: Sequence[int]) -> bool:
+    """Whether another server's journal may still book something at or before a time."""
+    return bool(await pool.fetchval(MAY_OTHERS_BOOK, at, ours))
 
 
 def _by_unit(keys: Collection[AccountKey]) -> list[list[str]]:
@@ -190,7 +246,9 @@ async def save_rows(connection: Connection, draft: Draft, tables: Tables) -> Non
         await tables[kind].save(connection, rows)
 
 
-def prepare(draft: Draft, *, now: datetime, stripe: int, catalog_version: int) -> list[Any]:
+def prepare(
+    draft: Draft, *, now: datetime, expires: datetime, stripe: int, catalog_version: int
+) -> list[Any]:
     """What a batch decided, as `write` sends it; its accounts get the version of this batch.
 
     All in the order of their keys, so that two batches never wait for each other's.
@@ -208,6 +266,7 @@ def prepare(draft: Draft, *, now: datetime, stripe: int, catalog_version: int) -
         version,
         len(moved),
         catalog_version,
+        expires,
     ]
 
 
@@ -217,6 +276,11 @@ async def write(connection: Connection, prepared: Sequence[Any]) -> None:
     Raises SerializationError if an account is not as it was read, or the catalog not the newest.
     """
     await connection.execute(WRITE, *prepared)
+
+
+def read_versions(prepared: Sequence[Any]) -> list[int]:
+    """The versions that a batch had read of its accounts, in the order of its draft."""
+    return [int(version) for version in prepared[READ_COLUMN].strip("{}").split(",") if version]
 
 
 def _account(account: Account) -> tuple[Any, ...]:

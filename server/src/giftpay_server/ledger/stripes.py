@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import secrets
 
-from giftpay.v1 import SystemAccount
+from giftpay.v1 import UNIT_COIN, UNIT_DIAMOND, SystemAccount
 
+from giftpay_server.ledger.books import AccountKey
 from giftpay_server.ledger.names import short_name
 from giftpay_server.postgres.pool import Connection
 
 STRIPES = 1_024
-UNITS = (1, 2)
 
 READ_STRIPE = """
     SELECT count(*) FROM account WHERE owner_id = ANY($1::text[])
@@ -31,11 +31,17 @@ async def open_stripe(connection: Connection) -> int:
     other, and both are right.
     """
     stripe = secrets.randbelow(STRIPES)
-    owners = [stripe_owner(system, stripe) for system in SystemAccount.values()[1:]]
+    owners = sorted({owner for owner, _ in stripe_accounts(stripe)})
     # A look first: with a synchronous standby away, an insert would wait for it.
-    if await connection.fetchval(READ_STRIPE, owners) < len(owners) * len(UNITS):
+    if await connection.fetchval(READ_STRIPE, owners) < len(stripe_accounts(stripe)):
         await connection.execute(OPEN_STRIPE, owners)
     return stripe
+
+
+def stripe_accounts(stripe: int) -> set[AccountKey]:
+    """The rows of one stripe, of all system accounts in both units."""
+    owners = [stripe_owner(system, stripe) for system in SystemAccount.values()[1:]]
+    return {(owner, unit) for owner in owners for unit in (UNIT_COIN, UNIT_DIAMOND)}
 
 
 def stripe_owner(system: int, stripe: int) -> str:

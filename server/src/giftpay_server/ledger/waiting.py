@@ -31,14 +31,16 @@ class Limits:
     batch_max: int = 1_000  # commands in one commit
     queue_max: int = 8_192  # commands waiting
     wait_max_s: float = 0.25  # for the full batches ahead of a command, at their current pace
+    post_within_s: float = 60.0  # from when a command is taken to when it is posted, or never
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Waiting:
     """A command, and where its answer is awaited."""
 
     command: Command
     answer: asyncio.Future[Answer]
+    expires: float  # by the system's clock; posted until then or never
 
 
 class WaitingRoom:
@@ -49,7 +51,6 @@ class WaitingRoom:
         self._queue: deque[Waiting] = deque()
         self._stirred = asyncio.Event()
         self._paces_s: deque[float] = deque([0.0], maxlen=PACE_OF)
-        self._alone = 0  # of those that wait: each is a batch of its own
         self._under_way = 0  # batches that are taken and not ended
         self._last_end = 0.0
         self._closed = False
@@ -57,10 +58,9 @@ class WaitingRoom:
     def put(self, commands: Sequence[Command]) -> list[Waiting]:
         """Takes all of the commands or none; raises OverloadedError or ShuttingDownError."""
         self.check(len(commands))
-        loop = asyncio.get_running_loop()
-        waiting = [Waiting(command, loop.create_future()) for command in commands]
+        loop, expires = asyncio.get_running_loop(), time.time() + self._limits.post_within_s
+        waiting = [Waiting(command, loop.create_future(), expires) for command in commands]
         self._queue.extend(waiting)
-        self._alone += sum(command.alone for command in commands)
         self._stirred.set()
         return waiting
 
@@ -72,7 +72,7 @@ class WaitingRoom:
             raise OverloadedError(str(len(self._queue)))
 
     def _is_full(self, more: int) -> bool:
-        full_batches = len(self._queue) // self._limits.batch_max + self._alone
+        full_batches = len(self._queue) // self._limits.batch_max
         return (
             len(self._queue) + more > self._limits.queue_max
             or full_batches * median(self._paces_s) > self._limits.wait_max_s
@@ -109,10 +109,7 @@ class WaitingRoom:
     def _next(self) -> list[Waiting]:
         batch: list[Waiting] = []
         while self._queue and len(batch) < self._limits.batch_max:
-            if batch and (batch[0].command.alone or self._queue[0].command.alone):
-                break
             waiting = self._queue.popleft()
-            self._alone -= waiting.command.alone
             if not waiting.answer.done():  # otherwise its caller has gone
                 batch.append(waiting)
         return batch

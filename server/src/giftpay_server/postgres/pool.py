@@ -29,26 +29,6 @@ SESSION = {
     "TimeZone": "UTC",
 }
 
-# What asyncpg raises when the server dies or is away, and what the server says when it stops.
-CONNECTION_LOST = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.ReadOnlySQLTransactionError,  # a standby, or a primary that became one
-    OSError,
-    TimeoutError,
-)
-
-
-def is_connection_lost(error: BaseException) -> bool:
-    """Whether the database died, is away or stops; what was under way may or may not be done."""
-    # asyncpg's word for a value that it cannot send is an InterfaceError too.
-    return isinstance(error, CONNECTION_LOST) and not isinstance(error, ValueError)
-
-
 CONNECT_TIMEOUT_S = 3
 COMMAND_TIMEOUT_S = 10  # beyond statement_timeout: for a server that does not answer at all
 

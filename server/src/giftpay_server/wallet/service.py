@@ -29,7 +29,7 @@ from giftpay.v1 import (
 )
 
 from giftpay_server.ledger.books import AccountKey
-from giftpay_server.ledger.commands import refuse
+from giftpay_server.ledger.commands import refuse, wallet
 from giftpay_server.ledger.feed import Feed
 from giftpay_server.ledger.journal import Journal
 from giftpay_server.postgres.pool import Pool
@@ -58,8 +58,8 @@ from giftpay_server.wire.refusals import RefusedError, settle
 
 HEARTBEAT_S = 10.0
 WRITE_MAX_S = 30.0  # for a reader to make room for one message
-# From when a batch takes its time to when it is written: the timeouts of its statements allow two
-# minutes, a process that was frozen meanwhile any time.
+# From when a batch takes its time to when it is written: a command is posted within a minute of
+# being taken unless told otherwise, and the time-outs of its statements allow two minutes more.
 BATCH_LIFE_MAX = timedelta(hours=1)
 
 
@@ -156,7 +156,7 @@ class WalletService(WalletServiceServicer):
         age = self._clock() - at
         if age < timedelta():
             raise InvalidArgumentError("as_of_time", "now or earlier")
-        if age < BATCH_LIFE_MAX:
+        if age < BATCH_LIFE_MAX and not await self._journal.close_time(wallet(owner_id), at):
             await store.close_time(self._pool, owner_id, at)
         return self._told(owner_id, await store.read_wallet_at(self._pool, owner_id, at))
 

@@ -22,9 +22,9 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_status import rpc_status
 
-from giftpay_server.ledger.journal import DatabaseUnavailableError
+from giftpay_server.ledger.failures import AccountBusyError, DatabaseUnavailableError
 from giftpay_server.ledger.waiting import OverloadedError, ShuttingDownError
-from giftpay_server.postgres.pool import is_connection_lost
+from giftpay_server.postgres.faults import is_unavailable
 from giftpay_server.wire.fields import InvalidArgumentError
 from giftpay_server.wire.refusals import RefusedError, invalid, refusal, status
 
@@ -137,9 +137,9 @@ def refusal_from(error: BaseException) -> Refusal:
             return refusal(ERROR_REASON_OVERLOADED, {"queued": str(error)})
         case ShuttingDownError():
             return refusal(ERROR_REASON_SHUTTING_DOWN, {})
-        case DatabaseUnavailableError():
+        case AccountBusyError() | DatabaseUnavailableError():
             return refusal(ERROR_REASON_DATABASE_UNAVAILABLE, {})
-        case _ if is_connection_lost(error):
+        case _ if is_unavailable(error):
             return refusal(ERROR_REASON_DATABASE_UNAVAILABLE, {})
     incident = os.urandom(4).hex()
     log.error("incident %s", incident, exc_info=error)

@@ -131,3 +131,14 @@ BEGIN
     END IF;
 END
 $$;
+
+-- A command is posted within a stated time of being taken, or never: also where the server was
+-- frozen meanwhile. Raises GPT01, a code of our own.
+CREATE FUNCTION assert_in_time(expires timestamptz) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF clock_timestamp() > expires THEN
+        RAISE EXCEPTION 'the batch was to be posted until %', expires USING ERRCODE = 'GPT01';
+    END IF;
+END
+$$;

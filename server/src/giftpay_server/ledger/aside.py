@@ -1,0 +1,177 @@
+"""The side lane: commands that would hold up everybody else are settled beside the others.
+
+Two kinds come here: those that need a row which another session holds, and those that are decided
+alone, since they count many rows. The lane has sessions of its own. To the main lane it is one more
+server on the same database: the versions of the accounts prove to each what the other changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from giftpay.v1 import TransactionKind, Unit
+
+from giftpay_server.ledger.books import AccountKey
+from giftpay_server.ledger.committer import Committer
+from giftpay_server.ledger.failures import AccountBusyError
+from giftpay_server.ledger.names import short_name
+from giftpay_server.ledger.settlement import Answered, Settlement, Stuck
+from giftpay_server.ledger.waiting import OverloadedError, Waiting
+from giftpay_server.logs import SummedLog
+from giftpay_server.postgres.faults import fault_of
+
+log = SummedLog(logging.getLogger(__name__))
+
+ASIDE_MAX = 1_000  # commands; more are refused at once
+HELD_MAX_S = 8.0  # that a command waits for a row: less than a caller's usual deadline
+PAUSE_MIN_S = 0.02  # between two rounds
+PAUSE_MAX_S = 0.5
+LOOK_AFTER_S = 0.03  # at who holds a row, while we wait for it
+
+
+@dataclass(slots=True, eq=False)
+class Parked:
+    """A command in the side lane."""
+
+    waiting: Waiting
+    held: Collection[AccountKey] = ()  # by another session, when we last looked
+    blocks: Collection[AccountKey] = ()  # commands that name these would wait as well
+    since: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def of(cls, stuck: Stuck, *, since: float | None = None) -> Parked:
+        accounts = stuck.waiting.command.accounts
+        begun = time.monotonic() if since is None else since
+        return cls(stuck.waiting, stuck.held, stuck.held or accounts, begun)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it has waited for a row for as long as it may."""
+        if not self.blocks:
+            return False
+        return time.monotonic() > self.since + HELD_MAX_S or time.time() > self.waiting.expires
+
+
+class SideLane:
+    """Settles in rounds what was set aside; nobody else waits for it."""
+
+    def __init__(self, committer: Committer, answered: Answered) -> None:
+        self._committer = committer
+        self._answered = answered
+        self._parked: list[Parked] = []
+        self._blocked: Counter[AccountKey] = Counter()
+        self._named: set[AccountKey] = set()  # of which it was logged who holds them
+        self._stirred = asyncio.Event()
+        self._closed = False
+
+    def diverts(self, waiting: Waiting) -> bool:
+        """Whether it is decided here: alone, or behind others that wait for the same row."""
+        return waiting.command.alone or not self._blocked.keys().isdisjoint(
+            waiting.command.accounts
+        )
+
+    def put(self, diverted: Sequence[Waiting], stuck: Sequence[Stuck]) -> None:
+        """Takes what was diverted, and what could not be settled in the main lane."""
+        for each in stuck:
+            self._park(Parked.of(each))
+        for waiting in diverted:
+            blocked = [key for key in waiting.command.accounts if key in self._blocked]
+            self._park(Parked(waiting, blocked, blocked))
+
+    def _park(self, parked: Parked) -> None:
+        if len(self._parked) < ASIDE_MAX:
+            self._parked.append(parked)
+            self._blocked.update(parked.blocks)
+            self._stirred.set()
+        elif not parked.waiting.answer.done():
+            parked.waiting.answer.set_exception(OverloadedError(str(ASIDE_MAX)))
+
+    async def run(self) -> None:
+        """Goes round until `close` is called and nothing is left."""
+        pause_s = PAUSE_MIN_S
+        while self._parked or not self._closed:
+            before = len(self._parked)
+            await self._round()
+            pause_s = PAUSE_MIN_S if len(self._parked) < before else min(2 * pause_s, PAUSE_MAX_S)
+            if self._parked:
+                await asyncio.sleep(pause_s)
+            elif not self._closed:
+                self._stirred.clear()
+                await self._stirred.wait()
+
+    def close(self) -> None:
+        """Lets `run` end once what is here is settled or has waited for long enough."""
+        self._closed = True
+        self._stirred.set()
+
+    async def _round(self) -> None:
+        for parked in [each for each in self._parked if each.is_due or each.waiting.answer.done()]:
+            self._leave(parked)  # one whose caller has gone is dropped: nothing was decided
+            _refuse(parked)
+        held = await self._still_held()
+        ready = [each for each in self._parked if not held & set(each.held)]
+        together = [each for each in ready if each.held and not each.waiting.command.alone]
+        groups = [together, *([each] for each in ready if each not in together)]
+        groups += [[self._first(key)] for key in held - self._named]  # to see who holds it
+        for group in filter(None, groups):
+            await self._settle(group)
+        self._named &= self._blocked.keys()
+
+    async def _still_held(self) -> set[AccountKey]:
+        commands = [each.waiting.command for each in self._parked if each.held]
+        try:
+            return await self._committer.held(commands) if commands else set()
+        except Exception as error:
+            log.warning(fault_of(error), "cannot look for what is held: %r", error)
+            self._committer.drop()
+            return set(self._blocked)
+
+    def _first(self, key: AccountKey) -> Parked:
+        return next(each for each in self._parked if key in each.held)
+
+    async def _settle(self, group: Sequence[Parked]) -> None:
+        settlement = Settlement(self._committer, self._answered)
+        running = asyncio.create_task(settlement.run([each.waiting for each in group]))
+        holder = await self._holder_during(running)
+        await running
+        stuck = {each.waiting.command.id: each for each in settlement.stuck}
+        for parked in group:
+            self._leave(parked)
+            if (again := stuck.get(parked.waiting.command.id)) is not None:
+                self._park(Parked.of(again, since=parked.since))
+                self._name(again, holder)
+
+    async def _holder_during(self, running: asyncio.Task[None]) -> str:
+        await asyncio.wait({running}, timeout=LOOK_AFTER_S)
+        if not running.done():
+            with suppress(Exception):  # an engine that cannot tell; or the database is away
+                return await self._committer.holder()
+        return ""
+
+    def _name(self, stuck: Stuck, holder: str) -> None:
+        row = ", ".join(f"{owner}/{short_name(Unit, unit)}" for owner, unit in stuck.held)
+        if not row:
+            kind = TransactionKind.Name(stuck.waiting.command.kind)
+            row = f"that {kind} of {_owner(stuck.waiting)} needs"
+        self._named.update(stuck.held)
+        by = holder or "another session"
+        log.warning(row, "%s holds the row %s; its commands wait, all others go on", by, row)
+
+    def _leave(self, parked: Parked) -> None:
+        self._parked.remove(parked)
+        self._blocked -= Counter(parked.blocks)
+
+
+def _refuse(parked: Parked) -> None:
+    if not parked.waiting.answer.done():
+        parked.waiting.answer.set_exception(AccountBusyError(_owner(parked.waiting)))
+
+
+def _owner(waiting: Waiting) -> str:
+    return next((owner for owner, _ in waiting.command.accounts), "")

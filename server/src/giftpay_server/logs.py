@@ -1,0 +1,33 @@
+"""Log lines that many failures would repeat, summed up."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Hashable
+from time import monotonic
+
+EVERY_S = 60.0
+KINDS_MAX = 1_000  # remembered at most
+
+
+class SummedLog:
+    """Writes a line of a kind at most once a minute, and then how many were left out."""
+
+    def __init__(self, log: logging.Logger, *, every_s: float = EVERY_S) -> None:
+        self._log = log
+        self._every_s = every_s
+        self._last: dict[Hashable, float] = {}
+        self._left_out: dict[Hashable, int] = {}
+
+    def warning(self, kind: Hashable, message: str, *details: object) -> None:
+        """Logs a warning, unless one of this kind was logged within the minute."""
+        now = monotonic()
+        if now < self._last.get(kind, 0.0):
+            self._left_out[kind] = self._left_out.get(kind, 0) + 1
+            return
+        if len(self._last) >= KINDS_MAX:
+            self._last.clear()
+            self._left_out.clear()
+        self._last[kind] = now + self._every_s
+        more = self._left_out.pop(kind, 0)
+        self._log.warning(message + (f" ({more} more like this)" if more else ""), *details)
