@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format proto bench bench-quick clean
+.PHONY: help run demo test check format proto bench bench-quick bench-pairs hops clean
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check
@@ -32,6 +32,13 @@ bench: .venv/bench         ## Measure everything side by side; takes a while
 
 bench-quick: .venv/bench   ## Measure a cut of it, in under two minutes
 	python -m benchmarks --quick
+
+BASE ?= HEAD
+bench-pairs: .venv/dev     ## Compare this checkout with another commit, BASE=REV, in pairs of slices
+	python -m benchmarks.pairs --base $(BASE)
+
+hops: .venv/dev       ## Count the files and functions of the server that one gift enters
+	python -m benchmarks.hops
 
 clean:     ## Remove what was installed and built here
 	rm -rf .venv build benchmarks/out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

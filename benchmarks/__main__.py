@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import multiprocessing
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from giftpay_server.postgres.embedded import embedded_postgres
-
-from benchmarks.bench import FULL, QUICK, Bench, Plan
+from benchmarks.bench import FULL, OUT, QUICK, Bench, Plan, scratch_folder, started
 from benchmarks.conditions import conditions
 from benchmarks.databases import audit, copy_population, make_naive, make_population, named
-from benchmarks.meters import postmaster_pid
 from benchmarks.picture import draw
 from benchmarks.report import results, table, write_json
 from benchmarks.scenarios import calls, footprint, growth, many, overload, processes
 from benchmarks.servers import echo, giftpay, naive
-
-OUT = Path("benchmarks/out")
 
 
 def main() -> None:
@@ -34,41 +22,18 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a cut of it, in under two minutes")
     parser.add_argument("--state", type=Path, help="where the databases are to lie; emptied after")
     arguments = parser.parse_args()
-    OUT.mkdir(parents=True, exist_ok=True)
-    with _folder(arguments.state) as state:
-        found = asyncio.run(_run(QUICK if arguments.quick else FULL, state))
+    with scratch_folder(arguments.state) as folder:
+        found = asyncio.run(_run(QUICK if arguments.quick else FULL, folder))
     write_json(OUT / "results.json", found)
     draw(OUT / "results.png", found)
     print(table(found))
 
 
-@contextmanager
-def _folder(parent: Path | None) -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="giftpay-bench-", dir=parent or "/var/tmp"))
-    if os.geteuid() == 0:
-        folder.chmod(0o711)  # Postgres runs as another user, who must pass through
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder)
-
-
 async def _run(plan: Plan, folder: Path) -> dict[str, Any]:
-    state = folder / "state"
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=1, mp_context=spawn) as executor:
-        async with embedded_postgres(state) as dsn:
-            bench = Bench(
-                plan=plan,
-                dsn=dsn,
-                postgres=postmaster_pid(state),
-                state=state,
-                out=OUT,
-                executor=executor,
-            )
-            under = await conditions(dsn, folder)
-            await _measure(bench)
-            bench.figures["books after it all"] = await _audited(bench)
+    async with started(plan, folder) as bench:
+        under = await conditions(bench.dsn, folder)
+        await _measure(bench)
+        bench.figures["books after it all"] = await _audited(bench)
     return results(under, bench.figures, bench.ratios)
 
 

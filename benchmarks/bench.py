@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
+import os
+import shutil
+import tempfile
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from giftpay_server.postgres.embedded import embedded_postgres
+
 from benchmarks.load import Load, run_load
+from benchmarks.meters import postmaster_pid
 from benchmarks.pgbench import run_pgbench
 from benchmarks.samples import Sample
 from benchmarks.servers import Server
@@ -19,6 +27,7 @@ from benchmarks.summary import TARGETS, Ratio, Target, figure
 Contender = Callable[[float], Awaitable[Sample]]  # for so many seconds
 Slices = dict[str, list[Sample]]
 
+OUT = Path("benchmarks/out")
 SHAPES = {1: (1, 1), 16: (2, 8), 64: (4, 16), 256: (8, 32), 1024: (16, 64)}
 
 
@@ -115,3 +124,33 @@ class Bench:
 
     def _say(self, line: str) -> None:
         print(line, flush=True)
+
+
+@contextmanager
+def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
+    """A folder for the databases of one run, removed after it; and OUT, if it is not there."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="giftpay-bench-", dir=parent or "/var/tmp"))
+    if os.geteuid() == 0:
+        folder.chmod(0o711)  # Postgres runs as another user, who must pass through
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+@asynccontextmanager
+async def started(plan: Plan, folder: Path) -> AsyncIterator[Bench]:
+    """A run with its Postgres and its load process, both stopped after it."""
+    state = folder / "state"
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=spawn) as executor:
+        async with embedded_postgres(state) as dsn:
+            yield Bench(
+                plan=plan,
+                dsn=dsn,
+                postgres=postmaster_pid(state),
+                state=state,
+                out=OUT,
+                executor=executor,
+            )

@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.trees import Tree
+
 START_S = 60
 STOP_S = 30
 SERVES = re.compile(r"serves on (\S+)")
@@ -46,10 +48,16 @@ async def naive(dsn: str, logs: Path) -> AsyncIterator[Server]:
 
 @asynccontextmanager
 async def giftpay(
-    name: str, *options: str, logs: Path, dsn: str = "", state: Path | None = None
+    name: str,
+    *options: str,
+    logs: Path,
+    dsn: str = "",
+    state: Path | None = None,
+    tree: Tree | None = None,
 ) -> AsyncIterator[Server]:
-    """giftpay on a database, or on an embedded one in a state folder."""
-    environment = {"GIFTPAY_DATABASE_URL": dsn, "GIFTPAY_STATE": f"{state or ''}"}
+    """giftpay on a database, or on an embedded one in a state folder; of another tree, if named."""
+    environment = tree.environment() if tree else {}
+    environment |= {"GIFTPAY_DATABASE_URL": dsn, "GIFTPAY_STATE": f"{state or ''}"}
     arguments = ("giftpay_server", "--listen", "127.0.0.1:0", *options)
     async with _running(name, *arguments, logs=logs, environment=environment) as server:
         yield server

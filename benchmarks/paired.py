@@ -1,0 +1,101 @@
+"""From slices in pairs to ratios: what one tree takes for each that the other takes. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from benchmarks.samples import Sample
+from benchmarks.summary import Measure, rate
+
+BASE, HEAD = "base", "head"
+CONFIDENCE = 0.95
+
+MEASURES: Mapping[str, Measure] = {
+    "server CPU us a gift": lambda sample: sample.cpu_us("server"),
+    "Postgres CPU us a gift": lambda sample: sample.cpu_us("postgres"),
+    "both CPU us a gift": lambda sample: sample.cpu_us("server") + sample.cpu_us("postgres"),
+    "gifts a second": rate,
+}
+
+Sides = Mapping[str, Sequence[Sample]]  # the slices of BASE and of HEAD, pair by pair
+
+
+def comparison(sides: Sides, measure: Measure) -> dict[str, Any]:
+    """One measure of both sides, and what head takes for each that base takes."""
+    base, head = ([round(measure(sample), 2) for sample in sides[side]] for side in (BASE, HEAD))
+    ratios = sorted(above / below for above, below in zip(head, base, strict=True))
+    skipped = outside(len(ratios))
+    return {
+        "base": median(base),
+        "head": median(head),
+        "ratio": median(ratios),
+        "within": [ratios[skipped], ratios[-1 - skipped]],
+        "spread": [ratios[0], ratios[-1]],
+        "slices": {BASE: base, HEAD: head},
+    }
+
+
+def order(number: int) -> tuple[str, str]:
+    """Who comes first in a pair: A B B A A B ..., so that a steady drift cancels."""
+    return (HEAD, BASE) if number % 2 else (BASE, HEAD)
+
+
+def outside(count: int) -> int:
+    """How many of the sorted ratios at each end lie outside the interval for their median.
+
+    Each lies above the true median by the toss of a coin, whatever their distribution. Below six
+    pairs even the whole spread is no interval of that confidence.
+    """
+    skipped, tail = 0, 0.5**count
+    while tail + math.comb(count, skipped + 1) * 0.5**count <= (1 - CONFIDENCE) / 2:
+        skipped += 1
+        tail += math.comb(count, skipped) * 0.5**count
+    return skipped
+
+
+def compared(slices: Mapping[str, Sides]) -> dict[str, dict[str, Any]]:
+    """Each shape's measures, and the gifts that were turned away."""
+    return {
+        shape: {
+            **{name: comparison(sides, measure) for name, measure in MEASURES.items()},
+            "refused": {side: sum(s.refused for s in samples) for side, samples in sides.items()},
+            "failed": {side: sum(s.failed for s in samples) for side, samples in sides.items()},
+        }
+        for shape, sides in slices.items()
+    }
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """The same for people."""
+    return "\n".join(_lines(found))
+
+
+def _lines(found: Mapping[str, Any]) -> Iterator[str]:
+    yield f"base {found['base']}, head {found['head']}: {found['pairs']} pairs of slices"
+    for shape, measures in found["shapes"].items():
+        yield ""
+        heads = ("base", "head", "head/base", f"{CONFIDENCE:.0%} within", "least to greatest")
+        yield _row(shape, heads)
+        for name in MEASURES:
+            row = measures[name]
+            cells = (f"{row['base']:,.1f}", f"{row['head']:,.1f}", f"{row['ratio']:.3f}")
+            yield _row(f"  {name}", (*cells, _range(row["within"]), _range(row["spread"])))
+        for name in ("refused", "failed"):
+            if any(measures[name].values()):
+                yield _row(f"  gifts {name}", [f"{measures[name][s]:,}" for s in (BASE, HEAD)])
+    yield ""
+    for side, books in found["books"].items():
+        state = "; ".join(books["faults"]) or "balance"
+        yield f"books of {side}: {books['gifts']:,} gifts, {books['missing']} missing; {state}"
+
+
+def _row(name: str, cells: Sequence[str]) -> str:
+    widths = (12, 12, 12, 18, 20)
+    return f"{name:<34}" + "".join(f"{c:>{w}}" for c, w in zip(cells, widths, strict=False))
+
+
+def _range(bounds: Sequence[float]) -> str:
+    return f"{bounds[0]:.3f} to {bounds[1]:.3f}"

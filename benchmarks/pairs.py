@@ -1,0 +1,142 @@
+"""`python -m benchmarks.pairs --base REV`: this checkout against another commit, slice by slice.
+
+Each has its own server and its own database on one Postgres, both made by its own code. That
+Postgres, its settings, the installed packages and the load are those of this checkout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.bench import QUICK, Bench, Contender, Plan, Slices, scratch_folder, started
+from benchmarks.databases import execute, named
+from benchmarks.meters import cpu_by_part
+from benchmarks.paired import BASE, HEAD, compared, order, table
+from benchmarks.samples import Sample
+from benchmarks.scenarios.many import batch
+from benchmarks.servers import Server, giftpay
+from benchmarks.trees import Tree, unpacked, working_tree
+
+PAIRS, SLICE_S = 10, 1.5
+SETTLE_S = 3  # of each shape before the first pair, so that most accounts are known
+
+POPULATE = """
+import asyncio, sys
+from benchmarks.databases import make_population
+asyncio.run(make_population(sys.argv[1]))
+"""
+
+AUDIT = """
+import asyncio, json, sys
+from benchmarks.databases import audit
+print(json.dumps(asyncio.run(audit(sys.argv[1]))))
+"""
+
+Contenders = dict[str, dict[str, Contender]]  # by shape and side
+
+
+def main() -> int:
+    """Prints the ratios; 1 if a side's books are not in order."""
+    arguments = _arguments()
+    plan = replace(QUICK, rounds=arguments.pairs, slice_s=arguments.seconds)
+    with scratch_folder(arguments.state) as folder:
+        head = unpacked(arguments.head, folder) if arguments.head else working_tree()
+        trees = {BASE: unpacked(arguments.base, folder), HEAD: head}
+        found = asyncio.run(_run(plan, folder, trees))
+    print(json.dumps(found, indent=2) if arguments.json else table(found))
+    return int(any(books["faults"] or books["missing"] for books in found["books"].values()))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="benchmarks.pairs", description="One commit against another, in interleaved slices."
+    )
+    parser.add_argument("--base", required=True, metavar="REV", help="what to compare with")
+    parser.add_argument("--head", metavar="REV", help="what is compared; else this checkout as is")
+    parser.add_argument("--pairs", type=int, default=PAIRS, help=f"default {PAIRS}")
+    parser.add_argument("--seconds", type=float, default=SLICE_S, help=f"default {SLICE_S}")
+    parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
+    parser.add_argument("--state", type=Path, help="where the databases are to lie; emptied after")
+    return parser.parse_args()
+
+
+async def _run(plan: Plan, folder: Path, trees: Mapping[str, Tree]) -> dict[str, Any]:
+    async with started(plan, folder) as bench:
+        for side, tree in trees.items():
+            await tree.run(POPULATE, bench.dsn)
+            await execute(bench.dsn, f"ALTER DATABASE population RENAME TO {side}")
+        slices = await _measure(bench, trees)
+        books = {side: await _audited(bench, side, tree) for side, tree in trees.items()}
+    names = {side: tree.name for side, tree in trees.items()}
+    return {**names, "pairs": plan.rounds, "shapes": compared(slices), "books": books}
+
+
+async def _measure(bench: Bench, trees: Mapping[str, Tree]) -> dict[str, Slices]:
+    async with AsyncExitStack() as running:
+        servers = {
+            side: await running.enter_async_context(
+                giftpay(f"pairs-{side}", dsn=named(bench.dsn, side), logs=bench.out, tree=tree)
+            )
+            for side, tree in trees.items()
+        }
+        contenders = _contenders(bench, servers)
+        for shape in reversed(contenders):
+            for settle in contenders[shape].values():
+                await settle(SETTLE_S)
+        return await _contest(bench.plan, contenders)
+
+
+def _contenders(bench: Bench, servers: Mapping[str, Server]) -> Contenders:
+    return {
+        "SendGift, 64 callers": {
+            side: _whole(bench, server, bench.called(server, side, 64))
+            for side, server in servers.items()
+        },
+        "BatchSendGifts of 1,000, 3 callers": {
+            side: _whole(bench, server, batch(bench, server, side))
+            for side, server in servers.items()
+        },
+    }
+
+
+def _whole(bench: Bench, server: Server, contender: Contender) -> Contender:
+    """The same with the CPU of a gift taken over all that it sends: no batch is cut at an edge."""
+    pids = {"server": server.pids, "postgres": (bench.postgres,)}
+
+    async def run(seconds: float) -> Sample:
+        before = cpu_by_part(pids)
+        sample = await contender(seconds)
+        after = cpu_by_part(pids)
+        if not sample.gifts:
+            raise RuntimeError(f"{server.name} took no gifts: see {bench.out / server.name}.log")
+        share = sample.gifts / sample.acknowledged
+        return replace(sample, cpu_s={part: (after[part] - before[part]) * share for part in pids})
+
+    return run
+
+
+async def _contest(plan: Plan, contenders: Contenders) -> dict[str, Slices]:
+    slices: dict[str, Slices] = {shape: {BASE: [], HEAD: []} for shape in contenders}
+    for number in range(plan.rounds):
+        for shape, sides in contenders.items():
+            for side in order(number):
+                slices[shape][side].append(await sides[side](plan.slice_s))
+        print(f"pair {number + 1} of {plan.rounds}", file=sys.stderr)
+    return slices
+
+
+async def _audited(bench: Bench, side: str, tree: Tree) -> dict[str, Any]:
+    gifts, faults = json.loads(await tree.run(AUDIT, named(bench.dsn, side)))
+    return {"gifts": gifts, "missing": max(0, bench.acknowledged[side] - gifts), "faults": faults}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
