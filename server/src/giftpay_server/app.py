@@ -116,7 +116,7 @@ async def _ledger(
     feed, catalogs = Feed(), Catalogs()
     with _reaching(config.database_url, "GIFTPAY_DATABASE_URL"):
         await pool.fetchval("SELECT 1")  # who cannot use the database learns it before it serves
-    connect = connector(config.database_url)
+    connect = connector(config.database_url, pool=pool)
     journal = Journal(
         pool,
         feed,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
+
+from giftpay_server.postgres.session import Session
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -37,22 +38,40 @@ Connect: TypeAlias = "Callable[[], Awaitable[Connection]]"
 
 def create_pool(dsn: str, *, size: int) -> AbstractAsyncContextManager[Pool]:
     """A pool that opens its connections when they are needed and bounds each statement."""
-    return asyncpg.create_pool(
+
+    async def join(session: Connection) -> None:
+        assert isinstance(session, Session)
+        session.on_loss = pool.expire_connections
+
+    pool: Pool = asyncpg.create_pool(
         dsn,
         min_size=0,
         max_size=size,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=COMMAND_TIMEOUT_S,
         server_settings=SESSION,
+        connection_class=Session,
+        init=join,
     )
+    return pool
 
 
-def connector(dsn: str) -> Connect:
-    """Opens connections outside any pool: for those who must not wait behind readers."""
-    return partial(
-        asyncpg.connect,
-        dsn,
-        timeout=CONNECT_TIMEOUT_S,
-        command_timeout=COMMAND_TIMEOUT_S,
-        server_settings=SESSION,
-    )
+def connector(dsn: str, *, pool: Pool | None = None) -> Connect:
+    """Opens connections outside any pool: for those who must not wait behind readers.
+
+    If one of them turns out unusable, those of the pool are replaced as well: they may be of the
+    same server, which is gone or no primary any more and would go on to answer with stale reads.
+    """
+
+    async def connect() -> Connection:
+        session = await asyncpg.connect(
+            dsn,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=COMMAND_TIMEOUT_S,
+            server_settings=SESSION,
+            connection_class=Session,
+        )
+        session.on_loss = pool.expire_connections if pool is not None else None
+        return session
+
+    return connect

@@ -1,0 +1,93 @@
+"""A connection that whoever finds it unusable closes: in the pool, in the journal, everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import asyncpg
+from asyncpg.transaction import Transaction
+
+from giftpay_server.postgres.faults import Fault, fault_of
+
+if TYPE_CHECKING:
+    _Connection: TypeAlias = asyncpg.Connection[asyncpg.Record]
+else:
+    _Connection = asyncpg.Connection
+
+CLOSE_MAX_S = 1.0  # for a server to take leave; a silent one never does
+
+ENDED = ("FATAL", "PANIC")  # after either the server ends the session
+
+
+def is_unusable(error: BaseException) -> bool:
+    """Whether the session that an error came from is of no use any more."""
+    return fault_of(error) is Fault.LOST or getattr(error, "severity_en", "") in ENDED
+
+
+def _watched(statement: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:
+    @wraps(statement)
+    async def run(session: Session, *args: Any, **options: Any) -> Any:
+        try:
+            return await statement(session, *args, **options)
+        except Exception as error:
+            await session.examine(error)
+            raise
+
+    return run
+
+
+class Session(_Connection):
+    """A connection that ends itself, and has others looked after, once a statement finds it bad."""
+
+    __slots__ = ("on_loss",)
+
+    on_loss: Callable[[], Awaitable[None]] | None
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.on_loss = None
+
+    execute = _watched(asyncpg.Connection.execute)
+    executemany = _watched(asyncpg.Connection.executemany)
+    fetch = _watched(asyncpg.Connection.fetch)
+    fetchmany = _watched(asyncpg.Connection.fetchmany)
+    fetchrow = _watched(asyncpg.Connection.fetchrow)
+    fetchval = _watched(asyncpg.Connection.fetchval)
+
+    async def examine(self, error: BaseException) -> None:
+        """Closes the connection at once if the error means that it is unusable."""
+        if is_unusable(error):
+            self.terminate()
+            if self.on_loss is not None:
+                await self.on_loss()
+
+    def transaction(
+        self, *, isolation: Any = None, readonly: bool = False, deferrable: bool = False
+    ) -> SessionTransaction:
+        """As of any connection; what happens in it is examined as well."""
+        return SessionTransaction(self, isolation, readonly, deferrable)
+
+    async def close(self, **options: float | None) -> None:
+        """Ends in good order, or within a second without it."""
+        with suppress(OSError, TimeoutError, asyncpg.InterfaceError):
+            await super().close(timeout=options.get("timeout") or CLOSE_MAX_S)
+
+
+class SessionTransaction(Transaction):
+    """A transaction in which whatever fails is examined: cursors too, which live in one."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: Session, isolation: Any, readonly: bool, deferrable: bool) -> None:
+        super().__init__(session, isolation, readonly, deferrable)
+        self._session = session
+
+    async def __aexit__(self, kind: object, error: object, traceback: object) -> None:
+        if isinstance(error, BaseException):
+            await self._session.examine(error)
+            if self._session.is_closed():
+                return  # Postgres rolls back by itself, and a ROLLBACK would hide the cause
+        await super().__aexit__(kind, error, traceback)
