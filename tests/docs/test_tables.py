@@ -69,6 +69,9 @@ def bounds() -> list[tuple[str, str, bool]]:
     for name, _, limits, _ in SETTINGS.values():
         if least := re.search(r", from ([0-9]+)$", limits):
             edges += [(name, least[1], True), (name, str(int(least[1]) - 1), False)]
+        elif within := re.search(r"^seconds, from ([0-9.]+) to ([0-9]+)$", limits):
+            edges += [(name, within[1], True), (name, str(float(within[1]) - 0.01), False)]
+            edges += [(name, within[2], True), (name, str(float(within[2]) + 0.01), False)]
         elif limits == SECONDS:
             edges += [(name, "0.001", True), (name, "86399", True)]
             edges += [(name, "0", False), (name, "86400", False)]

@@ -186,6 +186,8 @@ class Unavailable(GiftpayError):
 _types |= {
     "ERROR_REASON_DATABASE_UNAVAILABLE": OutcomeUnknown,
     "ERROR_REASON_SHUTTING_DOWN": OutcomeUnknown,
+    "ERROR_REASON_CLOCK_SKEW": OutcomeUnknown,
+    "ERROR_REASON_ACCOUNT_BUSY": OutcomeUnknown,
     "ERROR_REASON_PROVIDER_UNAVAILABLE": OutcomeUnknown,
 }
 

@@ -18,6 +18,7 @@ import uvloop
 
 from giftpay_server.app import foundation, serving
 from giftpay_server.config import SANDBOX_PORT, Config, ConfigError, from_environment
+from giftpay_server.postgres.clock import ClockSkewError
 from giftpay_server.postgres.embedded import EmbeddedPostgresError
 from giftpay_server.postgres.migrations import MigrationError
 from giftpay_server.supervisor import supervise
@@ -31,6 +32,7 @@ Try next, in another terminal:
 
 # What a start can fail with that an operator can mend.
 CANNOT_START = (
+    ClockSkewError,
     ConfigError,
     EmbeddedPostgresError,
     MigrationError,

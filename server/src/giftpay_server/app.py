@@ -20,12 +20,13 @@ from giftpay_server.catalog.store import Catalogs
 from giftpay_server.config import SANDBOX_PORT, Config, ConfigError
 from giftpay_server.ledger.feed import Feed
 from giftpay_server.ledger.journal import Journal
+from giftpay_server.postgres.clock import ClockWatch, utc_now
 from giftpay_server.postgres.embedded import embedded_postgres
 from giftpay_server.postgres.migrations import MigrationError, migrate
 from giftpay_server.postgres.pool import Pool, connector, create_pool
 from giftpay_server.redemption.providers import SandboxPayouts
 from giftpay_server.redemption.worker import PayoutWorker
-from giftpay_server.rooms import Clock, Rooms, utc_now
+from giftpay_server.rooms import Clock, Rooms
 from giftpay_server.sandbox.app import running_sandbox
 from giftpay_server.services import TABLES, add_services
 from giftpay_server.wire.identity import LOCAL
@@ -97,12 +98,17 @@ async def _migrate_embedded(dsn: str, state: Path) -> None:
 
 
 @asynccontextmanager
-async def serving(config: Config, *, clock: Clock = utc_now) -> AsyncIterator[Running]:
-    """A server process on its foundation; on exit it finishes what it has taken."""
+async def serving(
+    config: Config, *, clock: Clock = utc_now, system_clock: Clock = utc_now
+) -> AsyncIterator[Running]:
+    """A server process on its foundation; on exit it finishes what it has taken.
+
+    It decides by `clock`, which tests move, and compares `system_clock` with Postgres' own.
+    """
     async with (
         create_pool(config.database_url, size=config.pool_size) as pool,
         aiohttp.ClientSession() as http,
-        _ledger(config, pool, clock, http) as rooms,
+        _ledger(config, pool, http, clock=clock, system_clock=system_clock) as rooms,
         _paying_out(rooms),
         _listening(rooms) as address,
     ):
@@ -111,12 +117,19 @@ async def serving(config: Config, *, clock: Clock = utc_now) -> AsyncIterator[Ru
 
 @asynccontextmanager
 async def _ledger(
-    config: Config, pool: Pool, clock: Clock, http: aiohttp.ClientSession
+    config: Config,
+    pool: Pool,
+    http: aiohttp.ClientSession,
+    *,
+    clock: Clock,
+    system_clock: Clock,
 ) -> AsyncIterator[Rooms]:
     feed, catalogs = Feed(), Catalogs()
     with _reaching(config.database_url, "GIFTPAY_DATABASE_URL"):
         await pool.fetchval("SELECT 1")  # who cannot use the database learns it before it serves
     connect = connector(config.database_url, pool=pool)
+    watch = ClockWatch(connect, bound_s=config.clock_skew_max_s, clock=system_clock)
+    await watch.look()
     journal = Journal(
         pool,
         feed,
@@ -129,7 +142,7 @@ async def _ledger(
     async with _background(feed.listen(connect)), _draining(journal):
         if config.sample_catalog:
             await load_sample(journal)
-        yield Rooms(config, clock, pool, catalogs, feed, journal, http)
+        yield Rooms(config, clock, watch, pool, catalogs, feed, journal, http)
 
 
 @asynccontextmanager
@@ -180,10 +193,11 @@ async def _listening(rooms: Rooms) -> AsyncIterator[str]:
         port = server.add_insecure_port(config.listen)
     except RuntimeError as error:
         raise ConfigError(f"cannot listen on {config.listen}: {error}") from error
-    await server.start()
-    try:
-        yield f"{config.listen.rpartition(':')[0]}:{port}"
-    finally:
-        await health.enter_graceful_shutdown()
-        rooms.feed.close()
-        await server.stop(config.grace_s)
+    async with _background(rooms.clock_watch.run(health.tell)):
+        await server.start()
+        try:
+            yield f"{config.listen.rpartition(':')[0]}:{port}"
+        finally:
+            await health.stop()
+            rooms.feed.close()
+            await server.stop(config.grace_s)

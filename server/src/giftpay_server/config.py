@@ -37,6 +37,7 @@ class Config:
     sandbox_url: str = ""  # GIFTPAY_SANDBOX_URL; empty: with the embedded Postgres, one of its own
     trusted_callers: frozenset[str] = frozenset()  # GIFTPAY_TRUSTED_CALLERS, names with commas
     sample_catalog: bool = False  # GIFTPAY_SAMPLE_CATALOG=1: where there is none; embedded: on
+    clock_skew_max_s: float = 5.0  # GIFTPAY_CLOCK_SKEW_MAX_S, between our clock and Postgres'
     payout_poll_s: float = 1.0  # GIFTPAY_PAYOUT_POLL_S, how often due payouts are looked for
     limits: Limits = field(
         default_factory=Limits
@@ -69,6 +70,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Config:
         grace_s=read.seconds("GRACE_S", 10.0),
         sandbox_url=read.text("SANDBOX_URL").rstrip("/"),
         trusted_callers=frozenset(read.names("TRUSTED_CALLERS")),
+        clock_skew_max_s=read.seconds("CLOCK_SKEW_MAX_S", 5.0, least=0.1, most=60),
         payout_poll_s=read.seconds("PAYOUT_POLL_S", 1.0),
         limits=Limits(
             batch_max=read.whole("BATCH_MAX", defaults.batch_max, least=1),
@@ -101,14 +103,15 @@ class _Reader:
             raise ConfigError(f"GIFTPAY_{name} must be a whole number from {least}, not {text!r}")
         return int(text)
 
-    def seconds(self, name: str, default: float) -> float:
+    def seconds(
+        self, name: str, default: float, *, least: float = 0.0, most: float = 86_400
+    ) -> float:
         text = self.text(name) or str(default)
         try:
             value = float(text)
         except ValueError:
             value = -1.0
-        if not 0 < value < 86_400:
-            raise ConfigError(
-                f"GIFTPAY_{name} must be seconds above 0 and below 86400, not {text!r}"
-            )
+        within = f"from {least:g} to {most:g}" if least else f"above 0 and below {most:g}"
+        if not (least <= value <= most if least else 0 < value < most):
+            raise ConfigError(f"GIFTPAY_{name} must be seconds {within}, not {text!r}")
         return value

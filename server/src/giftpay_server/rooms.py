@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import aiohttp
 
@@ -12,14 +12,10 @@ from giftpay_server.catalog.store import Catalogs
 from giftpay_server.config import Config
 from giftpay_server.ledger.feed import Feed
 from giftpay_server.ledger.journal import Journal
+from giftpay_server.postgres.clock import ClockWatch
 from giftpay_server.postgres.pool import Pool
 
 Clock = Callable[[], datetime]
-
-
-def utc_now() -> datetime:
-    """The system's clock."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +23,8 @@ class Rooms:
     """The parts of one server process, alive as long as it is."""
 
     config: Config
-    clock: Clock
+    clock: Clock  # by which is decided
+    clock_watch: ClockWatch  # whether it can be believed
     pool: Pool
     catalogs: Catalogs
     feed: Feed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import grpc.aio
@@ -40,17 +40,34 @@ TABLES: Tables = {
 }
 
 
-async def add_services(server: grpc.aio.Server, rooms: Rooms) -> health.aio.HealthServicer:
+class Health:
+    """What is told of the services: all of them serve, or none does."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = ("", *names)
+        self.servicer = health.aio.HealthServicer()
+
+    async def tell(self, serving: bool) -> None:
+        """Says so to whoever asks or watches, unless the server is stopping."""
+        word = health_pb2.HealthCheckResponse
+        for name in self._names:
+            await self.servicer.set(name, word.SERVING if serving else word.NOT_SERVING)
+
+    async def stop(self) -> None:
+        """None serves any more, whatever is told afterwards."""
+        await self.servicer.enter_graceful_shutdown()
+
+
+async def add_services(server: grpc.aio.Server, rooms: Rooms) -> Health:
     """Registers every service, health for each of them, and reflection."""
     names = [_add(server, name, servicer) for name, servicer in _servicers(rooms).items()]
-    servicer = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    for name in ["", *names]:
-        await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
+    told = Health(names)
+    health_pb2_grpc.add_HealthServicer_to_server(told.servicer, server)
+    await told.tell(rooms.clock_watch.is_right)
     reflection.enable_server_reflection(
         [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
     )
-    return servicer
+    return told
 
 
 def _servicers(rooms: Rooms) -> Mapping[str, Any]:

@@ -75,6 +75,19 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_NO_CATALOG: _ErrorReason.ValueType  # 10
     """No catalog was ever applied. FAILED_PRECONDITION. Pinned for commands."""
+    ERROR_REASON_CLOCK_SKEW: _ErrorReason.ValueType  # 11
+    """The clocks of the server and of its database are too far apart; nothing was decided.
+    UNAVAILABLE. Both figures are seconds; `skew_s` is below 0 where the server is ahead.
+    Not pinned.
+
+        {"skew_s": "-12.5", "bound_s": "5"}
+    """
+    ERROR_REASON_ACCOUNT_BUSY: _ErrorReason.ValueType  # 12
+    """Another session holds a row of this owner in the database; nothing was decided. UNAVAILABLE.
+    Not pinned.
+
+        {"owner_id": "ben"}
+    """
     ERROR_REASON_WALLET_NOT_FOUND: _ErrorReason.ValueType  # 20
     """No wallet is open for this owner. NOT_FOUND. Pinned for commands.
 
@@ -305,6 +318,19 @@ ABORTED. Resume after the last position that was delivered. Not pinned.
 """
 ERROR_REASON_NO_CATALOG: ErrorReason.ValueType  # 10
 """No catalog was ever applied. FAILED_PRECONDITION. Pinned for commands."""
+ERROR_REASON_CLOCK_SKEW: ErrorReason.ValueType  # 11
+"""The clocks of the server and of its database are too far apart; nothing was decided.
+UNAVAILABLE. Both figures are seconds; `skew_s` is below 0 where the server is ahead.
+Not pinned.
+
+    {"skew_s": "-12.5", "bound_s": "5"}
+"""
+ERROR_REASON_ACCOUNT_BUSY: ErrorReason.ValueType  # 12
+"""Another session holds a row of this owner in the database; nothing was decided. UNAVAILABLE.
+Not pinned.
+
+    {"owner_id": "ben"}
+"""
 ERROR_REASON_WALLET_NOT_FOUND: ErrorReason.ValueType  # 20
 """No wallet is open for this owner. NOT_FOUND. Pinned for commands.
 

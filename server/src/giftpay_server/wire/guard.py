@@ -11,6 +11,8 @@ from typing import Any, NoReturn, TypeAlias
 
 import grpc
 from giftpay.v1 import (
+    ERROR_REASON_ACCOUNT_BUSY,
+    ERROR_REASON_CLOCK_SKEW,
     ERROR_REASON_DATABASE_UNAVAILABLE,
     ERROR_REASON_INTERNAL,
     ERROR_REASON_OVERLOADED,
@@ -24,6 +26,7 @@ from grpc_status import rpc_status
 
 from giftpay_server.ledger.failures import AccountBusyError, DatabaseUnavailableError
 from giftpay_server.ledger.waiting import OverloadedError, ShuttingDownError
+from giftpay_server.postgres.clock import ClockSkewError
 from giftpay_server.postgres.faults import is_unavailable
 from giftpay_server.wire.fields import InvalidArgumentError
 from giftpay_server.wire.refusals import RefusedError, invalid, refusal, status
@@ -137,7 +140,12 @@ def refusal_from(error: BaseException) -> Refusal:
             return refusal(ERROR_REASON_OVERLOADED, {"queued": str(error)})
         case ShuttingDownError():
             return refusal(ERROR_REASON_SHUTTING_DOWN, {})
-        case AccountBusyError() | DatabaseUnavailableError():
+        case ClockSkewError(skew=skew, bound=bound):
+            figures = {"skew_s": f"{skew:.3f}", "bound_s": f"{bound:g}"}
+            return refusal(ERROR_REASON_CLOCK_SKEW, figures)
+        case AccountBusyError(owner_id=owner_id):
+            return refusal(ERROR_REASON_ACCOUNT_BUSY, {"owner_id": owner_id})
+        case DatabaseUnavailableError():
             return refusal(ERROR_REASON_DATABASE_UNAVAILABLE, {})
         case _ if is_unavailable(error):
             return refusal(ERROR_REASON_DATABASE_UNAVAILABLE, {})

@@ -51,6 +51,15 @@ TABLE: Mapping[str, _Told] = {
     "PERMISSION_DENIED": _Told(StatusCode.PERMISSION_DENIED, "The caller lacks {right}."),
     "TRANSACTION_NOT_FOUND": _Told(StatusCode.NOT_FOUND, "Nothing was decided under this name."),
     "SLOW_READER": _Told(StatusCode.ABORTED, "Read too slowly; resume after {last_seq}."),
+    "CLOCK_SKEW": _Told(
+        StatusCode.UNAVAILABLE,
+        "The server's clock is {skew_s} s from its database's, which may be {bound_s} s; "
+        "nothing was decided.",
+    ),
+    "ACCOUNT_BUSY": _Told(
+        StatusCode.UNAVAILABLE,
+        "Another session holds a row of {owner_id}; nothing was decided. Send the same key again.",
+    ),
     "NO_CATALOG": _Told(_NO, "No catalog was applied."),
     "WALLET_NOT_FOUND": _Told(StatusCode.NOT_FOUND, "{owner_id} has no wallet."),
     "WALLET_EXISTS": _Told(
