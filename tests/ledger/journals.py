@@ -22,6 +22,7 @@ from giftpay_server.ledger.commands import Command, Decision, Posted
 from giftpay_server.ledger.feed import Feed
 from giftpay_server.ledger.journal import Journal
 from giftpay_server.ledger.waiting import Limits
+from giftpay_server.postgres.clock import ClockWatch
 from giftpay_server.postgres.pool import Pool, connector, create_pool
 from giftpay_server.services import TABLES
 
@@ -30,7 +31,11 @@ from tests.ledger.movements import HOLDS
 
 @asynccontextmanager
 async def running_journal(
-    dsn: str, *, limits: Limits | None = None, clock: Callable[[], datetime] | None = None
+    dsn: str,
+    *,
+    limits: Limits | None = None,
+    clock: Callable[[], datetime] | None = None,
+    clock_skew_max_s: float = 5,
 ) -> AsyncIterator[Journal]:
     async with create_pool(dsn, size=3) as pool:
         journal = Journal(
@@ -41,6 +46,7 @@ async def running_journal(
             catalog_at=Catalogs().at,
             tables={**TABLES, **HOLDS},
             limits=limits or Limits(),
+            clock_watch=ClockWatch(connector(dsn), bound_s=clock_skew_max_s),
         )
         task = asyncio.create_task(journal.run())
         try:

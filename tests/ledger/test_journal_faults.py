@@ -86,14 +86,34 @@ async def test_a_session_that_is_killed_costs_one_batch(
     assert await balance(admin, owners[0]) == 3
 
 
-async def test_time_never_runs_back_within_an_account(
+async def test_the_clock_decides_and_entries_keep_their_order(
     database: str, admin: Pool, owners: list[str]
 ) -> None:
-    now = datetime.now(UTC) + timedelta(seconds=1)  # later than the session's begin
-    times = iter([now, now - timedelta(hours=1), now + timedelta(hours=1)])
-    async with running_journal(database, clock=lambda: next(times)) as journal:
-        for _ in range(3):
+    now = datetime.now(UTC)
+    clock = [now + timedelta(seconds=ahead) for ahead in (10, 5, 3_600)]
+    current = [now]
+    async with running_journal(database, clock=lambda: current[0]) as journal:
+        await journal.record(adjust(owners[1], 1))  # so that the session has begun
+        for current[0] in clock:
             await journal.record(adjust(owners[0], 1))
-    sql = "SELECT create_time FROM entry WHERE owner_id = $1 ORDER BY seq"
-    found = [row[0] for row in await admin.fetch(sql, owners[0])]
-    assert found == [now, now, now + timedelta(hours=1)]
+    entries = "SELECT create_time FROM entry WHERE owner_id = $1 ORDER BY seq"
+    assert [row[0] for row in await admin.fetch(entries, owners[0])] == [
+        clock[0],
+        clock[0],
+        clock[2],
+    ]
+    decided = """
+        SELECT t.create_time FROM transactions t JOIN entry e ON e.transaction_id = t.id
+         WHERE e.owner_id = $1 ORDER BY e.seq
+    """
+    assert [row[0] for row in await admin.fetch(decided, owners[0])] == clock
+
+
+async def test_a_server_that_is_ahead_books_nothing(
+    database: str, admin: Pool, owners: list[str]
+) -> None:
+    """Also before its watch has noticed."""
+    async with running_journal(database, clock_skew_max_s=-3_600) as journal:
+        with pytest.raises(DatabaseUnavailableError):
+            await journal.record(adjust(owners[0], 1))
+    assert await balance(admin, owners[0]) == 0

@@ -138,6 +138,7 @@ async def _ledger(
         catalog_at=catalogs.at,
         tables=TABLES,
         limits=config.limits,
+        clock_watch=watch,
     )
     async with _background(feed.listen(connect)), _draining(journal):
         if config.sample_catalog:

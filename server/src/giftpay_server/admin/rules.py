@@ -55,7 +55,7 @@ def adjust(request: AdjustBalanceRequest, books: Books, *, transaction_id: str) 
         amount=amount,
         balance=account.balance + amount,
         system_account=SYSTEM_ACCOUNT_ADJUSTMENT,
-        create_time=timestamp(books.now),
+        create_time=timestamp(account.next_time(books.now)),
         kind=TRANSACTION_KIND_ADJUSTMENT,
     )
     return Posted(

@@ -37,6 +37,10 @@ class Account:
     def available(self) -> int:
         return self.balance - self.held
 
+    def next_time(self, now: datetime) -> datetime:
+        """Of an entry that is decided now: never before the account's last one."""
+        return max(now, self.entry_time)
+
     @property
     def minted(self) -> int:
         """Where the odometer's next credit begins."""
@@ -233,6 +237,7 @@ class Draft:
 
     transactions: list[Transaction] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
+    late_entries: dict[int, datetime] = field(default_factory=dict)  # their times, if not `now`
     # Moved or not: all that was decided on, so that its version tells the next batch.
     accounts: dict[AccountKey, Account] = field(default_factory=dict)
     # What the system accounts gained, and in how many entries.

@@ -64,7 +64,9 @@ class Committer:
         clock: Callable[[], datetime],
         catalog_at: CatalogAt,
         tables: Tables,
+        clock_skew_max: timedelta,
     ) -> None:
+        self._clock_skew_max = clock_skew_max
         self._sessions = Sessions(connect)
         self._clock = clock
         self._catalog_at = catalog_at
@@ -88,7 +90,7 @@ class Committer:
             found = await read_books(reader, commands, missing, catalog_at=self._catalog_at)
             books.take_in(found)
             books.transactions = found.transactions
-        decided = self._decide(commands, keys, books, session, expires)
+        decided = self._decide(commands, books, session, expires)
         self._decided_last = decided.draft.accounts.keys()
         return decided
 
@@ -126,7 +128,7 @@ class Committer:
                 await lock_accounts(session, keys)
                 books = await self._read(session, commands, keys)
                 self._contention.learn(books.accounts)
-                decided = self._decide(commands, keys, books, session, expires)
+                decided = self._decide(commands, books, session, expires)
                 await self._write(decided)
         finally:
             if decided is not None:
@@ -137,7 +139,7 @@ class Committer:
     async def preview(self, connection: Connection, command: Command) -> Answer:
         """What a command would come to now; locks and writes nothing."""
         books = await self._read(connection, [command], command.accounts)
-        books.now = self._now(command.accounts, books)
+        books.now = self._now()
         (answer,) = rules.decide([command], books, Draft())
         return answer
 
@@ -148,29 +150,26 @@ class Committer:
         books.rows = await read_rows(connection, commands, self._tables)
         return books
 
-    def _now(self, keys: Collection[AccountKey], books: Books) -> datetime:
-        accounts = [books.accounts[key] for key in keys if key in books.accounts]
-        now = max(self._clock(), self._closed_time + TICK)
-        return max([now, *(account.entry_time for account in accounts)])
+    def _now(self) -> datetime:
+        return max(self._clock(), self._closed_time + TICK)
 
     def _decide(
         self,
         commands: Sequence[Command],
-        keys: Collection[AccountKey],
         books: Books,
         session: Connection,
         expires: float,
     ) -> DecidedBatch:
-        books.now = self._now(keys, books)
+        books.now = self._now()
         catalog_version, draft = books.catalog_version, Draft()
         answers = rules.decide(commands, books, draft)
         for account in draft.accounts.values():
-            account.entry_time = books.now
+            account.entry_time = account.next_time(books.now)
         # Now and not when it is written: who decides next goes on with the same accounts.
         prepared = prepare(
             draft,
             now=books.now,
-            expires=datetime.fromtimestamp(expires, UTC),
+            within=(datetime.now(UTC) - self._clock_skew_max, datetime.fromtimestamp(expires, UTC)),
             stripe=self._sessions.stripe,
             catalog_version=catalog_version,
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,7 @@ from giftpay_server.ledger.feed import Feed
 from giftpay_server.ledger.settlement import Settlement
 from giftpay_server.ledger.store import CatalogAt, Tables, may_others_book
 from giftpay_server.ledger.waiting import Limits, Waiting, WaitingRoom
+from giftpay_server.postgres.clock import ClockWatch
 from giftpay_server.postgres.pool import Connect, Pool
 
 Batch = Sequence[Waiting]
@@ -39,12 +40,19 @@ class Journal:
         catalog_at: CatalogAt,
         tables: Tables,
         limits: Limits,
+        clock_watch: ClockWatch,
     ) -> None:
+        self._clock_watch = clock_watch
         self._pool = pool
         self._clock = clock
         self._feed = feed
         new_committer = partial(
-            Committer, connect=connect, clock=clock, catalog_at=catalog_at, tables=tables
+            Committer,
+            connect=connect,
+            clock=clock,
+            catalog_at=catalog_at,
+            tables=tables,
+            clock_skew_max=timedelta(seconds=clock_watch.bound_s),
         )
         self._committer = new_committer()
         self._aside_committer = new_committer()
@@ -54,15 +62,17 @@ class Journal:
     async def record(self, command: Command) -> Answer:
         """Decides one command; returns once its outcome is committed.
 
-        Raises OverloadedError or ShuttingDownError when it was not taken, AccountBusyError when
-        another session held what it needs, and DatabaseUnavailableError when it is unknown whether
-        it was committed.
+        Raises OverloadedError, ShuttingDownError or ClockSkewError when it was not taken,
+        AccountBusyError when another session held what it needs, and DatabaseUnavailableError when
+        it is unknown whether it was committed.
         """
+        self._clock_watch.check()
         (waiting,) = self._waiting.put((command,))
         return await waiting.answer
 
     def check_room(self, commands: int) -> None:
         """Raises as `record` would if so many were not taken now: to refuse before any work."""
+        self._clock_watch.check()
         self._waiting.check(commands)
 
     async def record_all(self, commands: Sequence[Command]) -> list[Answer | Exception]:
@@ -71,6 +81,7 @@ class Journal:
         An item's own failure stands in its place; raises as `record` when none was taken. An item
         that needs a row which another session holds is decided later than those behind it.
         """
+        self._clock_watch.check()
         waiting = [item.answer for item in self._waiting.put(commands)]
         try:
             answers: list[Any] = await asyncio.gather(*waiting, return_exceptions=True)

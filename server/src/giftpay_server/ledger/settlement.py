@@ -132,10 +132,7 @@ def unexpired(batch: Batch) -> Batch:
 def give_up(committer: Committer, batch: Batch, error: Exception) -> None:
     """Answers a batch that the database did not take, and may take if it is sent again."""
     fault = fault_of(error)
-    if fault is Fault.LOST_RACE:
-        log.warning(fault, "a batch lost its race under locks as well: %r", error)
-    else:
-        log.warning(fault, "the database is away or failing: %r", error)
+    log.warning(fault, "a batch was not written (%s): %r", fault.value, error)
     if fault is Fault.LOST:
         committer.drop()
     fail(batch)

@@ -114,16 +114,20 @@ WRITE = """
     ), new_entry AS (
         INSERT INTO entry (owner_id, unit, seq, transaction_id, system_account, amount, balance,
                            create_time)
-        SELECT e.*, $1
+        SELECT e.owner_id, e.unit, e.seq, e.transaction_id, e.system_account, e.amount, e.balance,
+               coalesce(e.late_time, $1)
           FROM unnest($10::text::text[], $11::text::smallint[], $12::text::bigint[],
                       $13::text::uuid[], $14::text::smallint[], $15::text::bigint[],
-                      $16::text::bigint[]) AS e
+                      $16::text::bigint[], $30::timestamptz[])
+               AS e (owner_id, unit, seq, transaction_id, system_account, amount, balance,
+                     late_time)
     ), moved AS (
         -- A stripe is added to, whoever else adds to it; an account becomes what was decided.
         UPDATE account a
            SET balance = n.balance + CASE WHEN n.read = -1 THEN a.balance ELSE 0 END,
                seq = n.seq + CASE WHEN n.read = -1 THEN a.seq ELSE 0 END,
-               held = n.held, spent = n.spent, floor = n.floor, entry_time = $1, version = $25
+               held = n.held, spent = n.spent, floor = n.floor,
+               entry_time = greatest(a.entry_time, $1), version = $25
           FROM unnest($17::text::text[], $18::text::smallint[], $19::text::bigint[],
                       $20::text::bigint[], $21::text::bigint[], $22::text::bigint[],
                       $23::text::bigint[], $24::text::bigint[])
@@ -131,11 +135,11 @@ WRITE = """
          WHERE a.owner_id = n.owner_id AND a.unit = n.unit AND n.read IN (a.version, -1)
         RETURNING 1
     )
-    SELECT assert_unchanged(
+    SELECT assert_writable(
                (SELECT count(*) FROM moved) = $26
-               AND NOT EXISTS (SELECT 1 FROM catalog WHERE version > $27)
-           ),
-           assert_in_time($28)
+               AND NOT EXISTS (SELECT 1 FROM catalog WHERE version > $27),
+               $28, $29
+           )
 """
 
 
@@ -247,11 +251,17 @@ async def save_rows(connection: Connection, draft: Draft, tables: Tables) -> Non
 
 
 def prepare(
-    draft: Draft, *, now: datetime, expires: datetime, stripe: int, catalog_version: int
+    draft: Draft,
+    *,
+    now: datetime,
+    within: tuple[datetime, datetime],
+    stripe: int,
+    catalog_version: int,
 ) -> list[Any]:
     """What a batch decided, as `write` sends it; its accounts get the version of this batch.
 
-    All in the order of their keys, so that two batches never wait for each other's.
+    It is written `within` two times of Postgres' clock, or not at all. All is in the order of the
+    keys, so that two batches never wait for each other's.
     """
     version = secrets.randbits(63)
     draft.accounts = dict(sorted(draft.accounts.items()))
@@ -266,7 +276,8 @@ def prepare(
         version,
         len(moved),
         catalog_version,
-        expires,
+        *within,
+        _entry_times(draft, now) if draft.late_entries else (),
     ]
 
 
@@ -294,6 +305,10 @@ def _account(account: Account) -> tuple[Any, ...]:
         account.floor,
         account.version,
     )
+
+
+def _entry_times(draft: Draft, now: datetime) -> list[datetime]:
+    return [draft.late_entries.get(number, now) for number in range(len(draft.entries))]
 
 
 def _stripes(draft: Draft, stripe: int) -> Iterable[tuple[Any, ...]]:

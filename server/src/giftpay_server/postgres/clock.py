@@ -45,7 +45,7 @@ class ClockWatch:
         self, connect: Connect, *, bound_s: float, clock: Callable[[], datetime] = utc_now
     ) -> None:
         self._connect = connect
-        self._bound_s = bound_s
+        self.bound_s = bound_s
         self._clock = clock
         self._session: Connection | None = None
         self._wrong: ClockSkewError | None = None
@@ -96,8 +96,8 @@ class ClockWatch:
 
     def _judge(self, *, ours: datetime, theirs: datetime, unsure: timedelta) -> None:
         was_right, skew = self.is_right, theirs - ours
-        is_beyond = (abs(skew) - unsure).total_seconds() > self._bound_s
-        self._wrong = ClockSkewError(skew.total_seconds(), self._bound_s) if is_beyond else None
+        is_beyond = (abs(skew) - unsure).total_seconds() > self.bound_s
+        self._wrong = ClockSkewError(skew.total_seconds(), self.bound_s) if is_beyond else None
         if was_right and self._wrong is not None:
             log.error("nothing is decided: %s; it says %s, Postgres' %s", self._wrong, ours, theirs)
         elif not was_right and self._wrong is None:

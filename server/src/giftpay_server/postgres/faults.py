@@ -9,7 +9,9 @@ from enum import Enum
 
 import asyncpg
 
-LATE = "GPT01"  # our own: the time within which a command may be posted has passed
+# Our own, raised by assert_writable.
+LATE = "GPT01"
+AHEAD = "GPT02"
 
 
 class Fault(Enum):
@@ -19,6 +21,7 @@ class Fault(Enum):
     HELD = "another session holds a row: let the others go on"
     SLOW = "a statement ran into its time-out"
     LATE = "too late to be posted"
+    AHEAD = "our clock is ahead of the database's: decide nothing"
     LOST = "the connection is gone, or its server does not take writes: open another"
     CONDITION = "the database is full, out of memory or failing: wait"
     DEFECT = "a value or a rule is wrong: only the command at fault fails"
@@ -31,6 +34,7 @@ BY_STATE = {
     "55P03": Fault.HELD,  # lock_not_available
     "57014": Fault.SLOW,  # query_canceled
     LATE: Fault.LATE,
+    AHEAD: Fault.AHEAD,
 }
 BY_CLASS = {
     "08": Fault.LOST,  # connection exception

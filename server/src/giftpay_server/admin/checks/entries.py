@@ -45,9 +45,9 @@ ENTRY_TRANSACTION = """
     ), broken AS MATERIALIZED (
         SELECT *
           FROM booked
-         WHERE listed IS NOT TRUE OR create_time <> decide_time OR usual IS NOT TRUE
+         WHERE listed IS NOT TRUE OR create_time < decide_time OR usual IS NOT TRUE
     )
-    SELECT CASE WHEN listed AND create_time = decide_time THEN 'entry.system_account'
+    SELECT CASE WHEN listed AND create_time >= decide_time THEN 'entry.system_account'
                 ELSE 'entry.transaction'
            END AS check,
            'entry' AS table,
@@ -56,8 +56,8 @@ ENTRY_TRANSACTION = """
                 THEN format('expected the transaction %s, found none', transaction_id)
                 WHEN NOT listed
                 THEN format('expected to be listed by %s, found %L', transaction_id, entries)
-                WHEN create_time <> decide_time
-                THEN format('expected %s as of its transaction, found %s', decide_time, create_time)
+                WHEN create_time < decide_time
+                THEN format('expected %s or later, found %s', decide_time, create_time)
                 ELSE format('expected what a transaction of kind %s moves, found another', kind)
            END AS detail
       FROM broken

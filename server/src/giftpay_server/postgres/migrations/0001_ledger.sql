@@ -119,26 +119,25 @@ GRANT SELECT, INSERT, UPDATE ON owner, account, hold TO giftpay_server;
 GRANT SELECT, INSERT ON lot TO giftpay_server;
 GRANT SELECT, INSERT, DELETE ON personal_data TO giftpay_server;
 
--- A batch may be decided before it locks anything. The statement that writes it names the version
+-- What must hold for a batch to be written.
+--
+-- It may have been decided before it locked anything: the statement that writes it names the version
 -- that it read of each account, and fails here if another batch was quicker: as a serialization
 -- failure, since nothing of it was written and it may simply be decided again.
-CREATE FUNCTION assert_unchanged(unchanged boolean) RETURNS void
-LANGUAGE plpgsql AS $$
+--
+-- A command is posted within a stated time of being taken, or never: also where the server was frozen
+-- meanwhile (GPT01). A server whose clock is ahead of this one's books nothing (GPT02). The codes are
+-- our own.
+CREATE FUNCTION assert_writable(unchanged boolean, earliest timestamptz, latest timestamptz)
+RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF NOT unchanged THEN
         RAISE EXCEPTION 'the books changed since they were read'
             USING ERRCODE = 'serialization_failure';
-    END IF;
-END
-$$;
-
--- A command is posted within a stated time of being taken, or never: also where the server was
--- frozen meanwhile. Raises GPT01, a code of our own.
-CREATE FUNCTION assert_in_time(expires timestamptz) RETURNS void
-LANGUAGE plpgsql AS $$
-BEGIN
-    IF clock_timestamp() > expires THEN
-        RAISE EXCEPTION 'the batch was to be posted until %', expires USING ERRCODE = 'GPT01';
+    ELSIF clock_timestamp() NOT BETWEEN earliest AND latest THEN
+        RAISE EXCEPTION 'it is %, and the batch was to be posted from % to %',
+            clock_timestamp(), earliest, latest
+            USING ERRCODE = CASE WHEN clock_timestamp() > latest THEN 'GPT01' ELSE 'GPT02' END;
     END IF;
 END
 $$;
