@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 
 import aiohttp
 import asyncpg
 from giftpay.client import Client, connect
+from giftpay.v1 import VerifyLedgerResponse
+from giftpay_server.admin.audit import verify
 from giftpay_server.app import serving
 from giftpay_server.config import Config
 from giftpay_server.postgres.pool import Pool
@@ -65,6 +68,11 @@ class Books:
     client: Client
     pool: Pool
     owner: asyncpg.Connection[asyncpg.Record]
+    clock: MovableClock
+
+    async def verify(self, since: datetime | None) -> VerifyLedgerResponse:
+        """What the audit says."""
+        return await verify(self.pool, since, clock=self.clock)
 
     @asynccontextmanager
     async def corrupted(self, sql: str) -> AsyncIterator[None]:
@@ -91,5 +99,5 @@ async def corruptible_books(dsn: str) -> AsyncIterator[Books]:
         await owner.execute("CREATE SCHEMA kept")
         for table in TABLES:
             await owner.execute(f"CREATE TABLE kept.{table} AS TABLE {table}")
-        yield Books(client, server.rooms.pool, owner)
+        yield Books(client, server.rooms.pool, owner, clock)
         await owner.close()

@@ -184,3 +184,27 @@ LOTS = [
         "UPDATE account SET spent = spent + 1 WHERE owner_id = 'anna' AND unit = 1",
     ),
 ]
+
+AHEAD = [
+    Corruption(
+        "transaction.ahead",
+        f"transactions {REFUSED_GIFT}",
+        "UPDATE transactions SET create_time = create_time + interval '1 day'"
+        f" WHERE id = '{REFUSED_GIFT}'",
+    ),
+    Corruption(
+        "entry.ahead",
+        "entry anna/COIN/8",
+        """
+        UPDATE entry SET create_time = create_time + interval '1 day'
+         WHERE owner_id = 'anna' AND unit = 1 AND seq = 8;
+        UPDATE account SET entry_time = entry_time + interval '1 day' WHERE owner_id = 'anna'
+        """,
+    ),
+    Corruption(
+        "account.ahead",
+        "account cleo/DIAMOND",
+        "UPDATE account SET entry_time = entry_time + interval '1 day'"
+        " WHERE owner_id = 'cleo' AND unit = 2",
+    ),
+]

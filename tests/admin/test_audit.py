@@ -20,15 +20,16 @@ from giftpay.v1 import (
     VerifyLedgerRequest,
     VerifyLedgerResponse,
 )
+from giftpay_server.admin import audit
 from giftpay_server.admin.audit import BEGINNING, trial_balance, verify
-from giftpay_server.admin.checks import CHECKS, WHOLE_CHECKS
+from giftpay_server.admin.checks import AHEAD_CHECKS, CHECKS, WHOLE_CHECKS
 from giftpay_server.app import serving
 from giftpay_server.config import Config
 from giftpay_server.postgres.pool import create_pool
 
 from tests.admin.corruptible import TABLES, Books, Corruption, corruptible_books
 from tests.admin.evening import GIFT
-from tests.admin.ledger_corruptions import ACCOUNTS, ENTRIES, LOTS
+from tests.admin.ledger_corruptions import ACCOUNTS, AHEAD, ENTRIES, LOTS
 from tests.admin.slice_corruptions import ORDERS, ROWS, TIMELESS
 
 LEDGER_DOCUMENT = Path(__file__).parents[2] / "docs" / "ledger.md"
@@ -46,7 +47,7 @@ def named(verified: VerifyLedgerResponse) -> tuple[str, str]:
 
 
 async def is_clean(books: Books) -> bool:
-    return (await verify(books.pool, None)).clean
+    return (await books.verify(None)).clean
 
 
 async def test_sound_books_are_clean(books: Books) -> None:
@@ -59,12 +60,12 @@ async def test_sound_books_are_clean(books: Books) -> None:
 
 
 @pytest.mark.parametrize(
-    "corruption", [*ENTRIES, *ACCOUNTS, *LOTS, *ROWS, *ORDERS], ids=lambda each: each.check
+    "corruption", [*ENTRIES, *ACCOUNTS, *LOTS, *ROWS, *ORDERS, *AHEAD], ids=lambda each: each.check
 )
 async def test_a_broken_row_is_named(books: Books, corruption: Corruption) -> None:
     async with books.corrupted(corruption.sql):
         for since in (None, BEGINNING):
-            verified = await verify(books.pool, since)
+            verified = await books.verify(since)
             assert named(verified) == (corruption.check, corruption.row)
             assert verified.broken.detail.startswith("expected ")
             assert not verified.HasField("watermark")
@@ -72,8 +73,10 @@ async def test_a_broken_row_is_named(books: Books, corruption: Corruption) -> No
 
 
 def test_every_check_has_a_corruption_that_it_sees_and_stands_in_the_documents() -> None:
-    names = set(re.findall(r"'([a-z_]+\.[a-z_]+)'", "".join((*CHECKS, *WHOLE_CHECKS))))
-    seen = {each.check for each in (*ENTRIES, *ACCOUNTS, *LOTS, *ROWS, *ORDERS, *TIMELESS)}
+    names = set(
+        re.findall(r"'([a-z_]+\.[a-z_]+)'", "".join((*CHECKS, *WHOLE_CHECKS, *AHEAD_CHECKS)))
+    )
+    seen = {each.check for each in (*ENTRIES, *ACCOUNTS, *LOTS, *ROWS, *ORDERS, *AHEAD, *TIMELESS)}
     assert len(names) > 30
     assert names <= seen
     document = LEDGER_DOCUMENT.read_text()
@@ -85,7 +88,7 @@ async def test_a_broken_row_that_tells_no_time_is_named_by_a_whole_check(
     books: Books, corruption: Corruption
 ) -> None:
     async with books.corrupted(corruption.sql):
-        assert named(await verify(books.pool, None)) == (corruption.check, corruption.row)
+        assert named(await books.verify(None)) == (corruption.check, corruption.row)
     assert await is_clean(books)
 
 
@@ -138,35 +141,35 @@ async def test_no_column_of_the_books_changes_unseen(books: Books) -> None:
 
 async def test_the_first_row_by_its_key_is_the_one_that_is_named(books: Books) -> None:
     async with books.corrupted("DELETE FROM lot WHERE seq IN (2, 5, 7)"):
-        assert named(await verify(books.pool, None)) == ("entry.lot", "entry anna/COIN/2")
+        assert named(await books.verify(None)) == ("entry.lot", "entry anna/COIN/2")
 
 
 async def test_a_balance_that_no_batch_touched_is_missed_by_the_sum(books: Books) -> None:
     change = "UPDATE account SET balance = balance + 5 WHERE owner_id = 'anna' AND unit = 1"
     async with books.corrupted(change):
-        verified = await verify(books.pool, await time_of("ben", 5, books))
+        verified = await books.verify(await time_of("ben", 5, books))
     assert named(verified) == ("account.total", "account COIN")
     assert verified.broken.detail == "expected 0 over all accounts, found 5"
 
 
 async def test_a_check_since_a_time_reads_what_was_written_since(books: Books) -> None:
     since = await time_of("anna", 8, books)
-    verified = await verify(books.pool, since)
+    verified = await books.verify(since)
     assert verified.clean
     assert verified.entries == 5  # this one, and what befell Ben's diamonds after it
     async with books.corrupted(f"UPDATE transactions SET answer = '' WHERE id = '{GIFT}'"):
-        assert (await verify(books.pool, since)).clean
+        assert (await books.verify(since)).clean
         assert not await is_clean(books)
 
 
 async def test_a_check_since_a_time_joins_what_stood_before(books: Books) -> None:
     since = await time_of("anna", 8, books)
     async with books.corrupted("UPDATE entry SET balance = 0 WHERE owner_id = 'anna' AND seq = 7"):
-        assert named(await verify(books.pool, since)) == ("entry.balance", "entry anna/COIN/8")
+        assert named(await books.verify(since)) == ("entry.balance", "entry anna/COIN/8")
     async with books.corrupted("DELETE FROM entry WHERE owner_id = 'anna' AND seq = 7"):
-        assert named(await verify(books.pool, since)) == ("entry.seq", "entry anna/COIN/7")
+        assert named(await books.verify(since)) == ("entry.seq", "entry anna/COIN/7")
     async with books.corrupted("UPDATE lot SET size = 69 WHERE seq = 2"):
-        assert named(await verify(books.pool, since)) == ("lot.entry", "lot anna/COIN/2")
+        assert named(await books.verify(since)) == ("lot.entry", "lot anna/COIN/2")
 
 
 async def time_of(owner_id: str, seq: int, books: Books) -> datetime:
@@ -183,10 +186,44 @@ async def test_the_watermark_lies_before_what_is_still_in_flight(books: Books) -
     async with books.corrupted("SELECT"):
         async with books.owner.transaction():
             await books.owner.execute(forged)
-            verified = await verify(books.pool, None)
+            verified = await books.verify(None)
             assert verified.clean
         since = verified.watermark.ToDatetime(UTC)
-        assert named(await verify(books.pool, since)) == ("entry.transaction", "entry anna/COIN/9")
+        assert named(await books.verify(since)) == ("entry.transaction", "entry anna/COIN/9")
+
+
+async def test_the_watermark_lies_before_a_commit_however_long_it_takes(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "SETTLING", timedelta())
+    async with books.owner.transaction():
+        await books.owner.execute("UPDATE account SET held = held")
+        begun = await books.owner.fetchval("SELECT now()")
+        verified = await books.verify(None)
+    assert verified.clean
+    assert verified.watermark.ToDatetime(UTC) <= begun
+
+
+async def test_an_entry_may_be_later_than_its_transaction(books: Books) -> None:
+    later = """
+        UPDATE entry SET create_time = create_time + interval '1 s'
+         WHERE owner_id = 'anna' AND unit = 1 AND seq = 8;
+        UPDATE account SET entry_time = entry_time + interval '1 s' WHERE owner_id = 'anna'
+    """
+    decided = await time_of("anna", 8, books)
+    async with books.corrupted(later):
+        for since in (None, decided, await time_of("anna", 8, books)):
+            assert (await books.verify(since)).clean
+        async with books.corrupted("DELETE FROM lot WHERE owner_id = 'anna' AND seq = 8"):
+            since = await time_of("anna", 8, books)
+            assert named(await books.verify(since)) == ("entry.lot", "entry anna/COIN/8")
+
+
+async def test_times_are_ahead_by_the_clock_that_decides(books: Books) -> None:
+    behind = await verify(books.pool, None, clock=lambda: datetime.now(UTC), skew_max=timedelta(5))
+    assert behind.clean
+    behind = await verify(books.pool, None, clock=lambda: datetime.now(UTC))
+    assert named(behind)[0] == "transaction.ahead"
 
 
 @pytest.mark.parametrize("apart", [timedelta(days=400), timedelta(days=-400)])

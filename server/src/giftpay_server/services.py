@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import grpc.aio
@@ -73,13 +74,14 @@ async def add_services(server: grpc.aio.Server, rooms: Rooms) -> Health:
 def _servicers(rooms: Rooms) -> Mapping[str, Any]:
     journal, pool, catalogs, clock = rooms.journal, rooms.pool, rooms.catalogs, rooms.clock
     trusted = rooms.config.trusted_callers
+    skew_max = timedelta(seconds=rooms.config.clock_skew_max_s)
     return {
         "WalletService": WalletService(journal, pool, rooms.feed, clock),
         "CatalogService": CatalogService(journal, pool, catalogs, clock),
         "TopUpService": TopUpService(journal, pool, _payment_providers(rooms), trusted),
         "GiftService": GiftService(journal, pool),
         "RedemptionService": RedemptionService(journal, pool, catalogs),
-        "AdminService": AdminService(journal, pool),
+        "AdminService": AdminService(journal, pool, clock, skew_max),
     }
 
 

@@ -7,7 +7,7 @@ keeps the server from clearing away what the accounts were before.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -21,7 +21,7 @@ from giftpay.v1 import (
     VerifyLedgerResponse,
 )
 
-from giftpay_server.admin.checks import CHECKS, WHOLE_CHECKS
+from giftpay_server.admin.checks import AHEAD_CHECKS, CHECKS, WHOLE_CHECKS
 from giftpay_server.admin.checks.gifts import broken_gift
 from giftpay_server.admin.checks.promises import broken_promise
 from giftpay_server.admin.checks.totals import (
@@ -34,6 +34,8 @@ from giftpay_server.admin.checks.totals import (
     sum_accounts,
 )
 from giftpay_server.ledger.names import short_name
+from giftpay_server.ledger.times import timestamp
+from giftpay_server.postgres.clock import utc_now
 from giftpay_server.postgres.pool import Connection, Pool
 
 STATEMENT_TIMEOUT_S = 1_800
@@ -49,16 +51,35 @@ SESSION = f"""
 
 BEGINNING = datetime.fromtimestamp(0, UTC)
 
-# A batch takes its time some statements before it commits: all timeouts of its session one after
-# the other, and the servers' clocks apart, come to less than this.
+# A row is written at most a minute and its session's time-outs after a clock said the time that it
+# bears, and the servers' clocks are at most GIFTPAY_CLOCK_SKEW_MAX_S from Postgres': together less
+# than this.
 SETTLING = timedelta(minutes=5)
 
-# The accounts hold the latest time of the servers' own clocks.
+# How far everything is committed and seen: to now, by our clock and by Postgres'; on a standby, to
+# what it replayed; and before whatever still commits, which may wait for a synchronous standby for
+# hours. Read before the snapshot, or what commits in between would be missed by both.
+READ_SETTLED = """
+    SELECT least(
+               now(),
+               $1,
+               CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() END,
+               (SELECT min(xact_start)
+                  FROM pg_stat_activity
+                 WHERE datname = current_database() AND backend_xid IS NOT NULL)
+           ) - $2::interval
+"""
+
+# As the login, who may see what its other sessions do; the role may not.
+AS_LOGIN = "SET LOCAL ROLE NONE"
+
 READ_SCOPE = """
     SELECT (SELECT count(*) FROM entry WHERE create_time >= $1) AS entries,
-           (SELECT count(*) FROM transactions WHERE create_time >= $1) AS transactions,
-           (SELECT least(now(), max(entry_time)) FROM account) - $2::interval AS watermark
+           (SELECT count(*) FROM transactions WHERE create_time >= $1) AS transactions
 """
+
+# Read after the snapshot, so that nothing in it can be later.
+READ_LATEST = "SELECT greatest(clock_timestamp(), $1) + $2::interval"
 
 
 async def trial_balance(pool: Pool) -> GetTrialBalanceResponse:
@@ -85,25 +106,44 @@ def _of_unit(unit: Unit.ValueType, totals: Totals) -> TrialBalance:
     )
 
 
-async def verify(pool: Pool, since: datetime | None) -> VerifyLedgerResponse:
+async def verify(
+    pool: Pool,
+    since: datetime | None,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    skew_max: timedelta = timedelta(seconds=5),
+) -> VerifyLedgerResponse:
     """Checks what was written at or after `since`, joined to what stood before; None: everything.
 
     Only then are the rows seen that do not tell when they were written, and the sums over all
-    entries: what owners spent of diamonds, and each system account.
+    entries: what owners spent of diamonds, and each system account. `clock` is the one by which is
+    decided, and `skew_max` how far clocks may be apart.
     """
+    watermark = await _settled(pool, clock())
     async with _snapshot(pool) as connection:
         scope = await connection.fetchrow(
-            READ_SCOPE, since or BEGINNING, SETTLING, timeout=STATEMENT_TIMEOUT_S
+            READ_SCOPE, since or BEGINNING, timeout=STATEMENT_TIMEOUT_S
         )
         broken = await _first_broken(connection, since)
+        if broken is None:
+            latest = await connection.fetchval(READ_LATEST, clock(), skew_max)
+            broken = await _first_of(AHEAD_CHECKS, connection, latest)
     assert scope is not None  # it has no WHERE
     return VerifyLedgerResponse(
         clean=broken is None,
         broken=broken,
-        watermark=scope["watermark"] if broken is None else None,
+        watermark=timestamp(watermark) if broken is None else None,
         entries=scope["entries"],
         transactions=scope["transactions"],
     )
+
+
+async def _settled(pool: Pool, now: datetime) -> datetime:
+    """The time before which everything is committed, and seen by whoever looks from now on."""
+    async with pool.acquire() as connection, connection.transaction(readonly=True):
+        await connection.execute(AS_LOGIN)
+        settled: datetime = await connection.fetchval(READ_SETTLED, now, SETTLING)
+        return settled
 
 
 async def _first_broken(connection: Connection, since: datetime | None) -> BrokenRow | None:
@@ -118,10 +158,10 @@ async def _first_broken(connection: Connection, since: datetime | None) -> Broke
 
 
 async def _first_of(
-    checks: Sequence[str], connection: Connection, *since: datetime
+    checks: Sequence[str], connection: Connection, *times: datetime
 ) -> BrokenRow | None:
     for check in checks:
-        row = await connection.fetchrow(check, *since, timeout=STATEMENT_TIMEOUT_S)
+        row = await connection.fetchrow(check, *times, timeout=STATEMENT_TIMEOUT_S)
         if row is not None:
             return BrokenRow(**row)
     return None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from giftpay.v1 import (
     AdjustBalanceRequest,
@@ -39,9 +41,13 @@ from giftpay_server.wire.refusals import settle
 class AdminService(AdminServiceServicer):
     """The operators' face on the wire."""
 
-    def __init__(self, journal: Journal, pool: Pool) -> None:
+    def __init__(
+        self, journal: Journal, pool: Pool, clock: Callable[[], datetime], skew_max: timedelta
+    ) -> None:
         self._journal = journal
         self._pool = pool
+        self._clock = clock
+        self._skew_max = skew_max
         self._auditing = asyncio.Lock()  # an audit reads all there is: one at a time
 
     async def AdjustBalance(
@@ -83,4 +89,4 @@ class AdminService(AdminServiceServicer):
         has_since = request.HasField("since_time")
         since = valid_time(request.since_time, "since_time") if has_since else None
         async with self._auditing:
-            return await verify(self._pool, since)
+            return await verify(self._pool, since, clock=self._clock, skew_max=self._skew_max)

@@ -28,6 +28,7 @@ TRANSACTION_LIST = r"""
 #      5: CONFIRM_TOP_UP from ISSUANCE and PROMOTION    11: ADJUSTMENT, either way
 #      7: GIFT to GIFT_SALES, from CREATOR_EARNINGS     12: GIFT_REVERSAL back, with PLATFORM_LOSS
 #     10: PAYOUT_STEP to PAYOUTS, and back
+# An entry is as old as its transaction, or as its account then was, whichever is later.
 ENTRY_TRANSACTION = """
     WITH booked AS (
         SELECT e.owner_id, e.unit, e.seq, e.create_time, e.transaction_id, t.entries, t.kind,
