@@ -111,3 +111,51 @@ async def test_a_role_that_is_there_already_is_used(empty: str, dsn: str) -> Non
     await migrate(empty)
     may_insert = "SELECT has_table_privilege('giftpay_server', 'entry', 'INSERT')"
     assert await fetch(empty, may_insert) == [True]
+
+
+@pytest.fixture
+async def holder(empty: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """Another session, which holds the lock for migrations."""
+    connection = await asyncpg.connect(empty)
+    await connection.execute("SELECT pg_advisory_lock(7171)")
+    yield connection
+    await connection.close()
+
+
+async def test_a_start_that_waits_for_another_migration_says_for_which(
+    empty: str,
+    holder: asyncpg.Connection[asyncpg.Record],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard = asyncio.Event()
+    monkeypatch.setattr(caplog.handler, "flush", heard.set)  # called after each line
+    migrating = asyncio.create_task(migrate(empty))
+    await heard.wait()
+    assert not migrating.done()
+    await holder.execute("SELECT pg_advisory_unlock(7171)")
+    await migrating
+    (said,) = caplog.messages
+    assert said.endswith(f"session {holder.get_server_pid()} of the database")
+    assert await fetch(empty, RECORDED) == STEPS
+
+
+async def test_a_start_goes_on_saying_so(
+    empty: str,
+    holder: asyncpg.Connection[asyncpg.Record],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(migrations, "SAY_AFTER_S", 0.0)
+    monkeypatch.setattr(migrations, "SAY_EVERY_S", 0.2)
+    with pytest.raises(MigrationError):
+        await migrate(empty, wait_max_s=1)
+    assert len(caplog.messages) > 1
+
+
+async def test_a_start_does_not_wait_without_end(
+    empty: str, holder: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    with pytest.raises(MigrationError, match=f"session {holder.get_server_pid()} of the database"):
+        await migrate(empty, wait_max_s=0.1)
+    assert await fetch(empty, "SELECT to_regclass('migration')") == [None]
