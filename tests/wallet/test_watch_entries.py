@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+import asyncpg
 import giftpay
 import pytest
 from giftpay.client import Client, connect
@@ -16,10 +17,12 @@ from giftpay.v1 import (
     UNIT_COIN,
     UNIT_DIAMOND,
     Entry,
+    OpenWalletRequest,
     WatchEntriesRequest,
     WatchEntriesResponse,
 )
 from giftpay_server.app import Running, serving
+from giftpay_server.config import Config
 from giftpay_server.ledger.books import Account, Draft
 from giftpay_server.ledger.feed import Feed
 from giftpay_server.wallet.watch import LINES_MAX
@@ -215,6 +218,34 @@ async def test_a_reader_who_keeps_reading_is_never_too_slow(
             await asyncio.sleep(WRITE_MAX_S / 10)
             if part.last_seq == 3_000:
                 break
+
+
+@pytest.mark.parametrize("gone", ["entries", "account"])
+async def test_a_follower_of_an_account_that_went_back_is_told_so(
+    new_database: Callable[[], Awaitable[str]], gone: str
+) -> None:
+    dsn = await new_database()
+    owner = await asyncpg.connect(dsn)
+    config = Config(database_url=dsn, listen="127.0.0.1:0")
+    async with serving(config) as server, connect(server.address) as client:
+        await client.wallets.OpenWallet(OpenWalletRequest(owner_id="anna", country_code="DE"))
+        for amount in (1, 2, 3):
+            await adjust(client, "anna", UNIT_COIN, amount)
+        async with watching(client, "anna", after_seq=1) as stream:
+            assert (await anext(stream)).last_seq == 3
+            await owner.execute(GONE_BACK[gone])
+            with pytest.raises(giftpay.InvalidArgument) as ended:
+                await anext(stream)
+    await owner.close()
+    assert (ended.value.field, ended.value.limit) == ("after_seq", END_OF[gone])
+
+
+# As restored to before the third entry, or to before the wallet.
+GONE_BACK = {
+    "entries": "DELETE FROM entry WHERE seq = 3; UPDATE account SET seq = 2 WHERE seq = 3",
+    "account": "DELETE FROM entry; DELETE FROM account; DELETE FROM owner",
+}
+END_OF = {"entries": "0..2", "account": "0..0"}
 
 
 async def test_who_goes_in_the_middle_of_a_message_leaves_nothing_behind(

@@ -105,7 +105,9 @@ class WalletServiceServicer(object):
 
         Ended with SLOW_READER when the reader, all buffers between being full, takes longer than 30
         seconds to make room for a message, and with SHUTTING_DOWN when the server stops; resume after
-        the last seq that was delivered. NOT_FOUND with WALLET_NOT_FOUND.
+        the last seq that was delivered. NOT_FOUND with WALLET_NOT_FOUND. INVALID_ARGUMENT of
+        `after_seq` where it is beyond the account's end; a stream ends so too when the database was
+        restored to before what it delivered.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

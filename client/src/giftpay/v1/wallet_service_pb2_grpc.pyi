@@ -37,7 +37,9 @@ class WalletServiceStub:
 
     Ended with SLOW_READER when the reader, all buffers between being full, takes longer than 30
     seconds to make room for a message, and with SHUTTING_DOWN when the server stops; resume after
-    the last seq that was delivered. NOT_FOUND with WALLET_NOT_FOUND.
+    the last seq that was delivered. NOT_FOUND with WALLET_NOT_FOUND. INVALID_ARGUMENT of
+    `after_seq` where it is beyond the account's end; a stream ends so too when the database was
+    restored to before what it delivered.
     """
     GetTransaction: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.GetTransactionRequest, _wallet_service_pb2.GetTransactionResponse]
     """GetTransaction tells what was decided under a transaction id or an idempotency key, refusals
@@ -102,7 +104,9 @@ class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Ended with SLOW_READER when the reader, all buffers between being full, takes longer than 30
         seconds to make room for a message, and with SHUTTING_DOWN when the server stops; resume after
-        the last seq that was delivered. NOT_FOUND with WALLET_NOT_FOUND.
+        the last seq that was delivered. NOT_FOUND with WALLET_NOT_FOUND. INVALID_ARGUMENT of
+        `after_seq` where it is beyond the account's end; a stream ends so too when the database was
+        restored to before what it delivered.
         """
 
     @_abc_1.abstractmethod

@@ -165,6 +165,35 @@ async def list_after(pool: Pool, account: AccountKey, *, seq: int, limit: int) -
     return [_line(row) for row in await pool.fetch(LIST_AFTER, *account, seq, limit)]
 
 
+# The account's own position comes with them, so that where there are none it is known whether there
+# can be any: a database that was restored may have gone back behind what a follower has seen.
+LIST_NEWS = """
+    SELECT e.*, a.seq AS last_seq
+      FROM account a
+      LEFT JOIN LATERAL (
+           SELECT e.owner_id, e.unit, e.seq, e.transaction_id, e.system_account, e.amount,
+                  e.balance, e.create_time, t.kind, t.request, p.value AS words
+             FROM entry e
+             JOIN transactions t ON t.id = e.transaction_id
+             LEFT JOIN personal_data p ON p.transaction_id = e.transaction_id
+            WHERE e.owner_id = a.owner_id AND e.unit = a.unit AND e.seq > $3
+            ORDER BY e.seq
+            LIMIT $4
+           ) AS e ON true
+     WHERE a.owner_id = $1 AND a.unit = $2
+     ORDER BY e.seq
+"""
+
+
+async def list_news(
+    pool: Pool, account: AccountKey, *, seq: int, limit: int
+) -> tuple[list[Line], int]:
+    """The entries above a seq, oldest first, and the seq that the account has reached."""
+    rows = await pool.fetch(LIST_NEWS, *account, seq, limit)
+    last_seq = rows[0]["last_seq"] if rows else 0  # an account that is gone has no entries
+    return [_line(row) for row in rows if row["seq"] is not None], last_seq
+
+
 def _line(row: Any) -> Line:
     owner_id, unit, seq, transaction_id, *booked = row[:7]
     entry = Entry(owner_id, unit, seq, str(transaction_id), *booked)

@@ -11,7 +11,8 @@ from giftpay_server.ledger.books import AccountKey
 from giftpay_server.ledger.feed import Feed
 from giftpay_server.ledger.waiting import ShuttingDownError
 from giftpay_server.postgres.pool import Pool
-from giftpay_server.wallet.store import Line, list_after
+from giftpay_server.wallet.store import Line, list_news
+from giftpay_server.wire.fields import valid_number
 
 LINES_MAX = 500  # in one message
 POLL_S = 3.0  # the truth; the feed's hint only makes it sooner
@@ -22,13 +23,16 @@ async def follow(
 ) -> AsyncGenerator[list[Line], None]:
     """Lines as they are booked, and none where nothing was for `heartbeat_s`.
 
-    Never returns; raises ShuttingDownError when the feed closes.
+    Never returns; raises ShuttingDownError when the feed closes, and InvalidArgumentError, as a
+    resume beyond the end does, when the account went back behind what was told.
     """
     with feed.watching(account[0]) as woken:
         told = monotonic()
         while not feed.closed:
             woken.clear()  # before the look: what is booked after it wakes us again
-            lines = await list_after(pool, account, seq=after_seq, limit=LINES_MAX)
+            lines, last_seq = await list_news(pool, account, seq=after_seq, limit=LINES_MAX)
+            if not lines:
+                valid_number(after_seq, "after_seq", least=0, most=last_seq)
             if lines or monotonic() >= told + heartbeat_s:
                 yield lines
                 told = monotonic()
