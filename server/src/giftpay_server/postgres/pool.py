@@ -75,3 +75,21 @@ def connector(dsn: str, *, pool: Pool | None = None) -> Connect:
         return session
 
     return connect
+
+
+# A message in the log alone. Its commit waits for the standby as any other, and so for all that was
+# committed before it; where none is configured, or on a standby itself, nothing is written.
+MAKE_DURABLE = """
+    SELECT CASE WHEN current_setting('synchronous_standby_names') <> '' AND NOT pg_is_in_recovery()
+                THEN pg_logical_emit_message(true, 'giftpay', '')
+           END
+"""
+
+
+async def as_durable_as_a_commit(connection: Connection) -> None:
+    """Returns once what the connection has read is as safe as what it would have committed.
+
+    A primary that crashed shows after its recovery what its synchronous standby may not have yet.
+    Not in a transaction: it is its own commit that waits.
+    """
+    await connection.execute(MAKE_DURABLE)

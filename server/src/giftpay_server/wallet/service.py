@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from datetime import datetime, timedelta
@@ -32,7 +33,7 @@ from giftpay_server.ledger.books import AccountKey
 from giftpay_server.ledger.commands import refuse, wallet
 from giftpay_server.ledger.feed import Feed
 from giftpay_server.ledger.journal import Journal
-from giftpay_server.postgres.pool import Pool
+from giftpay_server.postgres.pool import Pool, as_durable_as_a_commit
 from giftpay_server.wallet import store
 from giftpay_server.wallet.messages import open_command, update_command, wallet_message
 from giftpay_server.wallet.statement import (
@@ -56,6 +57,7 @@ from giftpay_server.wire.keys import transaction_id
 from giftpay_server.wire.pages import NUMBER_MAX, open_page
 from giftpay_server.wire.refusals import RefusedError, settle
 
+DURABLE_MAX = 2  # connections of the pool that may wait for a standby; the others are for reads
 HEARTBEAT_S = 10.0
 WRITE_MAX_S = 30.0  # for a reader to make room for one message
 # From when a batch takes its time to when it is written: a command is posted within a minute of
@@ -82,6 +84,7 @@ class WalletService(WalletServiceServicer):
         self._clock = clock
         self._heartbeat_s = heartbeat_s
         self._write_max_s = write_max_s
+        self._durable = asyncio.Semaphore(DURABLE_MAX)
 
     async def OpenWallet(self, request: OpenWalletRequest, context: Context) -> OpenWalletResponse:
         command = open_command(request, caller=LOCAL, today=self._clock().date())
@@ -136,6 +139,7 @@ class WalletService(WalletServiceServicer):
     ) -> GetTransactionResponse:
         named = _named(request)
         found = await store.read_transaction(self._pool, named)
+        await self._make_durable()
         by_key = request.HasField("idempotency_key")
         if found is None or (by_key and found.caller != LOCAL):
             raise RefusedError(refuse(ERROR_REASON_TRANSACTION_NOT_FOUND, transaction_id=named))
@@ -148,6 +152,11 @@ class WalletService(WalletServiceServicer):
         outcome = settle(await self._journal.record(command))
         wallet = await self._wallet(request.owner_id)
         return UpdateWalletResponse(wallet=wallet, replayed=outcome.replayed)
+
+    async def _make_durable(self) -> None:
+        """So that what is answered of a transaction survives what its commit would survive."""
+        async with self._durable, self._pool.acquire() as connection:
+            await as_durable_as_a_commit(connection)
 
     async def _wallet(self, owner_id: str) -> Wallet:
         return self._told(owner_id, await store.read_wallet(self._pool, owner_id))
