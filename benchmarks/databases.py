@@ -17,8 +17,8 @@ COINS = 10**12  # of each viewer
 TEMPLATE = "population"
 
 INSERT_CATALOG = """
-    INSERT INTO catalog (create_time, transaction_id, version, body)
-    VALUES (now(), gen_random_uuid(), 1, $1)
+    INSERT INTO catalog (create_time, transaction_id, etag, version, body)
+    VALUES (now(), gen_random_uuid(), 1, 1, $1)
 """
 
 COUNT_GIFTS = """

@@ -26,8 +26,8 @@ INSERT_VERSION = """
         VALUES (gen_random_uuid(), 'other', 3, '', 0, '', $1, '', now())  -- 3: APPLY_CATALOG
         RETURNING id, create_time
     )
-    INSERT INTO catalog (version, transaction_id, create_time, body)
-    SELECT $1, id, create_time, $2 FROM new_transaction
+    INSERT INTO catalog (version, transaction_id, create_time, etag, body)
+    SELECT $1, id, create_time, 1 + $1, $2 FROM new_transaction
 """
 
 WAITED_FOR = """

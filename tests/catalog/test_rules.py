@@ -52,9 +52,11 @@ def test_each_version_is_stored_with_the_transaction_that_applied_it() -> None:
         version=1,
         transaction_id=answer.transaction.id,
         create_time=NOW,
+        etag=books.catalog.etag,
         body=books.catalog.message.SerializeToString(),
     )
     assert answer.transaction.catalog_version == 1
+    assert books.catalog.etag > 0
 
 
 @given(st.lists(catalogs(), min_size=1, max_size=5))

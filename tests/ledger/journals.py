@@ -43,7 +43,7 @@ async def running_journal(
             Feed(),
             connect=connector(dsn),
             clock=clock or (lambda: datetime.now(UTC)),
-            catalog_at=Catalogs().at,
+            catalog_at=Catalogs().known_as,
             tables={**TABLES, **HOLDS},
             limits=limits or Limits(),
             clock_watch=ClockWatch(connector(dsn), bound_s=clock_skew_max_s),

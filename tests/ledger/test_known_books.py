@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Awaitable, Callable
 from datetime import date
 from typing import Any
 
@@ -29,7 +30,7 @@ from giftpay_server.wallet.messages import update_command
 
 from tests.catalog import examples
 from tests.ledger import histories
-from tests.ledger.journals import adjust, balance, frozen, running_journal
+from tests.ledger.journals import adjust, balance, frozen, open_wallets, running_journal
 from tests.ledger.test_journal_faults import END_JOURNALS
 
 BATCH = 5
@@ -98,6 +99,31 @@ async def test_what_another_journal_took_off_sale_is_not_sold(
         refused = await one.record(gift(anna, ben))
     assert isinstance(refused, Outcome)
     assert refused.transaction.reason == ERROR_REASON_GIFT_OFF_SALE
+
+
+GO_BACK = "DELETE FROM catalog"
+
+
+async def test_a_catalog_does_not_outlive_its_database(
+    new_database: Callable[[], Awaitable[str]],
+) -> None:
+    """As after a restore beside a living server: a version comes again, with other contents."""
+    database, (anna, ben) = await new_database(), ("anna", "ben")
+    async with (
+        asyncpg.create_pool(database, min_size=1, max_size=1) as admin,
+        running_journal(database) as one,
+        running_journal(database) as two,
+    ):
+        await open_wallets(admin, [anna, ben])
+        await apply(one, catalog(off_sale=False))
+        await one.record(adjust(anna, 10))
+        assert posted(await one.record(gift(anna, ben)))
+        await admin.execute(GO_BACK)
+        await apply(two, catalog(off_sale=True))
+        refused = await one.record(gift(anna, ben))
+    assert isinstance(refused, Outcome)
+    assert refused.transaction.reason == ERROR_REASON_GIFT_OFF_SALE
+    assert refused.transaction.catalog_version == 1
 
 
 @pytest.mark.parametrize("others", [1, 2 * committer.LOOKED_UP_FROM])

@@ -135,7 +135,7 @@ async def _ledger(
         feed,
         connect=connect,
         clock=clock,
-        catalog_at=catalogs.at,
+        catalog_at=catalogs.known_as,
         tables=TABLES,
         limits=config.limits,
         clock_watch=watch,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from functools import partial
 
 from giftpay.v1 import TRANSACTION_KIND_APPLY_CATALOG, ApplyCatalogRequest, Catalog
@@ -31,7 +32,7 @@ def apply_command(request: ApplyCatalogRequest, *, caller: str) -> Command:
         kind=TRANSACTION_KIND_APPLY_CATALOG,
         request=request,
         accounts=(),
-        decide=partial(rules.apply_catalog, request, key),
+        decide=partial(rules.apply_catalog, request, key, secrets.randbits(62) + 1),
     )
 
 

@@ -30,15 +30,17 @@ class Catalog:
     """One version of the catalog, ready for look-ups, which go in the order of the lists."""
 
     version: int
+    etag: int  # random; no two catalogs have the same, also where a version came twice
     message: CatalogMessage
     gifts: Mapping[str, CatalogGift]
     packages: Mapping[str, CoinPackage]
     payout_rates: Mapping[str, PayoutRate]
 
     @classmethod
-    def of(cls, message: CatalogMessage) -> Catalog:
+    def of(cls, message: CatalogMessage, *, etag: int = 0) -> Catalog:
         return cls(
             version=message.version,
+            etag=etag,
             message=message,
             gifts={gift.gift_id: gift for gift in message.gifts},
             packages={package.package_id: package for package in message.packages},
@@ -61,6 +63,7 @@ class CatalogVersion(NamedTuple):
     version: int
     transaction_id: str  # of the command that applied it
     create_time: datetime
+    etag: int
     body: bytes  # giftpay.v1.Catalog
 
     @property
@@ -68,7 +71,9 @@ class CatalogVersion(NamedTuple):
         return self.version
 
 
-def apply_catalog(request: ApplyCatalogRequest, transaction_id: str, books: Books) -> Decision:
+def apply_catalog(
+    request: ApplyCatalogRequest, transaction_id: str, etag: int, books: Books
+) -> Decision:
     """What is asked for becomes the next version, unless it equals the current one."""
     before = books.catalog.message if books.catalog is not None else CatalogMessage()
     if request.HasField("expected_version") and request.expected_version != before.version:
@@ -82,8 +87,9 @@ def apply_catalog(request: ApplyCatalogRequest, transaction_id: str, books: Book
         return Posted(answer=_answer(before))
     after.version += 1
     after.create_time.CopyFrom(timestamp(books.now))
-    row = CatalogVersion(after.version, transaction_id, books.now, after.SerializeToString())
-    return Posted(answer=_answer(after), rows=(row,), catalog=Catalog.of(after))
+    body = after.SerializeToString()
+    row = CatalogVersion(after.version, transaction_id, books.now, etag, body)
+    return Posted(answer=_answer(after), rows=(row,), catalog=Catalog.of(after, etag=etag))
 
 
 def _answer(message: CatalogMessage) -> bytes:

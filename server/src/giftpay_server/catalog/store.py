@@ -1,4 +1,4 @@
-"""The SQL of catalogs: each version is read once a process, since none ever changes."""
+"""The SQL of catalogs: each is read once a process, and known by what tells its contents."""
 
 from __future__ import annotations
 
@@ -11,44 +11,57 @@ from giftpay_server.ledger.books import Table
 from giftpay_server.ledger.store import Tables
 from giftpay_server.postgres.pool import Connection
 
-KEPT_MAX = 100  # versions in memory
+KEPT_MAX = 100  # catalogs in memory
 
 READ_CATALOG = """
-    SELECT body FROM catalog WHERE version = $1
+    SELECT body FROM catalog WHERE etag = $1 AND version = $2
 """
 
-CURRENT_VERSION = """
-    SELECT max(version) FROM catalog
+# By number alone a catalog would outlive the database that it came from: after a restore, version 2
+# may be applied again with other contents.
+READ_ETAG = """
+    SELECT etag FROM catalog WHERE version = $1
+"""
+
+CURRENT = """
+    SELECT version, etag FROM catalog ORDER BY version DESC LIMIT 1
 """
 
 
 class Catalogs:
-    """The versions seen so far."""
+    """The catalogs seen so far."""
 
     def __init__(self) -> None:
-        self._by_version: dict[int, Catalog] = {}
+        self._by_etag: dict[int, Catalog] = {}
+
+    async def known_as(self, connection: Connection, version: int, etag: int) -> Catalog | None:
+        """One catalog; None if there is none, as version 0 before any was applied."""
+        if version and etag not in self._by_etag:
+            body = await connection.fetchval(READ_CATALOG, etag, version)
+            if body is not None:
+                self._keep(Catalog.of(CatalogMessage.FromString(body), etag=etag))
+        return self._by_etag.get(etag)
 
     async def at(self, connection: Connection, version: int) -> Catalog | None:
-        """One version; None if there is none, as version 0 before any was applied."""
-        if version and version not in self._by_version:
-            body = await connection.fetchval(READ_CATALOG, version)
-            if body is not None:
-                self._keep(Catalog.of(CatalogMessage.FromString(body)))
-        return self._by_version.get(version)
+        """One version; None if there is none."""
+        etag = await connection.fetchval(READ_ETAG, version)
+        return await self.known_as(connection, version, etag or 0)
 
     async def current(self, connection: Connection) -> Catalog | None:
         """The version that holds now; None before any was applied."""
-        return await self.at(connection, await connection.fetchval(CURRENT_VERSION) or 0)
+        found = await connection.fetchrow(CURRENT)
+        return await self.known_as(connection, *found) if found is not None else None
 
     def _keep(self, catalog: Catalog) -> None:
-        if len(self._by_version) >= KEPT_MAX:
-            del self._by_version[next(iter(self._by_version))]
-        self._by_version[catalog.version] = catalog
+        if len(self._by_etag) >= KEPT_MAX:
+            del self._by_etag[next(iter(self._by_etag))]
+        self._by_etag[catalog.etag] = catalog
 
 
 INSERT_VERSIONS = """
-    INSERT INTO catalog (version, transaction_id, create_time, body)
-    SELECT * FROM unnest($1::integer[], $2::uuid[], $3::timestamptz[], $4::bytea[])
+    INSERT INTO catalog (version, transaction_id, create_time, etag, body)
+    SELECT *
+      FROM unnest($1::integer[], $2::uuid[], $3::timestamptz[], $4::bigint[], $5::bytea[])
 """
 
 

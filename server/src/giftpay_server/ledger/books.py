@@ -198,7 +198,7 @@ class Books:
     """Everything the commands of a batch may look at."""
 
     now: datetime = EPOCH
-    # The current catalog; the kernel only asks it for its version (0: none was applied).
+    # The current catalog; the kernel only asks it for its version and etag (0: none was applied).
     catalog: Any = None
     accounts: dict[AccountKey, Account] = field(default_factory=dict)
     owners: dict[str, Owner] = field(default_factory=dict)
@@ -214,8 +214,7 @@ class Books:
         """Adds accounts, with their owners, as they were read later; and the catalog."""
         self.accounts.update(read.accounts)
         self.owners.update(read.owners)
-        if read.catalog_version > self.catalog_version:
-            self.catalog = read.catalog
+        self.catalog = read.catalog
 
     def part(self, keys: Collection[AccountKey]) -> Books:
         """These accounts with their owners, and the catalog."""
@@ -229,6 +228,11 @@ class Books:
     def catalog_version(self) -> int:
         """Of the catalog; 0 before any was applied."""
         return self.catalog.version if self.catalog is not None else 0
+
+    @property
+    def catalog_etag(self) -> int:
+        """What tells the catalog from any other; 0 before any was applied."""
+        return self.catalog.etag if self.catalog is not None else 0
 
 
 @dataclass(slots=True)

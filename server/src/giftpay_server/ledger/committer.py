@@ -34,7 +34,7 @@ from giftpay_server.ledger.store import (
     save_rows,
     write,
 )
-from giftpay_server.postgres.pool import Connect, Connection
+from giftpay_server.postgres.pool import Connect, Connection, as_durable_as_a_commit
 
 ACCOUNTS_MAX = 100_000  # in memory; each takes about half a kilobyte
 # Commands in a batch from which its keys are looked for before it is written: a key that was used
@@ -161,7 +161,7 @@ class Committer:
         expires: float,
     ) -> DecidedBatch:
         books.now = self._now()
-        catalog_version, draft = books.catalog_version, Draft()
+        catalog_etag, draft = books.catalog_etag, Draft()
         answers = rules.decide(commands, books, draft)
         for account in draft.accounts.values():
             account.entry_time = account.next_time(books.now)
@@ -171,7 +171,7 @@ class Committer:
             now=books.now,
             within=(datetime.now(UTC) - self._clock_skew_max, datetime.fromtimestamp(expires, UTC)),
             stripe=self._sessions.stripe,
-            catalog_version=catalog_version,
+            catalog_etag=catalog_etag,
         )
         decided = DecidedBatch(answers, draft, prepared, session)
         self._under_way.add(decided)
@@ -183,6 +183,8 @@ class Committer:
             await write(decided.session, decided.prepared)
             await save_extras(decided.session, draft)
             await save_rows(decided.session, draft, self._tables)
+        else:  # replays alone
+            await as_durable_as_a_commit(decided.session)
 
     def _end(self, decided: DecidedBatch) -> None:
         self._under_way.discard(decided)

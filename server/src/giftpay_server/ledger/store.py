@@ -23,7 +23,7 @@ from giftpay_server.ledger.commands import Command
 from giftpay_server.ledger.stripes import stripe_owner
 from giftpay_server.postgres.pool import Connection, Pool
 
-CatalogAt = Callable[[Connection, int], Awaitable[Any]]
+CatalogAt = Callable[[Connection, int, int], Awaitable[Any]]  # by version and etag
 Tables = Mapping[type[Row], Table]
 
 READ_COLUMN = 23  # of what WRITE takes, counted from 0: the versions read
@@ -83,7 +83,9 @@ MAY_OTHERS_BOOK = """
 READ = """
     SELECT ARRAY(SELECT t FROM transactions t WHERE t.id = ANY($3::uuid[])) AS transactions,
            ARRAY(SELECT c FROM claim c WHERE c.id = ANY($4::text[])) AS claims,
-           (SELECT max(version) FROM catalog) AS catalog_version,
+           (SELECT array_agg(c)
+              FROM (SELECT version, etag FROM catalog ORDER BY version DESC LIMIT 1) AS c)
+               AS catalog,
            a.*,
            o.*
       FROM (SELECT array_agg(owner_id), array_agg(unit), array_agg(balance), array_agg(held),
@@ -137,7 +139,7 @@ WRITE = """
     )
     SELECT assert_writable(
                (SELECT count(*) FROM moved) = $26
-               AND NOT EXISTS (SELECT 1 FROM catalog WHERE version > $27),
+               AND coalesce((SELECT etag FROM catalog ORDER BY version DESC LIMIT 1), 0) = $27,
                $28, $29
            )
 """
@@ -190,7 +192,7 @@ async def read_books(
         list(chain.from_iterable(command.claims for command in commands)),
     )
     books = Books(
-        catalog=await catalog_at(connection, found["catalog_version"] or 0),
+        catalog=await catalog_at(connection, *_newest(found["catalog"])),
         accounts={(row[0], row[1]): Account(*row) for row in _rows(found[ACCOUNT_COLUMNS])},
         owners={row[0]: Owner(*row) for row in _rows(found[OWNER_COLUMNS])},
         claims={row["id"]: str(row["transaction_id"]) for row in found["claims"]},
@@ -198,6 +200,11 @@ async def read_books(
     if found["transactions"]:
         books.transactions = await _with_salts(connection, found["transactions"])
     return books
+
+
+def _newest(catalog: Sequence[Any] | None) -> tuple[int, int]:
+    ((version, etag),) = catalog or ((0, 0),)
+    return version, etag
 
 
 def _rows(columns: Sequence[Sequence[Any] | None]) -> Iterable[tuple[Any, ...]]:
@@ -256,7 +263,7 @@ def prepare(
     now: datetime,
     within: tuple[datetime, datetime],
     stripe: int,
-    catalog_version: int,
+    catalog_etag: int,
 ) -> list[Any]:
     """What a batch decided, as `write` sends it; its accounts get the version of this batch.
 
@@ -275,7 +282,7 @@ def prepare(
         *text_columns(moved, width=8),
         version,
         len(moved),
-        catalog_version,
+        catalog_etag,
         *within,
         _entry_times(draft, now) if draft.late_entries else (),
     ]

@@ -138,8 +138,8 @@ class WalletService(WalletServiceServicer):
         self, request: GetTransactionRequest, context: Context
     ) -> GetTransactionResponse:
         named = _named(request)
+        await self._make_durable()  # first: what waits for its standby may come to light with it
         found = await store.read_transaction(self._pool, named)
-        await self._make_durable()
         by_key = request.HasField("idempotency_key")
         if found is None or (by_key and found.caller != LOCAL):
             raise RefusedError(refuse(ERROR_REASON_TRANSACTION_NOT_FOUND, transaction_id=named))
