@@ -37,6 +37,7 @@ from giftpay.v1 import (
     Unit,
 )
 from giftpay_server.app import Running
+from giftpay_server.ledger.worker import Runner
 from giftpay_server.redemption.providers import SandboxPayouts
 from giftpay_server.redemption.worker import PayoutWorker
 
@@ -149,8 +150,8 @@ class Evening:
 
     async def _work(self) -> None:
         rooms, provider = self.server.rooms, SandboxPayouts(self.http, self.sandbox)
-        worker = PayoutWorker(rooms.journal, rooms.pool, provider, clock=self.clock, poll_s=1)
-        await worker.round()
+        worker = PayoutWorker(rooms.journal, rooms.pool, provider, clock=self.clock)
+        assert (await Runner(worker, clock=self.clock).round()).failed == 0
 
 
 def _catalog(*, rose: int) -> Catalog:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -35,12 +36,15 @@ from giftpay.v1 import (
 )
 from giftpay_server.app import Running, serving
 from giftpay_server.config import Config
-from giftpay_server.redemption.providers import SandboxPayouts
+from giftpay_server.ledger.worker import Pace, Runner
+from giftpay_server.redemption.providers import PayoutProvider, SandboxPayouts
+from giftpay_server.redemption.store import Due
 from giftpay_server.redemption.worker import PayoutWorker
 from giftpay_server.sandbox.app import running_sandbox
 
 from tests.conftest import MovableClock, verify
 
+QUICK = Pace(poll_s=0.02)
 HALF = Rational(numerator=1, denominator=2)
 CATALOG = Catalog(
     packages=[
@@ -84,18 +88,23 @@ class Desk:
         *,
         timeout_s: float = 5.0,
         dedupe_window: timedelta = timedelta(days=30),
-    ) -> PayoutWorker:
+    ) -> Runner[Due]:
         """One more worker, by a provider at this address."""
         provider = SandboxPayouts(
             self.http, url or self.sandbox, timeout_s=timeout_s, dedupe_window=dedupe_window
         )
+        return self.runner(provider)
+
+    def runner(self, provider: PayoutProvider, pace: Pace = QUICK) -> Runner[Due]:
+        """One more worker, by this provider."""
         rooms = self.server.rooms
-        return PayoutWorker(rooms.journal, rooms.pool, provider, clock=self.clock, poll_s=0.02)
+        worker = PayoutWorker(rooms.journal, rooms.pool, provider, clock=self.clock)
+        return Runner(worker, clock=self.clock, pace=pace)
 
     async def work(self, **later: float) -> None:
         """A round of a new worker, after so much time."""
         self.clock.advance(**later)
-        await self.worker().round()
+        assert (await self.worker().round()).failed == 0
 
     async def open_creator(self, *, diamonds: int = DIAMONDS, **age: Any) -> str:
         """Opens a wallet that nobody else uses; its owner is an adult unless said otherwise."""
@@ -191,6 +200,34 @@ class Desk:
             made.redemption_id,
         )
         return [row["minor_units"] for row in rows]
+
+
+@asynccontextmanager
+async def new_desk(dsn: str) -> AsyncIterator[Desk]:
+    """A desk with books of its own, which balance at the end."""
+    clock = MovableClock()
+    async with (
+        running_sandbox(clock=clock) as sandbox,
+        aiohttp.ClientSession() as http,
+        serving(Config(database_url=dsn, listen="127.0.0.1:0"), clock=clock) as server,
+        connect(server.address) as client,
+    ):
+        await client.catalog.ApplyCatalog(ApplyCatalogRequest(catalog=CATALOG))
+        yield Desk(client, server, clock, http, sandbox)
+        await verify(client)
+
+
+@asynccontextmanager
+async def running(*workers: Runner[Due]) -> AsyncIterator[list[asyncio.Task[None]]]:
+    """They go round by themselves meanwhile."""
+    tasks = [asyncio.create_task(worker.run()) for worker in workers]
+    try:
+        yield tasks
+        assert not any(task.done() and not task.cancelled() for task in tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:

@@ -156,7 +156,9 @@ class House:
 
     def begin(self, redemption_id: str, *, number: int) -> Call | None:
         """The right to make this call, if there is one and nobody else has it."""
-        begun = self._record(begin_command(Due(redemption_id, "mia", number), WINDOW))
+        begun = self._record(
+            begin_command(Due(redemption_id, "mia", number, self.books.now), WINDOW)
+        )
         right = Right(begun.transaction.answer.decode()) if not begun.transaction.reason else None
         if begun.replayed or not right:
             return None

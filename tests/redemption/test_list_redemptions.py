@@ -20,7 +20,7 @@ from giftpay.v1 import (
     Redemption,
     RedemptionState,
 )
-from giftpay_server.redemption.store import LIST_REDEMPTIONS, READ_DUE
+from giftpay_server.redemption.store import FIRST, LIST_REDEMPTIONS, READ_DUE
 from giftpay_server.wire.pages import NEWEST
 
 from tests.redemption.conftest import Desk
@@ -139,7 +139,7 @@ async def test_a_made_up_page_token_is_malformed(desk: Desk, mia: str, position:
     ("statement", "arguments", "index"),
     [
         (LIST_REDEMPTIONS, ("mia", *NEWEST, 0, 51), "redemption_owner"),
-        (READ_DUE, (NEWEST[0], 100), "redemption_due"),
+        (READ_DUE, (NEWEST[0], *FIRST, 100), "redemption_due"),
     ],
 )
 async def test_lists_can_be_read_off_an_index_in_their_order(

@@ -127,7 +127,7 @@ async def test_a_payout_waits_while_its_wallet_is_frozen(desk: Desk) -> None:
 async def test_a_wallet_frozen_at_the_last_moment_stops_the_payout(desk: Desk) -> None:
     made = await desk.redeem()
     await desk.set_status(made.owner_id, WALLET_STATUS_FROZEN)
-    found_before = Due(made.redemption_id, made.owner_id, call=1)
+    found_before = Due(made.redemption_id, made.owner_id, 1, desk.clock())
     await desk.server.rooms.journal.record(begin_command(found_before, timedelta(days=30)))
     assert await desk.state(made) == "HELD"
     await desk.set_status(made.owner_id, WALLET_STATUS_ACTIVE)

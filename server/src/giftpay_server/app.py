@@ -20,6 +20,7 @@ from giftpay_server.catalog.store import Catalogs
 from giftpay_server.config import SANDBOX_PORT, Config, ConfigError
 from giftpay_server.ledger.feed import Feed
 from giftpay_server.ledger.journal import Journal
+from giftpay_server.ledger.worker import Pace, Runner
 from giftpay_server.postgres.clock import ClockWatch, utc_now
 from giftpay_server.postgres.embedded import embedded_postgres
 from giftpay_server.postgres.migrations import MigrationError, migrate
@@ -153,14 +154,10 @@ async def _paying_out(rooms: Rooms) -> AsyncIterator[None]:
         log.warning("no payout provider (GIFTPAY_SANDBOX_URL): redemptions wait as HELD")
         yield
         return
-    worker = PayoutWorker(
-        rooms.journal,
-        rooms.pool,
-        SandboxPayouts(rooms.http, rooms.config.sandbox_url),
-        clock=rooms.clock,
-        poll_s=rooms.config.payout_poll_s,
-    )
-    async with _background(worker.run()):
+    provider = SandboxPayouts(rooms.http, rooms.config.sandbox_url)
+    worker = PayoutWorker(rooms.journal, rooms.pool, provider, clock=rooms.clock)
+    pace = Pace(poll_s=rooms.config.payout_poll_s)
+    async with _background(Runner(worker, clock=rooms.clock, pace=pace).run()):
         yield
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from giftpay.v1 import RedemptionState
+from giftpay.v1 import REDEMPTION_STATE_HELD, RedemptionState
 
 from giftpay_server.ledger.books import MoneyMovement, Table
 from giftpay_server.ledger.extras import insert_money_movements
@@ -117,23 +117,53 @@ class Due(NamedTuple):
     redemption_id: str
     owner_id: str
     call: int  # which
+    due_time: datetime
+
+    @property
+    def key(self) -> str:
+        """The redemption: its calls are made one after another."""
+        return self.redemption_id
 
 
-# What is held for a frozen wallet is not due, so that it needs no step to keep it waiting.
 READ_DUE = """
-    SELECT r.redemption_id, r.owner_id, r.calls + 1
-      FROM redemption r
-      JOIN owner o ON o.owner_id = r.owner_id
-     WHERE r.next_time <= $1 AND (r.state <> 1 OR o.status = 1)
-     ORDER BY r.next_time
-     LIMIT $2
+    SELECT redemption_id, owner_id, calls + 1 AS call, next_time, state
+      FROM redemption
+     WHERE next_time <= $1 AND (next_time, redemption_id) > ($2, $3)
+     ORDER BY next_time, redemption_id
+     LIMIT $4
+"""
+FIRST = (datetime(1970, 1, 1, tzinfo=UTC), "00000000-0000-0000-0000-000000000000")
+
+READ_ACTIVE = """
+    SELECT owner_id FROM owner WHERE owner_id = ANY($1::text[]) AND status = 1
 """
 
 
 async def read_due(pool: Pool, now: datetime, *, limit: int) -> list[Due]:
-    """What is due, the longest first."""
-    found = await pool.fetch(READ_DUE, now, limit)
-    return [Due(str(redemption_id), *rest) for redemption_id, *rest in found]
+    """What is due, the longest first; what is HELD for a wallet that is not active is not due.
+
+    Of those there may be more than `limit`, so they are passed over page by page.
+    """
+    due: list[Due] = []
+    after = FIRST
+    while len(due) < limit:
+        page = await pool.fetch(READ_DUE, now, *after, limit)
+        due += await _payable(pool, page)
+        if len(page) < limit:
+            break
+        after = (page[-1]["next_time"], page[-1]["redemption_id"])
+    return due[:limit]
+
+
+async def _payable(pool: Pool, page: Sequence[Any]) -> list[Due]:
+    held = {found["owner_id"] for found in page if found["state"] == REDEMPTION_STATE_HELD}
+    found_active = await pool.fetch(READ_ACTIVE, list(held)) if held else []
+    waiting = held - {found["owner_id"] for found in found_active}
+    return [
+        Due(str(found["redemption_id"]), found["owner_id"], found["call"], found["next_time"])
+        for found in page
+        if found["state"] != REDEMPTION_STATE_HELD or found["owner_id"] not in waiting
+    ]
 
 
 def _standing(found: Any) -> Standing:

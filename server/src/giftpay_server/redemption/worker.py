@@ -1,15 +1,14 @@
-"""Makes the payouts: finds what is due, calls the provider, books its word.
+"""Makes the payouts: calls the provider for what is due, and records the result.
 
 Any number of workers may run, in any number of processes. Every call to the provider is recorded
-before it is made, under a key made of the redemption and the number of the call, and only whoever
-recorded it makes it. A worker that dies at any point leaves a redemption that is due again later:
-the provider is then asked what it knows, under the provider key that stands there since before the
+before it is made, under a key derived from the redemption and the number of the call, and only
+whoever recorded it makes it. A worker that dies at any point leaves a redemption that is due again
+later: the provider is then asked what it knows, under the provider key that was stored before the
 first call.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from datetime import datetime
@@ -24,6 +23,7 @@ from giftpay.v1 import (
 
 from giftpay_server.ledger.commands import Outcome
 from giftpay_server.ledger.journal import Journal
+from giftpay_server.ledger.worker import PostponedError
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.provider_http import AnswerLost, ProviderUnavailable
 from giftpay_server.redemption.messages import begin_command, hear_command
@@ -39,14 +39,13 @@ from giftpay_server.redemption.store import Due, Standing, read_due, read_redemp
 
 log = logging.getLogger(__name__)
 
-ROUND_MAX = 100  # payouts in one round
-CALLS_MAX = 8  # of the provider at once
-REST_MAX_S = 30.0  # after rounds that failed
 REASON_MAX = 200  # characters
 
 
 class PayoutWorker:
-    """The payouts of one process, by one provider."""
+    """Attends to payouts, through one provider."""
+
+    name = "payouts"
 
     def __init__(
         self,
@@ -55,57 +54,39 @@ class PayoutWorker:
         provider: PayoutProvider,
         *,
         clock: Callable[[], datetime],
-        poll_s: float,
     ) -> None:
         self._journal = journal
         self._pool = pool
         self._provider = provider
         self._clock = clock
-        self._poll_s = poll_s
 
-    async def run(self) -> None:
-        """Goes round for ever; after rounds that fail it rests longer, up to 30 seconds."""
-        rest_s = self._poll_s
-        while True:
-            try:
-                await self.round()
-                rest_s = self._poll_s
-            except Exception:
-                rest_s = min(2 * rest_s, REST_MAX_S)
-                log.warning("some payouts wait for another round", exc_info=True)
-            await asyncio.sleep(rest_s)
+    async def due(self, now: datetime, limit: int) -> list[Due]:
+        """The redemptions for which the provider is to be called, the longest due first."""
+        return await read_due(self._pool, now, limit=limit)
 
-    async def round(self) -> None:
-        """Makes one call for each payout that is due, up to 100; none stops another.
+    async def attend(self, item: Due) -> bool:
+        """Makes one call and records its result; False where there is none to make.
 
-        Raises an ExceptionGroup of what went wrong, other than at the provider.
+        Raises PostponedError where the provider is away.
         """
-        free = asyncio.Semaphore(CALLS_MAX)
-
-        async def attend(due: Due) -> None:
-            async with free:
-                await self._attend(due)
-
-        payouts = await read_due(self._pool, self._clock(), limit=ROUND_MAX)
-        results = await asyncio.gather(*map(attend, payouts), return_exceptions=True)
-        if failures := [result for result in results if isinstance(result, Exception)]:
-            raise ExceptionGroup("payouts failed", failures)
-
-    async def _attend(self, due: Due) -> None:
-        begun = await self._journal.record(begin_command(due, self._provider.dedupe_window))
+        begun = await self._journal.record(begin_command(item, self._provider.dedupe_window))
         if not isinstance(begun, Outcome) or begun.replayed or begun.transaction.reason:
-            return  # another worker makes this call, or there is none to make
+            return False  # another worker makes this call, or the redemption has ended
         right = Right(begun.transaction.answer.decode())
-        standing = await read_redemption(self._pool, due.redemption_id)
+        standing = await read_redemption(self._pool, item.redemption_id)
         if standing is None or has_expired(begun.transaction.create_time, self._clock()):
-            return
+            return False
         step = await self._call(standing, right)
         if step is not None:
-            step.redemption_id, step.call = due.redemption_id, due.call
+            step.redemption_id, step.call = item.redemption_id, item.call
             await self._book(standing.row, step)
+        return True
 
     async def _call(self, standing: Standing, right: Right) -> PayoutStep | None:
-        """The word that one call brings; None where the provider has not said anything."""
+        """The result of one call; None where there is nothing to record.
+
+        Raises PostponedError where the provider is away.
+        """
         redemption_id = standing.row.redemption_id
         try:
             return await self._use(right, standing)
@@ -118,8 +99,7 @@ class PayoutWorker:
             word = PAYOUT_WORD_REJECTED if first else PAYOUT_WORD_LOST
             return PayoutStep(word=word, reason=_readable(error.code))
         except ProviderUnavailable as error:
-            log.warning("redemption %s: the provider is away: %s", redemption_id, error)
-            return None
+            raise PostponedError(f"the provider is away: {error}") from error
 
     async def _use(self, right: Right, standing: Standing) -> PayoutStep | None:
         match right:

@@ -22,5 +22,5 @@ CREATE TABLE redemption (
     CHECK (state NOT IN (5, 6) OR next_time IS NULL)            -- returned and cancelled: ended
 );
 CREATE INDEX redemption_owner ON redemption (owner_id, create_time, redemption_id);
-CREATE INDEX redemption_due ON redemption (next_time) WHERE next_time IS NOT NULL;
+CREATE INDEX redemption_due ON redemption (next_time, redemption_id) WHERE next_time IS NOT NULL;
 GRANT SELECT, INSERT, UPDATE ON redemption TO giftpay_server;
