@@ -180,7 +180,7 @@ async def test_a_cause_is_logged_once_and_its_repeats_are_summed_up(
         assert first.exc_info is not None  # a defect: the first time with its traceback
         chores.advance(seconds=30)
         await run_for_turns(runner)
-    assert "19 times more: ZeroDivisionError" in caplog.records[1].getMessage()
+    assert "19 failures more: ZeroDivisionError" in caplog.records[1].getMessage()
     assert caplog.records[1].exc_info is None
 
 

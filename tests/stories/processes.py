@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
@@ -15,6 +15,15 @@ import psutil
 from giftpay_server.postgres.embedded import embedded_postgres
 
 PATIENCE_S = 60  # for a process to start or stop on a busy machine
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Waits until it holds, in bounded time."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.05)
 
 
 class ServerProcess:

@@ -19,7 +19,7 @@ from giftpay.client import OPTIONS, Client
 from giftpay.v1 import UNIT_COIN, AdjustBalanceRequest, OpenWalletRequest, SendGiftRequest
 from giftpay_server.postgres.embedded import embedded_postgres
 
-from tests.stories.processes import PATIENCE_S
+from tests.stories.processes import PATIENCE_S, until
 from tests.stories.wallets import balances, prove_books
 
 PROCESSES = 2
@@ -99,15 +99,6 @@ async def _address(process: asyncio.subprocess.Process, *, log: Callable[[], str
     assert words[:3] == ["giftpay", "serves", "on"], log()
     assert words[4:] == ["with", str(PROCESSES), "processes"]
     return words[3]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Waits until it holds, in bounded time."""
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            if condition():
-                return
-            await asyncio.sleep(0.05)
 
 
 @asynccontextmanager

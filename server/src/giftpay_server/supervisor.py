@@ -8,34 +8,93 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 
-from giftpay_server.config import Config
+from giftpay_server.config import Config, ConfigError
+from giftpay_server.ledger.backoff import delay_s
 
-RESTART_S = 1.0  # after a process died
+COMMAND = (sys.executable, "-m", "giftpay_server", "--worker")
 WATCH_S = 0.2
+CANNOT_START = 2  # the exit status of a process with a setting or a schema that it cannot use
 
 
-async def supervise(config: Config, *, processes: int, stopped: asyncio.Event) -> None:
-    """Keeps so many processes serving until told to stop; then all finish what they have taken."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """When a process that ended is started again."""
+
+    first_s: float = 1.0
+    most_s: float = 30.0
+    steady_s: float = 60.0  # whoever lived so long was in no crash loop
+
+
+BACKOFF = Backoff()
+
+
+@dataclass(slots=True, kw_only=True)
+class Slot:
+    """One of the processes, and those that are started in its place."""
+
+    spawn: Callable[[], subprocess.Popen[bytes]]
+    backoff: Backoff = BACKOFF
+    process: subprocess.Popen[bytes] | None = None
+    next_start: float = 0.0
+    status: int | None = None  # with which the last one ended
+    _begun: float = 0.0
+    _ends: int = 0  # in a row, each soon after its start
+
+    def watch(self, now: float) -> None:
+        """Notices that the process ended; starts another once it is time to."""
+        if self.process is not None:
+            if (status := self.process.poll()) is not None:
+                _close(self.process)
+                self.process, self.status = None, status
+                self._ended(now, f"a process ended ({status})")
+        elif now >= self.next_start:
+            self._begun = now
+            try:
+                self.process = self.spawn()
+            except OSError as error:  # no memory, or too many processes
+                self._ended(now, f"no process can be started: {error}")
+
+    def _ended(self, now: float, what: str) -> None:
+        is_steady = now - self._begun >= self.backoff.steady_s
+        self._ends = 1 if is_steady else self._ends + 1
+        wait_s = delay_s(self._ends, first_s=self.backoff.first_s, most_s=self.backoff.most_s)
+        self.next_start = now + wait_s
+        print(f"{what}; starting another in {wait_s:g} s", flush=True)
+
+
+async def supervise(
+    config: Config,
+    *,
+    processes: int,
+    stopped: asyncio.Event,
+    backoff: Backoff = BACKOFF,
+    command: Sequence[str] = COMMAND,
+) -> None:
+    """Keeps so many processes serving until `stopped`; then all finish what they have taken.
+
+    Raises ConfigError when each of them ended because it cannot start, and none ever served.
+    """
     with _reserved(config.listen) as address:
-        workers = [_spawn(config, address) for _ in range(processes)]
+        spawn = partial(_spawn, command, _environment(config, address))
+        slots = [Slot(spawn=spawn, backoff=backoff) for _ in range(processes)]
         greeting = asyncio.create_task(_greet(address, processes))
         try:
             while not stopped.is_set():
-                for index, worker in enumerate(workers):
-                    if worker.poll() is not None:
-                        print(
-                            f"a process ended ({worker.returncode}); starting another", flush=True
-                        )
-                        await asyncio.sleep(RESTART_S)
-                        workers[index] = _spawn(config, address)
+                for slot in slots:
+                    slot.watch(monotonic())
+                if not greeting.done() and all(slot.status == CANNOT_START for slot in slots):
+                    raise ConfigError(f"none of {processes} processes can start: see above")
                 await _pause(stopped)
         finally:
             greeting.cancel()
-            await asyncio.to_thread(_stop, workers, grace_s=config.grace_s)
+            running = [slot.process for slot in slots if slot.process is not None]
+            await asyncio.to_thread(_stop, running, grace_s=config.grace_s)
 
 
 async def _greet(address: str, processes: int) -> None:
@@ -70,10 +129,8 @@ def _reserved(listen: str) -> Iterator[str]:
         yield f"{host}:{reserved.getsockname()[1]}"
 
 
-def _spawn(config: Config, address: str) -> subprocess.Popen[bytes]:
-    # Spawned, never forked: gRPC's threads do not survive a fork. The pipe ends with us, however
-    # we end, and a process whose pipe ends stops.
-    environment = {
+def _environment(config: Config, address: str) -> dict[str, str]:
+    return {
         **os.environ,
         "GIFTPAY_DATABASE_URL": config.database_url,
         "GIFTPAY_MIGRATE_URL": config.migrate_url,
@@ -83,7 +140,11 @@ def _spawn(config: Config, address: str) -> subprocess.Popen[bytes]:
         "GIFTPAY_INSECURE": "1" if config.insecure else "",
         "GIFTPAY_SAMPLE_CATALOG": "1" if config.sample_catalog else "",
     }
-    command = [sys.executable, "-m", "giftpay_server", "--worker"]
+
+
+def _spawn(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    # Spawned, never forked: gRPC's threads do not survive a fork. The pipe ends with us, however
+    # we end, and a process whose pipe ends stops.
     return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, start_new_session=True)
 
 
@@ -97,3 +158,9 @@ def _stop(workers: list[subprocess.Popen[bytes]], *, grace_s: float) -> None:
         except subprocess.TimeoutExpired:
             worker.kill()  # what it acknowledged is committed; the rest was never acknowledged
             worker.wait()
+        _close(worker)
+
+
+def _close(ended: subprocess.Popen[bytes]) -> None:
+    if ended.stdin is not None:
+        ended.stdin.close()

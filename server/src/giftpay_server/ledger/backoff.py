@@ -83,10 +83,13 @@ class CauseLog:
         if cause in self._known:
             self._known[cause].count += 1
             self._known[cause].last = now
-        elif len(self._known) < CAUSES_MAX:
-            self._known[cause] = _Repeats(now, now)
-            traced = None if expected else error
-            self._log.warning("%s: %s: %s", self._name, about, _line(error), exc_info=traced)
+            return
+        if len(self._known) >= CAUSES_MAX:
+            del self._known[next(iter(self._known))]
+        self._known[cause] = _Repeats(now, now)
+        traced = None if expected else error
+        line = "%s: %s failed and is tried again: %s"
+        self._log.warning(line, self._name, about, _line(error), exc_info=traced)
 
     def sum_up(self) -> None:
         """Logs how often known causes were repeated; forgets those that were not."""
@@ -95,7 +98,7 @@ class CauseLog:
             if abs(now - repeats.logged) < SUMMED_UP_EVERY:
                 continue
             if repeats.count:
-                self._log.warning("%s: %d times more: %s", self._name, repeats.count, cause)
+                self._log.warning("%s: %s failures more: %s", self._name, repeats.count, cause)
                 self._known[cause] = _Repeats(now, repeats.last)
             elif abs(now - repeats.last) > 2 * SUMMED_UP_EVERY:
                 del self._known[cause]

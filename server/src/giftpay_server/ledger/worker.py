@@ -27,9 +27,10 @@ from random import Random
 from typing import Generic, Protocol, TypeVar
 
 from giftpay_server.ledger.backoff import CauseLog, SetAside, delay_s
-from giftpay_server.ledger.journal import DatabaseUnavailableError
+from giftpay_server.ledger.failures import AccountBusyError, DatabaseUnavailableError
 from giftpay_server.ledger.waiting import OverloadedError, ShuttingDownError
-from giftpay_server.postgres.pool import is_connection_lost
+from giftpay_server.postgres.clock import ClockSkewError
+from giftpay_server.postgres.faults import is_unavailable
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,14 @@ class PostponedError(Exception):
     """The item cannot be attended to now, through no fault of its own: a provider is away."""
 
 
-NOT_NOW = (PostponedError, DatabaseUnavailableError, OverloadedError, ShuttingDownError)
+NOT_NOW = (
+    PostponedError,
+    AccountBusyError,
+    ClockSkewError,
+    DatabaseUnavailableError,
+    OverloadedError,
+    ShuttingDownError,
+)
 
 
 class Item(Protocol):
@@ -166,22 +174,25 @@ class Runner(Generic[ItemT]):
 
         For whoever sets the clock. Items in back-off are left out. Raises what the read raises.
         """
-        figures, begun = Figures(), dict[Hashable, asyncio.Task[None]]()
+        figures, tasks = Figures(), dict[Hashable, asyncio.Task[None]]()
         try:
-            more = True
-            while more and len(begun) < self._pace.round_max:
-                due = await self._read(figures)
-                others = [item for item in due if item.key not in begun]
-                more = self._begin(others, self._room(), figures)
-                begun |= {each.key: self._under_way[each.key] for each in others if self._has(each)}
-                if more:
-                    await self._one_ends()
-            if begun:
-                await asyncio.wait(begun.values())
+            while await self._begin_more(tasks, figures):
+                await self._one_ends()
+            if tasks:
+                await asyncio.wait(tasks.values())
         except asyncio.CancelledError:
-            await _cancel(begun.values())
+            await _cancel(tasks.values())
             raise
         return figures
+
+    async def _begin_more(
+        self, tasks: dict[Hashable, asyncio.Task[None]], figures: Figures
+    ) -> bool:
+        """Adds to a round's tasks what is due beside them; whether more of it is to follow."""
+        others = [item for item in await self._read(figures) if item.key not in tasks]
+        more = self._begin(others, self._room(), figures)
+        tasks |= {item.key: self._under_way[item.key] for item in others if self._has(item)}
+        return more and len(tasks) < self._pace.round_max
 
     async def _pulse(self, figures: Figures) -> float:
         """Begins what there is room for; how long to rest, 0 where more is due than that."""
@@ -190,7 +201,7 @@ class Runner(Generic[ItemT]):
             due = await self._read(figures)
         except Exception as error:
             self._unread += 1
-            self._causes.add(error, about="what is due", expected=_is_expected(error))
+            self._causes.add(error, about="the read of what is due", expected=_is_expected(error))
             return self._backoff_s(self._unread)
         self._unread = 0
         is_strained = self._is_strained()
@@ -269,7 +280,7 @@ class Runner(Generic[ItemT]):
 
 
 def _is_expected(error: Exception) -> bool:
-    return isinstance(error, NOT_NOW) or is_connection_lost(error)
+    return isinstance(error, NOT_NOW) or is_unavailable(error)
 
 
 async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
