@@ -21,6 +21,7 @@ from giftpay_server.ledger.books import Books, Grant, Leg, LotKind
 from giftpay_server.ledger.commands import Command, Decision, Posted
 from giftpay_server.ledger.feed import Feed
 from giftpay_server.ledger.journal import Journal
+from giftpay_server.ledger.store import Tables
 from giftpay_server.ledger.waiting import Limits
 from giftpay_server.postgres.clock import ClockWatch
 from giftpay_server.postgres.pool import Pool, connector, create_pool
@@ -36,6 +37,7 @@ async def running_journal(
     limits: Limits | None = None,
     clock: Callable[[], datetime] | None = None,
     clock_skew_max_s: float = 5,
+    tables: Tables | None = None,
 ) -> AsyncIterator[Journal]:
     async with create_pool(dsn, size=3) as pool:
         journal = Journal(
@@ -44,7 +46,7 @@ async def running_journal(
             connect=connector(dsn),
             clock=clock or (lambda: datetime.now(UTC)),
             catalog_at=Catalogs().known_as,
-            tables={**TABLES, **HOLDS},
+            tables={**TABLES, **HOLDS, **(tables or {})},
             limits=limits or Limits(),
             clock_watch=ClockWatch(connector(dsn), bound_s=clock_skew_max_s),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 from giftpay.v1 import SystemAccount, TransactionKind, Unit, WalletStatus
@@ -139,10 +139,19 @@ class Row(Protocol):
 
 
 R = TypeVar("R", bound=Row)
+RowKey = tuple[type[Row], Hashable]
 
 
 async def _never(connection: Any, _: Sequence[Any]) -> Any:
     raise NotImplementedError
+
+
+class Kept(Enum):
+    """How a row may be known without a lock."""
+
+    NOT = "it is read under locks, with each command that names it"
+    COMPANION = "it changes only with its owner's accounts, whose versions prove it; has owner_id"
+    TERMS = "it never changes once it is written"
 
 
 class Table(NamedTuple):
@@ -150,6 +159,7 @@ class Table(NamedTuple):
 
     load: Callable[[Any, Sequence[Any]], Awaitable[Sequence[Row]]] = _never  # by their keys
     save: Callable[[Any, Sequence[Any]], Awaitable[None]] = _never
+    kept: Kept = Kept.NOT
 
 
 class MoneyMovement(NamedTuple):
@@ -204,7 +214,7 @@ class Books:
     owners: dict[str, Owner] = field(default_factory=dict)
     transactions: dict[str, Transaction] = field(default_factory=dict)
     claims: dict[str, str] = field(default_factory=dict)  # id -> transaction_id
-    rows: dict[tuple[type[Row], Hashable], Row] = field(default_factory=dict)
+    rows: dict[RowKey, Row] = field(default_factory=dict)
 
     def row(self, kind: type[R], key: Hashable) -> R | None:
         """The slice's row, if there is one; only rows that the command's `reads` named are here."""
@@ -250,7 +260,7 @@ class Draft:
     claims: dict[str, str] = field(default_factory=dict)
     owners: dict[str, Owner] = field(default_factory=dict)
     holds: dict[str, Hold] = field(default_factory=dict)
-    rows: dict[tuple[type[Row], Hashable], Row] = field(default_factory=dict)
+    rows: dict[RowKey, Row] = field(default_factory=dict)
     personal: list[tuple[str, Personal]] = field(default_factory=list)  # by transaction_id
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from giftpay_server.ledger.books import (
     Owner,
     Personal,
     Row,
+    RowKey,
     Transaction,
 )
 
@@ -68,16 +69,11 @@ class Command:
     accounts: Sequence[AccountKey]
     decide: Callable[[Books], Decision]
     claims: Sequence[str] = ()  # taken if it is posted; one that stands moves nothing again
-    reads: Sequence[tuple[type[Row], Hashable]] = ()
+    reads: Sequence[RowKey] = ()
     personal: Personal | None = None
     opens: bool = False
     alone: bool = False  # no batch with others: it counts rows that they may be about to change
     moves_only: bool = False  # changes no row but its accounts': no other can be held up by others
-
-    @property
-    def plain(self) -> bool:
-        """Whether it decides on accounts, owners and the catalog alone: needs no lock to do so."""
-        return bool(self.accounts) and not (self.reads or self.claims or self.opens or self.alone)
 
 
 class Outcome(NamedTuple):

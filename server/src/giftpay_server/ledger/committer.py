@@ -7,7 +7,7 @@ memory, and the statement that writes a batch fails if they are not what Postgre
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -20,6 +20,7 @@ from giftpay_server.ledger.books import EPOCH, AccountKey, Books, Draft
 from giftpay_server.ledger.commands import Answer, Command
 from giftpay_server.ledger.contention import Contention
 from giftpay_server.ledger.extras import save_extras
+from giftpay_server.ledger.known_rows import KnownRows
 from giftpay_server.ledger.sessions import Sessions
 from giftpay_server.ledger.store import (
     CatalogAt,
@@ -72,6 +73,8 @@ class Committer:
         self._catalog_at = catalog_at
         self._tables = tables
         self._books = Books()  # as the last batch left them, as far as they are known
+        self._rows = KnownRows(tables)
+        self._stale: set[AccountKey] = set()
         self._contention = Contention()
         self._known_to: Connection | None = None  # the session that they were last written by
         self._decided_last: Collection[AccountKey] = ()
@@ -89,10 +92,25 @@ class Committer:
             reader = await self._sessions.reader() if ahead else session
             found = await read_books(reader, commands, missing, catalog_at=self._catalog_at)
             books.take_in(found)
-            books.transactions = found.transactions
+            books.transactions, books.claims = found.transactions, found.claims
+        await self._find_rows(commands, books, ahead=ahead)
         decided = self._decide(commands, books, session, expires)
+        self._rows.add_decided(decided.draft.rows)
         self._decided_last = decided.draft.accounts.keys()
         return decided
+
+    async def _find_rows(self, commands: Sequence[Command], books: Books, *, ahead: bool) -> None:
+        names = [name for command in commands for name in command.reads]
+        if not names:
+            return
+        owners = {owner_id for command in commands for owner_id, _ in command.accounts}
+        books.rows = self._rows.find(owners, names)
+        if missing := [name for name in names if name not in books.rows]:
+            # After the accounts, so that a row which changed meanwhile is found to have.
+            reader = await (self._sessions.reader() if ahead else self._sessions.writer())
+            found = await read_rows(reader, missing, self._tables)
+            self._rows.add(found)
+            books.rows |= found
 
     def _next_books(self, session: Connection) -> Books:
         if session is not self._known_to:
@@ -101,11 +119,13 @@ class Committer:
             # Who looked at the past before we came did not wait for us.
             offset = self._clock() - datetime.now(UTC)  # of a clock that tests move
             self._closed_time = max(self._closed_time, self._sessions.begin_time + offset)
-        books = self._books
-        if len(books.accounts) > ACCOUNTS_MAX:
+        books, stale, self._stale = self._books, self._stale, set()
+        self._forget_accounts(stale)
+        if len(books.accounts) > ACCOUNTS_MAX or self._rows.companions > ACCOUNTS_MAX:
             books = books.part(self._decided_last)  # which may be just being written
-        # A key that was used before is noticed when it is written again, if not before.
-        self._books = replace(books, transactions={}, rows={})
+            self._rows.forget_all_but(owner_id for owner_id, _ in self._decided_last)
+        # A key or a claim that was used before is noticed when it is written again, if not before.
+        self._books = replace(books, transactions={}, claims={}, rows={})
         return self._books
 
     async def write_optimistically(self, decided: DecidedBatch) -> None:
@@ -134,6 +154,8 @@ class Committer:
             if decided is not None:
                 self._end(decided)
         known.take_in(books)
+        self._rows.forget(owner_id for owner_id, _ in books.accounts)
+        self._rows.add(books.rows)
         return decided
 
     async def preview(self, connection: Connection, command: Command) -> Answer:
@@ -147,7 +169,8 @@ class Committer:
         self, connection: Connection, commands: Sequence[Command], keys: Collection[AccountKey]
     ) -> Books:
         books = await read_books(connection, commands, keys, catalog_at=self._catalog_at)
-        books.rows = await read_rows(connection, commands, self._tables)
+        names = [name for command in commands for name in command.reads]
+        books.rows = await read_rows(connection, names, self._tables)
         return books
 
     def _now(self) -> datetime:
@@ -197,6 +220,15 @@ class Committer:
             if not decided.draft.accounts.keys().isdisjoint(keys):
                 await decided.ended.wait()
 
+    def is_plain(self, commands: Sequence[Command]) -> bool:
+        """Whether a batch may be decided without locks: the write proves all that it looks at."""
+        return all(
+            command.accounts
+            and not command.alone
+            and (not command.reads or self._rows.are_kept(command.reads))
+            for command in commands
+        )
+
     def is_contended(self, commands: Sequence[Command]) -> bool:
         """Whether a batch had better be decided under locks: its accounts lost races of late."""
         return self._contention.is_expected(commands)
@@ -223,7 +255,7 @@ class Committer:
         Their owners are read again together with them.
         """
         self._end(decided)
-        self.forget_accounts(decided.draft.accounts)
+        self._forget_accounts(decided.draft.accounts)
 
     def lost(self, decided: DecidedBatch, error: Exception) -> None:
         """Forgets a batch that was not written, and notes whether others wrote its accounts."""
@@ -231,14 +263,22 @@ class Committer:
         if isinstance(error, asyncpg.SerializationError):
             self._contention.lost(decided.draft, decided.prepared)
 
-    def forget_accounts(self, keys: Iterable[AccountKey]) -> None:
-        """Forgets accounts that others wrote."""
+    def note_stale(self, keys: Collection[AccountKey]) -> None:
+        """Accounts that others wrote are forgotten before the next batch is decided.
+
+        Not at once: one may be just being decided, and would miss them.
+        """
+        self._stale.update(keys)
+
+    def _forget_accounts(self, keys: Collection[AccountKey]) -> None:
         for key in keys:
             self._books.accounts.pop(key, None)
+        self._rows.forget(owner_id for owner_id, _ in keys)
 
     def forget_all(self) -> None:
         """Forgets what the books were: they are not as they were thought to be."""
         self._books = Books()
+        self._rows.forget_all()
         self._sessions.drop_reader()
 
     @property

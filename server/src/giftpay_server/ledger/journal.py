@@ -149,9 +149,9 @@ class Journal:
 
     async def _guess(self, batch: Batch, *, ahead: bool) -> DecidedBatch | None:
         commands = [waiting.command for waiting in batch]
-        if not all(command.plain for command in commands):
+        if not batch or not self._committer.is_plain(commands):
             return None
-        if not batch or self._committer.is_contended(commands):
+        if self._committer.is_contended(commands):
             return None
         expires = min(waiting.expires for waiting in batch)
         try:
@@ -197,5 +197,5 @@ class Journal:
 
     def _answer_aside(self, batch: Batch, decided: DecidedBatch) -> None:
         # The main lane learns by its next write that these accounts changed, or spares itself that.
-        self._committer.forget_accounts(decided.draft.accounts)
+        self._committer.note_stale(decided.draft.accounts)
         self._answer(batch, decided)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from typing import Any
@@ -16,6 +16,7 @@ from giftpay_server.ledger.books import (
     Draft,
     Owner,
     Row,
+    RowKey,
     Table,
     Transaction,
 )
@@ -234,13 +235,12 @@ def transaction(row: Any, salt: bytes = b"") -> Transaction:
 
 
 async def read_rows(
-    connection: Connection, commands: Sequence[Command], tables: Tables
-) -> dict[tuple[type[Row], Hashable], Row]:
-    """The slices' rows that the commands name, one statement a kind."""
+    connection: Connection, names: Iterable[RowKey], tables: Tables
+) -> dict[RowKey, Row]:
+    """The slices' rows of these names, one statement a kind."""
     wanted: dict[type[Row], list[Any]] = {}
-    for command in commands:
-        for kind, key in command.reads:
-            wanted.setdefault(kind, []).append(key)
+    for kind, key in names:
+        wanted.setdefault(kind, []).append(key)
     return {
         (kind, row.key): row
         for kind, keys in wanted.items()

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from giftpay.v1 import REDEMPTION_STATE_HELD, RedemptionState
 
-from giftpay_server.ledger.books import MoneyMovement, Table
+from giftpay_server.ledger.books import Kept, MoneyMovement, Table
 from giftpay_server.ledger.extras import insert_money_movements
 from giftpay_server.ledger.store import Tables
 from giftpay_server.postgres.pool import Connection, Pool
@@ -57,7 +57,7 @@ async def save_redemptions(connection: Connection, rows: Sequence[RedemptionRow]
 
 
 TABLES: Tables = {
-    RedemptionRow: Table(load=load_redemptions, save=save_redemptions),
+    RedemptionRow: Table(load=load_redemptions, save=save_redemptions, kept=Kept.COMPANION),
     MoneyMovement: Table(save=insert_money_movements),
 }
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from giftpay.v1 import TopUpState
 
-from giftpay_server.ledger.books import MoneyMovement, Table
+from giftpay_server.ledger.books import Kept, MoneyMovement, Table
 from giftpay_server.ledger.extras import insert_money_movements
 from giftpay_server.ledger.store import Tables
 from giftpay_server.postgres.pool import Connection, Pool
@@ -82,8 +82,8 @@ async def save_receipts(connection: Connection, rows: Sequence[Receipt]) -> None
 
 
 TABLES: Tables = {
-    TopUpRow: Table(load=load_top_ups, save=save_top_ups),
-    Receipt: Table(load=load_receipts, save=save_receipts),
+    TopUpRow: Table(load=load_top_ups, save=save_top_ups, kept=Kept.COMPANION),
+    Receipt: Table(load=load_receipts, save=save_receipts, kept=Kept.TERMS),
 }
 
 IS_DECIDED = """

@@ -1,0 +1,112 @@
+"""Rows of slices that are known without a lock: companions of accounts, and terms.
+
+A companion belongs to one owner and changes only with commands that name all of the owner's
+accounts, so that the version of any of them proves it as well: it is forgotten with the owner's
+accounts, and read after them. Terms never change once they are written; how many are kept is
+bounded in bytes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+
+from giftpay_server.ledger.books import Kept, Row, RowKey
+from giftpay_server.ledger.store import Tables
+
+TERMS_MAX = 16 << 20  # bytes
+
+
+class KnownRows:
+    """What one committer knows, as its last batches left it or read it."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._kept = {kind: table.kept for kind, table in tables.items()}
+        self._companions: dict[str, dict[RowKey, Row]] = {}
+        self.companions = 0
+        self._terms = Terms()
+
+    def are_kept(self, names: Iterable[RowKey]) -> bool:
+        """Whether all rows of these names may be known without a lock."""
+        return all(self._kept[kind] is not Kept.NOT for kind, _ in names)
+
+    def find(self, owner_ids: Iterable[str], names: Iterable[RowKey]) -> dict[RowKey, Row]:
+        """Those that are known, of rows that belong to one of these owners or are terms."""
+        known: dict[RowKey, Row] = {}
+        for owner_id in owner_ids:
+            known |= self._companions.get(owner_id, {})
+        rows = ((name, known.get(name) or self._terms.get(name)) for name in names)
+        return {name: row for name, row in rows if row is not None}
+
+    def add(self, rows: Mapping[RowKey, Row]) -> None:
+        """Keeps rows as they were read, or written."""
+        for name, row in rows.items():
+            if self._kept[name[0]] is Kept.TERMS:
+                self._terms.add(name, row)
+        self.add_decided(rows)
+
+    def add_decided(self, rows: Mapping[RowKey, Row]) -> None:
+        """Keeps companions as they were decided; they fall with their accounts if need be."""
+        for name, row in rows.items():
+            if self._kept[name[0]] is Kept.COMPANION:
+                of_owner = self._companions.setdefault(row.owner_id, {})  # type: ignore[attr-defined]
+                self.companions += name not in of_owner
+                of_owner[name] = row
+
+    def forget(self, owner_ids: Iterable[str]) -> None:
+        """Forgets the companions of owners of whom an account is forgotten.
+
+        Never those of others: what a batch in flight has decided must not be read from the database
+        while the account is known as that batch leaves it.
+        """
+        if self._companions:
+            for owner_id in owner_ids:
+                self.companions -= len(self._companions.pop(owner_id, ()))
+
+    def forget_all_but(self, owner_ids: Iterable[str]) -> None:
+        """Forgets the companions of all owners but these."""
+        keep = set(owner_ids)
+        self.forget([each for each in self._companions if each not in keep])
+
+    def forget_all(self) -> None:
+        """Forgets everything: another database may answer from now on."""
+        self.forget_all_but(())
+        self._terms = Terms()
+
+
+class Terms:
+    """Rows by name, those that were used least recently going first."""
+
+    def __init__(self) -> None:
+        self._rows: OrderedDict[RowKey, Row] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, name: RowKey) -> Row | None:
+        """The row, if it is kept."""
+        row = self._rows.get(name)
+        if row is not None:
+            self._rows.move_to_end(name)
+        return row
+
+    def add(self, name: RowKey, row: Row) -> None:
+        """Keeps a row, and as many others as there is room for."""
+        if name in self._rows:
+            return
+        self._rows[name] = row
+        self._bytes += _size(row)
+        while self._bytes > TERMS_MAX:
+            _, dropped = self._rows.popitem(last=False)
+            self._bytes -= _size(dropped)
+
+
+def _size(row: object) -> int:
+    """Roughly what a row takes in memory."""
+    return sum(map(sys.getsizeof, _parts(row)))
+
+
+def _parts(value: object) -> Iterator[object]:
+    yield value
+    if isinstance(value, tuple):
+        for part in value:
+            yield from _parts(part)
