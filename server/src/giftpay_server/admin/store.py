@@ -10,13 +10,17 @@ from giftpay_server.ledger.store import Tables
 from giftpay_server.postgres.pool import Connection
 
 COUNT_PERSONAL = """
-    SELECT owner_id, count(*) FROM personal_data WHERE owner_id = ANY($1::text[]) GROUP BY owner_id
+    SELECT owner_id, count(*) AS transactions
+      FROM personal_data
+     WHERE owner_id = ANY($1::text[])
+     GROUP BY owner_id
 """
 
 
 async def count_personal(connection: Connection, keys: Sequence[str]) -> Sequence[Erasure]:
     """What is known of owners as persons."""
-    return [Erasure(*row) for row in await connection.fetch(COUNT_PERSONAL, keys)]
+    rows = await connection.fetch(COUNT_PERSONAL, keys)
+    return [Erasure(row["owner_id"], row["transactions"]) for row in rows]
 
 
 DELETE_PERSONAL = """

@@ -37,40 +37,41 @@ TABLES: Tables = {GiftContext: Table(save=insert_contexts)}
 
 
 READ_GIFT = """
-    SELECT t.*, p.value AS message, c.transaction_id AS reversal_id
+    SELECT t.*, p.value AS message
       FROM transactions t
       LEFT JOIN personal_data p ON p.transaction_id = t.id
-      LEFT JOIN claim c ON c.id = 'reversal:' || t.id
      WHERE t.id = $1 AND t.kind = 7 AND t.reason = 0
+"""
+
+READ_REVERSAL = """
+    SELECT transaction_id FROM claim WHERE id = $1
 """
 
 
 async def read_gift(pool: Pool, transaction_id: str) -> SentGift | None:
     """An accepted gift, and what reversed it."""
-    row = await pool.fetchrow(READ_GIFT, transaction_id)
-    if row is None:
-        return None
-    reversal_id = str(row["reversal_id"] or "")
-    return SentGift(transaction(row), row["message"] or "", reversal_id=reversal_id)
+    async with pool.acquire() as connection:
+        row = await connection.fetchrow(READ_GIFT, transaction_id)
+        if row is None:
+            return None
+        reversal_id = await connection.fetchval(READ_REVERSAL, f"reversal:{transaction_id}")
+    return SentGift(transaction(row), row["message"] or "", reversal_id=str(reversal_id or ""))
 
 
+# A page in two steps: entries lie with their owner, transactions by their id.
 # 4: CREATOR_EARNINGS; a credit against it is a gift, a debit is a reversal.
 LIST_RECEIVED = """
-    SELECT t.*, p.value AS message, e.seq
-      FROM entry e
-      JOIN transactions t ON t.id = e.transaction_id
-      LEFT JOIN personal_data p ON p.transaction_id = t.id
-     WHERE e.owner_id = $1 AND e.unit = 2 AND e.seq < $2 AND e.system_account = 4 AND e.amount > 0
-     ORDER BY e.seq DESC
+    SELECT seq, transaction_id
+      FROM entry
+     WHERE owner_id = $1 AND unit = 2 AND seq < $2 AND system_account = 4 AND amount > 0
+     ORDER BY seq DESC
      LIMIT $3
 """
 
 LIST_RECEIVED_IN_CONTEXT = """
-    SELECT t.*, p.value AS message, e.seq
+    SELECT e.seq, e.transaction_id
       FROM gift_context g
       JOIN entry e ON e.owner_id = g.owner_id AND e.unit = 2 AND e.seq = g.seq
-      JOIN transactions t ON t.id = e.transaction_id
-      LEFT JOIN personal_data p ON p.transaction_id = t.id
      WHERE g.owner_id = $1 AND g.context = $4 AND g.seq < $2
      ORDER BY g.seq DESC
      LIMIT $3
@@ -78,13 +79,18 @@ LIST_RECEIVED_IN_CONTEXT = """
 
 # 3: GIFT_SALES; a debit against it is a gift, a credit is a reversal.
 LIST_SENT = """
-    SELECT t.*, p.value AS message, e.seq
-      FROM entry e
-      JOIN transactions t ON t.id = e.transaction_id
-      LEFT JOIN personal_data p ON p.transaction_id = t.id
-     WHERE e.owner_id = $1 AND e.unit = 1 AND e.seq < $2 AND e.system_account = 3 AND e.amount < 0
-     ORDER BY e.seq DESC
+    SELECT seq, transaction_id
+      FROM entry
+     WHERE owner_id = $1 AND unit = 1 AND seq < $2 AND system_account = 3 AND amount < 0
+     ORDER BY seq DESC
      LIMIT $3
+"""
+
+READ_LISTED = """
+    SELECT t.*, p.value AS message
+      FROM transactions t
+      LEFT JOIN personal_data p ON p.transaction_id = t.id
+     WHERE t.id = ANY($1::uuid[])
 """
 
 
@@ -93,16 +99,23 @@ async def list_received(
 ) -> list[SentGift]:
     """Gifts received, newest first, below a seq of the diamond account."""
     if context:
-        rows = await pool.fetch(LIST_RECEIVED_IN_CONTEXT, owner_id, before, limit, context)
-    else:
-        rows = await pool.fetch(LIST_RECEIVED, owner_id, before, limit)
-    return [_listed(row) for row in rows]
+        return await _listed(pool, LIST_RECEIVED_IN_CONTEXT, owner_id, before, limit, context)
+    return await _listed(pool, LIST_RECEIVED, owner_id, before, limit)
 
 
 async def list_sent(pool: Pool, owner_id: str, *, before: int, limit: int) -> list[SentGift]:
     """Gifts sent, newest first, below a seq of the coin account."""
-    return [_listed(row) for row in await pool.fetch(LIST_SENT, owner_id, before, limit)]
+    return await _listed(pool, LIST_SENT, owner_id, before, limit)
 
 
-def _listed(row: Any) -> SentGift:
-    return SentGift(transaction(row), row["message"] or "", seq=row["seq"])
+async def _listed(pool: Pool, statement: str, *page: Any) -> list[SentGift]:
+    async with pool.acquire() as connection:
+        entries = await connection.fetch(statement, *page)
+        ids = [entry["transaction_id"] for entry in entries]
+        found = await connection.fetch(READ_LISTED, ids) if ids else ()
+    gifts = {row["id"]: row for row in found}
+    return [_listed_gift(gifts[entry["transaction_id"]], entry["seq"]) for entry in entries]
+
+
+def _listed_gift(row: Any, seq: int) -> SentGift:
+    return SentGift(transaction(row), row["message"] or "", seq=seq)

@@ -1,4 +1,7 @@
-"""Wakes those who follow an account. A hint and never the truth: the readers poll as well."""
+"""Wakes those who follow an account. A hint and never the truth: the readers poll as well.
+
+Between servers the hints pass by LISTEN and NOTIFY. Where the database has neither, they poll.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 
 import asyncpg
 
@@ -22,7 +26,14 @@ HINT_EVERY_S = 0.02
 NEWS_MAX = 1_000  # owners; more than a hint can name
 # Not in the transaction that moved them: a NOTIFY makes the commits of all servers wait in line.
 HINT = "SELECT pg_notify($1, $2)"
-RECONNECT_S = 1.0
+RECONNECT_S = 1.0  # at first; twice as long after each failure
+RECONNECT_MAX_S = 30.0
+# SQLSTATE 0A000, and class 42: no such syntax, function or privilege.
+NOT_SUPPORTED = (asyncpg.FeatureNotSupportedError, asyncpg.SyntaxOrAccessError)
+
+
+class HintsNotSupportedError(Exception):
+    """The database has no LISTEN or no NOTIFY, or not for us."""
 
 
 class Feed:
@@ -33,6 +44,7 @@ class Feed:
         self._name = os.urandom(6).hex()  # so that we do not listen to ourselves
         self._news: set[str] = set()  # whose accounts moved since the last hint
         self._stirred = asyncio.Event()
+        self._linked: bool | None = None  # to the other servers; None: not tried yet
         self.closed = False
 
     @contextmanager
@@ -62,24 +74,46 @@ class Feed:
         self._wake(list(self._waiting))
 
     async def listen(self, connect: Connect) -> None:
-        """Passes on the hints of the other servers, for ever."""
+        """Passes on the hints of the other servers; ends where the database takes none."""
+        delay = RECONNECT_S
         while True:
+            begun = monotonic()
             try:
                 await self._listen(await connect())
+            except HintsNotSupportedError as error:
+                log.warning("no hints between servers, readers poll: %s", error)
+                return
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-                log.info("the hints of other servers are off: %r", error)
-            await asyncio.sleep(RECONNECT_S)
+                self._lost(error)
+            if monotonic() - begun > RECONNECT_MAX_S:
+                delay = RECONNECT_S
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, RECONNECT_MAX_S)
+
+    def _lost(self, error: BaseException) -> None:
+        if self._linked is not False:
+            log.warning("the hints of other servers are off, readers poll: %r", error)
+        self._linked = False
+
+    def _found(self) -> None:
+        if self._linked is False:
+            log.info("the hints of other servers are on again")
+        self._linked = True
 
     async def _listen(self, connection: Connection) -> None:
         try:
             connection.add_termination_listener(lambda *_: self._stirred.set())
             await connection.add_listener(CHANNEL, self._hinted)
+            self._found()
             while not connection.is_closed():
                 await self._stirred.wait()
                 self._stirred.clear()
                 if self._news:
                     await connection.execute(HINT, CHANNEL, self._hint())
                     await asyncio.sleep(HINT_EVERY_S)  # what moves meanwhile is one more hint
+            raise ConnectionError("the connection was closed")
+        except NOT_SUPPORTED as error:
+            raise HintsNotSupportedError(error) from error
         finally:
             connection.terminate()
 

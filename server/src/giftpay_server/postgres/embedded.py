@@ -39,7 +39,7 @@ __all__ = ["EmbeddedPostgresError", "default_state_folder", "embedded_postgres"]
 
 CONNECT_S = 60
 
-DATABASE_EXISTS = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = 'giftpay')"
+DATABASE_EXISTS = "SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = 'giftpay')"
 CREATE_DATABASE = "CREATE DATABASE giftpay"
 
 

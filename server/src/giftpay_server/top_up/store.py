@@ -57,23 +57,36 @@ async def read_top_up(pool: Pool, top_up_id: str) -> TopUpRow | None:
     return _row(found) if found is not None else None
 
 
-# By way of the claim on the payment, which is one row by its key.
-READ_RECEIPTS = """
-    SELECT c.id, m.transaction_id, m.subject_id, m.provider, m.reference, m.currency,
-           m.minor_units, m.create_time
-      FROM claim c
-      JOIN money_movement m ON m.transaction_id = c.transaction_id
-     WHERE c.id = ANY($1::text[])
+# By way of the claim on the payment, which is one row by its key; most payments have none yet.
+READ_CLAIMS = """
+    SELECT id, transaction_id FROM claim WHERE id = ANY($1::text[])
+"""
+
+READ_MONEY_MOVEMENTS = """
+    SELECT transaction_id, subject_id, provider, reference, currency, minor_units, create_time
+      FROM money_movement
+     WHERE transaction_id = ANY($1::uuid[])
 """
 
 
 async def load_receipts(connection: Connection, keys: Sequence[str]) -> Sequence[Receipt]:
     """What was received under claims."""
-    found = await connection.fetch(READ_RECEIPTS, keys)
+    claims = await connection.fetch(READ_CLAIMS, keys)
+    if not claims:
+        return ()
+    ids = [claim["transaction_id"] for claim in claims]
+    found = await connection.fetch(READ_MONEY_MOVEMENTS, ids)
+    received = {row["transaction_id"]: _movement(row) for row in found}
     return [
-        Receipt(claim, MoneyMovement(str(transaction_id), str(top_up_id), *rest))
-        for claim, transaction_id, top_up_id, *rest in found
+        Receipt(claim["id"], received[claim["transaction_id"]])
+        for claim in claims
+        if claim["transaction_id"] in received
     ]
+
+
+def _movement(row: Any) -> MoneyMovement:
+    ids = {name: str(row[name]) for name in ("transaction_id", "subject_id")}
+    return MoneyMovement(**{**row, **ids})
 
 
 async def save_receipts(connection: Connection, rows: Sequence[Receipt]) -> None:
@@ -87,7 +100,7 @@ TABLES: Tables = {
 }
 
 IS_DECIDED = """
-    SELECT EXISTS (SELECT FROM transactions WHERE id = $1)
+    SELECT EXISTS (SELECT 1 FROM transactions WHERE id = $1)
 """
 
 

@@ -31,10 +31,10 @@ async def read_page(
     pool: Pool, account: AccountKey, page: Page, *, after_seq: int | None
 ) -> Sequence[Line]:
     """A page of a statement and one line more: after a seq, or newest first if there is none."""
-    if after_seq is None:
-        seq = page.number(first=NUMBER_MAX)
-        return await list_before(pool, account, seq=seq, limit=page.size + 1)
-    return await list_after(pool, account, seq=page.number(first=after_seq), limit=page.size + 1)
+    read, first = (list_before, NUMBER_MAX) if after_seq is None else (list_after, after_seq)
+    seq = page.number(first=first)
+    async with pool.acquire() as connection:
+        return await read(connection, account, seq=seq, limit=page.size + 1)
 
 
 async def entry_messages(pool: Pool, lines: Sequence[Line]) -> list[Entry]:
@@ -42,14 +42,14 @@ async def entry_messages(pool: Pool, lines: Sequence[Line]) -> list[Entry]:
     reversed_ids = {
         line.entry.transaction_id: ReverseGiftRequest.FromString(line.asked.request).transaction_id
         for line in lines
-        if line.kind == TRANSACTION_KIND_GIFT_REVERSAL
+        if line.asked.kind == TRANSACTION_KIND_GIFT_REVERSAL
     }
-    gifts = await read_asked(pool, list(reversed_ids.values())) if reversed_ids else {}
+    gifts = await read_asked(pool, reversed_ids.values())
     return [_entry_message(line, _gift(line, reversed_ids, gifts)) for line in lines]
 
 
 def _gift(line: Line, reversed_ids: Mapping[str, str], gifts: Mapping[str, Asked]) -> Asked | None:
-    if line.kind == TRANSACTION_KIND_GIFT:
+    if line.asked.kind == TRANSACTION_KIND_GIFT:
         return line.asked
     reversed_id = reversed_ids.get(line.entry.transaction_id)
     return gifts[reversed_id] if reversed_id else None
@@ -65,7 +65,7 @@ def _entry_message(line: Line, gift: Asked | None) -> Entry:
         amount=entry.amount,
         balance=entry.balance,
         system_account=SystemAccount.ValueType(entry.system),
-        kind=TransactionKind.ValueType(line.kind),
+        kind=TransactionKind.ValueType(line.asked.kind),
         create_time=timestamp(line.create_time),
     )
     if gift is not None:

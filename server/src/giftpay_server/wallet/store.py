@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ class Standing(NamedTuple):
 class Asked(NamedTuple):
     """What a transaction was asked, and the words that its request holds as a hash."""
 
+    kind: int  # giftpay.v1.TransactionKind
     request: bytes
     words: str
 
@@ -33,7 +34,6 @@ class Line(NamedTuple):
 
     entry: Entry
     create_time: datetime
-    kind: int  # giftpay.v1.TransactionKind
     asked: Asked
 
 
@@ -128,41 +128,47 @@ def _standing(rows: Sequence[Any]) -> Standing | None:
         Account(row["owner_id"], row["unit"], row["balance"], row["held"], row["seq"])
         for row in rows
     )
-    return Standing(Owner(*rows[0][:5]), coins, diamonds)
+    return Standing(_owner(rows[0]), coins, diamonds)
 
 
+def _owner(row: Any) -> Owner:
+    return Owner(
+        row["owner_id"], row["status"], row["country"], row["adult_from"], row["create_time"]
+    )
+
+
+# Entries lie with their owner and transactions by their id, maybe on another machine: a page of
+# entries first, and then what their transactions were asked.
 LIST_BEFORE = """
-    SELECT e.owner_id, e.unit, e.seq, e.transaction_id, e.system_account, e.amount, e.balance,
-           e.create_time, t.kind, t.request, p.value AS words
-      FROM entry e
-      JOIN transactions t ON t.id = e.transaction_id
-      LEFT JOIN personal_data p ON p.transaction_id = e.transaction_id
-     WHERE e.owner_id = $1 AND e.unit = $2 AND e.seq < $3
-     ORDER BY e.seq DESC
+    SELECT owner_id, unit, seq, transaction_id, system_account, amount, balance, create_time
+      FROM entry
+     WHERE owner_id = $1 AND unit = $2 AND seq < $3
+     ORDER BY seq DESC
      LIMIT $4
 """
 
 
-async def list_before(pool: Pool, account: AccountKey, *, seq: int, limit: int) -> list[Line]:
+async def list_before(
+    connection: Connection | Pool, account: AccountKey, *, seq: int, limit: int
+) -> list[Line]:
     """The entries below a seq, newest first."""
-    return [_line(row) for row in await pool.fetch(LIST_BEFORE, *account, seq, limit)]
+    return await _lines(connection, LIST_BEFORE, *account, seq, limit)
 
 
 LIST_AFTER = """
-    SELECT e.owner_id, e.unit, e.seq, e.transaction_id, e.system_account, e.amount, e.balance,
-           e.create_time, t.kind, t.request, p.value AS words
-      FROM entry e
-      JOIN transactions t ON t.id = e.transaction_id
-      LEFT JOIN personal_data p ON p.transaction_id = e.transaction_id
-     WHERE e.owner_id = $1 AND e.unit = $2 AND e.seq > $3
-     ORDER BY e.seq
+    SELECT owner_id, unit, seq, transaction_id, system_account, amount, balance, create_time
+      FROM entry
+     WHERE owner_id = $1 AND unit = $2 AND seq > $3
+     ORDER BY seq
      LIMIT $4
 """
 
 
-async def list_after(pool: Pool, account: AccountKey, *, seq: int, limit: int) -> list[Line]:
+async def list_after(
+    connection: Connection | Pool, account: AccountKey, *, seq: int, limit: int
+) -> list[Line]:
     """The entries above a seq, oldest first."""
-    return [_line(row) for row in await pool.fetch(LIST_AFTER, *account, seq, limit)]
+    return await _lines(connection, LIST_AFTER, *account, seq, limit)
 
 
 # The account's own position comes with them, so that where there are none it is known whether there
@@ -171,13 +177,10 @@ LIST_NEWS = """
     SELECT e.*, a.seq AS last_seq
       FROM account a
       LEFT JOIN LATERAL (
-           SELECT e.owner_id, e.unit, e.seq, e.transaction_id, e.system_account, e.amount,
-                  e.balance, e.create_time, t.kind, t.request, p.value AS words
-             FROM entry e
-             JOIN transactions t ON t.id = e.transaction_id
-             LEFT JOIN personal_data p ON p.transaction_id = e.transaction_id
-            WHERE e.owner_id = a.owner_id AND e.unit = a.unit AND e.seq > $3
-            ORDER BY e.seq
+           SELECT owner_id, unit, seq, transaction_id, system_account, amount, balance, create_time
+             FROM entry
+            WHERE owner_id = a.owner_id AND unit = a.unit AND seq > $3
+            ORDER BY seq
             LIMIT $4
            ) AS e ON true
      WHERE a.owner_id = $1 AND a.unit = $2
@@ -186,35 +189,48 @@ LIST_NEWS = """
 
 
 async def list_news(
-    pool: Pool, account: AccountKey, *, seq: int, limit: int
+    connection: Connection | Pool, account: AccountKey, *, seq: int, limit: int
 ) -> tuple[list[Line], int]:
     """The entries above a seq, oldest first, and the seq that the account has reached."""
-    rows = await pool.fetch(LIST_NEWS, *account, seq, limit)
+    rows = await connection.fetch(LIST_NEWS, *account, seq, limit)
     last_seq = rows[0]["last_seq"] if rows else 0  # an account that is gone has no entries
-    return [_line(row) for row in rows if row["seq"] is not None], last_seq
-
-
-def _line(row: Any) -> Line:
-    owner_id, unit, seq, transaction_id, *booked = row[:7]
-    entry = Entry(owner_id, unit, seq, str(transaction_id), *booked)
-    return Line(entry, row["create_time"], row["kind"], _asked(row))
-
-
-def _asked(row: Any) -> Asked:
-    return Asked(row["request"], row["words"] or "")
+    return await _with_asked(connection, [row for row in rows if row["seq"] is not None]), last_seq
 
 
 READ_ASKED = """
-    SELECT t.id, t.request, p.value AS words
+    SELECT t.id, t.kind, t.request, p.value AS words
       FROM transactions t
       LEFT JOIN personal_data p ON p.transaction_id = t.id
      WHERE t.id = ANY($1::uuid[])
 """
 
 
-async def read_asked(pool: Pool, ids: Sequence[str]) -> dict[str, Asked]:
-    """What some transactions were asked."""
-    return {str(row["id"]): _asked(row) for row in await pool.fetch(READ_ASKED, ids)}
+async def read_asked(connection: Connection | Pool, ids: Collection[str]) -> dict[str, Asked]:
+    """What some transactions were asked; none of no ids, without a look."""
+    rows = await connection.fetch(READ_ASKED, list(ids)) if ids else ()
+    return {str(row["id"]): Asked(row["kind"], row["request"], row["words"] or "") for row in rows}
+
+
+async def _lines(connection: Connection | Pool, statement: str, *page: Any) -> list[Line]:
+    return await _with_asked(connection, await connection.fetch(statement, *page))
+
+
+async def _with_asked(connection: Connection | Pool, rows: Sequence[Any]) -> list[Line]:
+    asked = await read_asked(connection, {str(row["transaction_id"]) for row in rows})
+    return [_line(row, asked) for row in rows]
+
+
+def _line(row: Any, asked: Mapping[str, Asked]) -> Line:
+    entry = Entry(
+        owner_id=row["owner_id"],
+        unit=row["unit"],
+        seq=row["seq"],
+        transaction_id=str(row["transaction_id"]),
+        system=row["system_account"],
+        amount=row["amount"],
+        balance=row["balance"],
+    )
+    return Line(entry, row["create_time"], asked[entry.transaction_id])
 
 
 READ_TRANSACTION = "SELECT * FROM transactions WHERE id = $1"
@@ -228,9 +244,10 @@ async def read_transaction(pool: Pool, transaction_id: str) -> Transaction | Non
 
 # 1: PENDING
 COUNT_PENDING_TOP_UPS = """
-    SELECT o.owner_id,
-           (SELECT count(*) FROM top_up t WHERE t.owner_id = o.owner_id AND t.state = 1)
-      FROM unnest($1::text[]) AS o (owner_id)
+    SELECT owner_id, count(*) AS top_ups
+      FROM top_up
+     WHERE owner_id = ANY($1::text[]) AND state = 1
+     GROUP BY owner_id
 """
 
 
@@ -239,7 +256,8 @@ async def count_pending_top_ups(
 ) -> Sequence[PendingTopUps]:
     """The top-ups that keep a wallet open; they are written by their own slice."""
     rows = await connection.fetch(COUNT_PENDING_TOP_UPS, keys)
-    return [PendingTopUps(*row) for row in rows]
+    counted = {row["owner_id"]: row["top_ups"] for row in rows}
+    return [PendingTopUps(owner_id, counted.get(owner_id, 0)) for owner_id in keys]
 
 
 TABLES: Tables = {PendingTopUps: Table(load=count_pending_top_ups)}

@@ -30,7 +30,10 @@ async def follow(
         told = monotonic()
         while not feed.closed:
             woken.clear()  # before the look: what is booked after it wakes us again
-            lines, last_seq = await list_news(pool, account, seq=after_seq, limit=LINES_MAX)
+            async with pool.acquire() as connection:
+                lines, last_seq = await list_news(
+                    connection, account, seq=after_seq, limit=LINES_MAX
+                )
             if not lines:
                 valid_number(after_seq, "after_seq", least=0, most=last_seq)
             if lines or monotonic() >= told + heartbeat_s:

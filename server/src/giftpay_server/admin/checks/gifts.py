@@ -87,31 +87,27 @@ def _mispriced(gift: Any, request: SendGiftRequest, answer: Gift, catalog: Catal
     return ""
 
 
-FIND_MISSING_CONTEXT = """
-    SELECT owner_id, context, seq
+FIND_CONTEXTS = """
+    SELECT g.owner_id, g.context, g.seq
       FROM unnest($1::text[], $2::text[], $3::bigint[]) AS given (owner_id, context, seq)
-     WHERE NOT EXISTS (
-           SELECT
-             FROM gift_context g
-            WHERE g.owner_id = given.owner_id AND g.context = given.context AND g.seq = given.seq
-           )
-     ORDER BY owner_id, context, seq
-     LIMIT 1
+      JOIN gift_context g
+        ON g.owner_id = given.owner_id AND g.context = given.context AND g.seq = given.seq
 """
 
 
 async def _missing_context(connection: Connection, gifts: Sequence[Any]) -> BrokenRow | None:
-    given = []
+    given = set()
     for gift in gifts:
         if context := SendGiftRequest.FromString(gift["request"]).context:
             recipient_id, *_, seq = gift["entries"][-1]
-            given.append((recipient_id, context, seq))
-    missing = given and await connection.fetchrow(FIND_MISSING_CONTEXT, *zip(*given, strict=True))
+            given.add((recipient_id, context, seq))
+    found = await connection.fetch(FIND_CONTEXTS, *zip(*given, strict=True)) if given else ()
+    missing = given - {(row["owner_id"], row["context"], row["seq"]) for row in found}
     if not missing:
         return None
     return BrokenRow(
         check="gift.context",
         table="gift_context",
-        key="{}/{}/{}".format(*missing),
+        key="{}/{}/{}".format(*min(missing)),
         detail="expected the gift's context, found none",
     )

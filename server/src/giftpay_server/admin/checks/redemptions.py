@@ -24,7 +24,8 @@ REDEMPTION_HOLD = """
         SELECT r.redemption_id,
                (2, r.diamonds,
                 CASE WHEN r.state IN (1, 2, 3) THEN 1
-                     WHEN EXISTS (SELECT FROM money_movement m WHERE m.subject_id = r.redemption_id)
+                     WHEN EXISTS (SELECT 1 FROM money_movement m
+                                   WHERE m.subject_id = r.redemption_id)
                      THEN 2
                      ELSE 3
                 END)::text AS expected,

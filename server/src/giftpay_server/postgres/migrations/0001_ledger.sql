@@ -100,7 +100,7 @@ CREATE INDEX personal_data_owner ON personal_data (owner_id);
 -- The role belongs to the cluster: an operator or another database's server may have made it.
 DO $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'giftpay_server') THEN
+    IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'giftpay_server') THEN
         CREATE ROLE giftpay_server NOLOGIN;
     END IF;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN
