@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from itertools import accumulate, islice
 
 from giftpay.v1 import SendGiftRequest
@@ -78,6 +79,7 @@ def new_keys(count: int) -> list[bytes]:
     return [f"{head}{n[:3]}-8{n[3:6]}-{n[6:]}".encode() for n in chunks]
 
 
+@cache  # the load process sends many slices
 def _senders(spread: Spread) -> Population:
     count = ZIPF_VIEWERS if spread is Spread.ZIPF else VIEWERS
     pieces = [
@@ -87,6 +89,7 @@ def _senders(spread: Spread) -> Population:
     return Population(pieces, _weights(spread, count))
 
 
+@cache
 def _recipients(spread: Spread) -> Population:
     count = 1 if spread is Spread.HOT else CREATORS
     pieces = [SendGiftRequest(recipient_id=creator(n)).SerializeToString() for n in range(count)]

@@ -32,7 +32,7 @@ def comparison(sides: Sides, measure: Measure) -> dict[str, Any]:
         "base": median(base),
         "head": median(head),
         "ratio": median(ratios),
-        "within": [ratios[skipped], ratios[-1 - skipped]],
+        "within": None if skipped is None else [ratios[skipped], ratios[-1 - skipped]],
         "spread": [ratios[0], ratios[-1]],
         "slices": {BASE: base, HEAD: head},
     }
@@ -43,16 +43,18 @@ def order(number: int) -> tuple[str, str]:
     return (HEAD, BASE) if number % 2 else (BASE, HEAD)
 
 
-def outside(count: int) -> int:
+def outside(count: int) -> int | None:
     """How many of the sorted ratios at each end lie outside the interval for their median.
 
-    Each lies above the true median by the toss of a coin, whatever their distribution. Below six
-    pairs even the whole spread is no interval of that confidence.
+    Each ratio lies above the true median by the toss of a coin, whatever their distribution. None
+    where they are so few that even all of them make no such interval.
     """
-    skipped, tail = 0, 0.5**count
-    while tail + math.comb(count, skipped + 1) * 0.5**count <= (1 - CONFIDENCE) / 2:
-        skipped += 1
-        tail += math.comb(count, skipped) * 0.5**count
+    tail, skipped = 0.0, None
+    for number in range(count):
+        tail += math.comb(count, number) * 0.5**count
+        if tail > (1 - CONFIDENCE) / 2:
+            break
+        skipped = number
     return skipped
 
 
@@ -97,5 +99,5 @@ def _row(name: str, cells: Sequence[str]) -> str:
     return f"{name:<34}" + "".join(f"{c:>{w}}" for c, w in zip(cells, widths, strict=False))
 
 
-def _range(bounds: Sequence[float]) -> str:
-    return f"{bounds[0]:.3f} to {bounds[1]:.3f}"
+def _range(bounds: Sequence[float] | None) -> str:
+    return f"{bounds[0]:.3f} to {bounds[1]:.3f}" if bounds else "too few pairs"

@@ -10,14 +10,14 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.bench import QUICK, Bench, Contender, Plan, Slices, scratch_folder, started
-from benchmarks.databases import execute, named
+from benchmarks.databases import TEMPLATE, execute, named
 from benchmarks.meters import cpu_by_part
 from benchmarks.paired import BASE, HEAD, compared, order, table
 from benchmarks.samples import Sample
@@ -25,8 +25,10 @@ from benchmarks.scenarios.many import batch
 from benchmarks.servers import Server, giftpay
 from benchmarks.trees import Tree, unpacked, working_tree
 
-PAIRS, SLICE_S = 10, 1.5
-SETTLE_S = 3  # of each shape before the first pair, so that most accounts are known
+PAIRS, SLICE_S = 30, 0.5  # many and short: what disturbs a machine comes and goes in seconds
+STARTS = 2  # of each server: where its memory came to lie makes a difference of its own
+SETTLE_S = 3  # of batches after each start, so that most accounts are known
+UNARY, BATCH = "SendGift, 64 callers", "BatchSendGifts of 1,000, 3 callers"
 
 POPULATE = """
 import asyncio, sys
@@ -40,6 +42,8 @@ from benchmarks.databases import audit
 print(json.dumps(asyncio.run(audit(sys.argv[1]))))
 """
 
+Trees = Mapping[str, Tree]  # by side
+Servers = Mapping[str, Server]
 Contenders = dict[str, dict[str, Contender]]  # by shape and side
 
 
@@ -68,43 +72,53 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def _run(plan: Plan, folder: Path, trees: Mapping[str, Tree]) -> dict[str, Any]:
+async def _run(plan: Plan, folder: Path, trees: Trees) -> dict[str, Any]:
+    slices: dict[str, Slices] = {shape: {BASE: [], HEAD: []} for shape in (UNARY, BATCH)}
     async with started(plan, folder) as bench:
         for side, tree in trees.items():
             await tree.run(POPULATE, bench.dsn)
-            await execute(bench.dsn, f"ALTER DATABASE population RENAME TO {side}")
-        slices = await _measure(bench, trees)
+            await execute(bench.dsn, f"ALTER DATABASE {TEMPLATE} RENAME TO {side}")
+        for number in range(STARTS):
+            async with _servers(bench, trees, order(number)) as servers:
+                pairs = len(range(number, plan.rounds, STARTS))
+                await _contest(_contenders(bench, servers), pairs, plan.slice_s, slices)
         books = {side: await _audited(bench, side, tree) for side, tree in trees.items()}
     names = {side: tree.name for side, tree in trees.items()}
     return {**names, "pairs": plan.rounds, "shapes": compared(slices), "books": books}
 
 
-async def _measure(bench: Bench, trees: Mapping[str, Tree]) -> dict[str, Slices]:
+@asynccontextmanager
+async def _servers(bench: Bench, trees: Trees, sides: Iterable[str]) -> AsyncIterator[Servers]:
     async with AsyncExitStack() as running:
-        servers = {
+        yield {
             side: await running.enter_async_context(
-                giftpay(f"pairs-{side}", dsn=named(bench.dsn, side), logs=bench.out, tree=tree)
+                giftpay(
+                    f"pairs-{side}", dsn=named(bench.dsn, side), logs=bench.out, tree=trees[side]
+                )
             )
-            for side, tree in trees.items()
+            for side in sides
         }
-        contenders = _contenders(bench, servers)
-        for shape in reversed(contenders):
-            for settle in contenders[shape].values():
-                await settle(SETTLE_S)
-        return await _contest(bench.plan, contenders)
 
 
-def _contenders(bench: Bench, servers: Mapping[str, Server]) -> Contenders:
-    return {
-        "SendGift, 64 callers": {
-            side: _whole(bench, server, bench.called(server, side, 64))
-            for side, server in servers.items()
-        },
-        "BatchSendGifts of 1,000, 3 callers": {
-            side: _whole(bench, server, batch(bench, server, side))
-            for side, server in servers.items()
-        },
-    }
+def _contenders(bench: Bench, servers: Servers) -> Contenders:
+    shapes: Contenders = {UNARY: {}, BATCH: {}}
+    for side, server in servers.items():
+        shapes[UNARY][side] = _whole(bench, server, bench.called(server, side, 64))
+        shapes[BATCH][side] = _whole(bench, server, batch(bench, server, side))
+    return shapes
+
+
+async def _contest(
+    contenders: Contenders, pairs: int, slice_s: float, slices: dict[str, Slices]
+) -> None:
+    for settle in contenders[BATCH].values():
+        await settle(SETTLE_S)
+    for _ in range(pairs):
+        for shape, sides in contenders.items():
+            for side in order(len(slices[shape][BASE])):
+                slices[shape][side].append(await sides[side](slice_s))
+        print(".", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
 
 
 def _whole(bench: Bench, server: Server, contender: Contender) -> Contender:
@@ -121,16 +135,6 @@ def _whole(bench: Bench, server: Server, contender: Contender) -> Contender:
         return replace(sample, cpu_s={part: (after[part] - before[part]) * share for part in pids})
 
     return run
-
-
-async def _contest(plan: Plan, contenders: Contenders) -> dict[str, Slices]:
-    slices: dict[str, Slices] = {shape: {BASE: [], HEAD: []} for shape in contenders}
-    for number in range(plan.rounds):
-        for shape, sides in contenders.items():
-            for side in order(number):
-                slices[shape][side].append(await sides[side](plan.slice_s))
-        print(f"pair {number + 1} of {plan.rounds}", file=sys.stderr)
-    return slices
 
 
 async def _audited(bench: Bench, side: str, tree: Tree) -> dict[str, Any]:
