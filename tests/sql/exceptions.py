@@ -8,19 +8,9 @@ from tests.sql import rules
 from tests.sql.rules import Rule
 
 AUDIT = "proves that the tables agree, in one snapshot; elsewhere it would need another form"
-TWO_STEPS = "to be read in two steps"
-NO_COLUMNS = "to become SELECT 1"
 
 # By rule: the constant, or the module of many, and the reason.
 EXCEPTIONS: Mapping[Rule, Mapping[str, str]] = {
-    rules.no_columns: {
-        "0001_ledger.sql": NO_COLUMNS,
-        "admin.checks.gifts.FIND_MISSING_CONTEXT": NO_COLUMNS,
-        "admin.checks.redemptions.REDEMPTION_HOLD": NO_COLUMNS,
-        "postgres.embedded.DATABASE_EXISTS": NO_COLUMNS,
-        "top_up.store.IS_DECIDED": NO_COLUMNS,
-    },
-    rules.needs_brin: {"0006_audit.sql": "to become optional"},
     rules.only_postgres: {
         "0001_ledger.sql": "makes the role unless it is there: once, by whoever sets up",
         "admin.audit.READ_SETTLED": "what still commits, and how far a standby is",
@@ -40,13 +30,5 @@ EXCEPTIONS: Mapping[Rule, Mapping[str, str]] = {
         "admin.checks.orders": AUDIT,
         "admin.checks.redemptions": AUDIT,
         "admin.checks.rows": AUDIT,
-        "gift.store.READ_GIFT": TWO_STEPS,
-        "gift.store.LIST_RECEIVED": TWO_STEPS,
-        "gift.store.LIST_RECEIVED_IN_CONTEXT": TWO_STEPS,
-        "gift.store.LIST_SENT": TWO_STEPS,
-        "top_up.store.READ_RECEIPTS": TWO_STEPS,
-        "wallet.store.LIST_BEFORE": TWO_STEPS,
-        "wallet.store.LIST_AFTER": TWO_STEPS,
-        "wallet.store.LIST_NEWS": TWO_STEPS,
     },
 }
