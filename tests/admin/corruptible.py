@@ -43,6 +43,7 @@ TABLES = (
     "redemption",
     "top_up",
     "transactions",
+    "withdrawal",
 )
 
 # Some corruptions are what the tables themselves refuse.

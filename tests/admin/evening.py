@@ -42,6 +42,7 @@ from giftpay_server.redemption.providers import SandboxPayouts
 from giftpay_server.redemption.worker import PayoutWorker
 
 from tests.conftest import MovableClock
+from tests.ledger.movements import withdraw
 
 # The commands, by the keys that they are sent under.
 CATALOG_1, CATALOG_2 = (
@@ -55,6 +56,7 @@ GIFT, REFUSED_GIFT, LOST_GIFT, OWED_GIFT = (
     f"b0000000-0000-4000-8000-00000000000{n}" for n in range(1, 5)
 )
 LOST_REVERSAL, OWED_REVERSAL = (f"d0000000-0000-4000-8000-00000000000{n}" for n in range(1, 3))
+WITHDRAWAL, LAST_WITHDRAWAL = (f"a1000000-0000-4000-8000-00000000000{n}" for n in range(1, 3))
 PAID_OUT, CAME_BACK, DECLINED, CANCELLED, HELD = (
     f"e0000000-0000-4000-8000-00000000000{n}" for n in range(1, 6)
 )
@@ -62,7 +64,7 @@ PAID_OUT, CAME_BACK, DECLINED, CANCELLED, HELD = (
 
 @dataclass(frozen=True, slots=True)
 class Evening:
-    """Anna buys and gives, Ben is paid out, Cleo loses two gifts that she no longer has."""
+    """Anna buys and gives, Ben is paid out, Cleo loses gifts, and Dora coins from the middle."""
 
     client: Client
     server: Running
@@ -72,11 +74,12 @@ class Evening:
 
     async def play(self) -> None:
         """Plays it; afterwards nothing more is paid out."""
-        for owner_id in ("anna", "ben", "cleo"):
+        for owner_id in ("anna", "ben", "cleo", "dora"):
             opening = OpenWalletRequest(owner_id=owner_id, country_code="DE", age_verified=True)
             await self.client.wallets.OpenWallet(opening)
         await self._sell(CATALOG_1, rose=10)
         await self._buy()
+        await self._withdraw()
         await self._send(GIFT, to="ben", context="live/1")
         await self._sell(CATALOG_2, rose=20)
         with suppress(giftpay.Refused):
@@ -106,6 +109,14 @@ class Evening:
             )
         )
         await self.client.top_ups.CancelTopUp(CancelTopUpRequest(top_up_id=CANCELLED_ORDER))
+
+    async def _withdraw(self) -> None:
+        """Dora's coins 0 to 14: 3 to 7, 10, 11 are withdrawn; 0 to 2, 8, 9 are spent."""
+        for amount, key, skip in ((10, WITHDRAWAL, 3), (5, LAST_WITHDRAWAL, 1)):
+            await self._adjust("dora", UNIT_COIN, amount)
+            command = withdraw(key, "dora", skip=skip, amount=amount // 2)
+            await self.server.rooms.journal.record(command)
+            await self._adjust("dora", UNIT_COIN, 1 - amount // 2)
 
     async def _send(self, key: str, *, to: str, **fields: Any) -> None:
         request = SendGiftRequest(

@@ -179,6 +179,44 @@ LOTS = [
         "lot.source", "lot anna/COIN/8", f"UPDATE lot SET source_id = '{GIFT}' WHERE seq = 8"
     ),
     Corruption(
+        "withdrawal.entry",
+        "withdrawal dora/COIN/3",
+        "UPDATE withdrawal SET size = size - 1 WHERE first = 3",
+    ),
+    Corruption(
+        "withdrawal.entry",
+        "withdrawal dora/COIN/10",
+        "UPDATE withdrawal SET seq = 4 WHERE first = 10",
+    ),
+    Corruption(
+        "withdrawal.entry",
+        "withdrawal ben/DIAMOND/0",
+        "INSERT INTO withdrawal SELECT seq, 0, -amount, unit, owner_id FROM entry"
+        " WHERE owner_id = 'ben' AND amount < 0 LIMIT 1",
+    ),
+    Corruption(
+        "withdrawal.first",
+        "withdrawal dora/COIN/7",
+        "UPDATE withdrawal SET first = 7 WHERE first = 10",
+    ),
+    Corruption(
+        "withdrawal.first",
+        "withdrawal dora/COIN/14",
+        "UPDATE withdrawal SET first = 14 WHERE first = 10",
+    ),
+    Corruption(
+        "withdrawal.unspent",
+        "withdrawal dora/COIN/8",
+        "UPDATE withdrawal SET first = 8 WHERE first = 10",
+    ),
+    Corruption("account.taken", "account dora/COIN", "DELETE FROM withdrawal WHERE first = 10"),
+    Corruption(
+        "account.taken",
+        "account dora/COIN",
+        "UPDATE account SET taken = taken + 1, spent = spent - 1"
+        " WHERE owner_id = 'dora' AND unit = 1",
+    ),
+    Corruption(
         "account.minted",
         "account anna/COIN",
         "UPDATE account SET spent = spent + 1 WHERE owner_id = 'anna' AND unit = 1",

@@ -21,10 +21,11 @@ from giftpay_server.catalog.rules import Catalog as PriceList
 from giftpay_server.gift.messages import gift_command
 from giftpay_server.ledger.books import Account, Books, Draft, HoldState, Owner
 from giftpay_server.ledger.commands import Command
+from giftpay_server.ledger.lots import Withdrawn
 from giftpay_server.ledger.rules import decide
 from hypothesis import strategies as st
 
-from tests.ledger.movements import CLAIM, adjust, claim, claw_back, end_hold, hold
+from tests.ledger.movements import CLAIM, adjust, claim, claw_back, end_hold, hold, withdraw
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 OWNERS = ("anna", "ben", "cleo")
@@ -48,8 +49,14 @@ def opening_books(coins: Sequence[int], diamonds: Sequence[int] = (0, 0, 0)) -> 
     for owner_id, *amounts in zip(OWNERS, coins, diamonds, strict=True):
         books.owners[owner_id] = Owner(owner_id, WALLET_STATUS_ACTIVE, "DE", None, NOW)
         for unit, amount in zip(UNITS, amounts, strict=True):
-            books.accounts[owner_id, unit] = Account(owner_id, unit, amount)
+            open_account(books, Account(owner_id, unit, amount))
     return books
+
+
+def open_account(books: Books, account: Account) -> None:
+    """Puts an account into books, and the row that its withdrawals read."""
+    key = account.owner_id, account.unit
+    books.accounts[key], books.rows[Withdrawn, key] = account, Withdrawn(*key)
 
 
 def gift(key: str, sender: str, recipient: str, *, gift_id: str, count: int) -> Command:
@@ -89,6 +96,7 @@ def commands(edition: int = 0) -> st.SearchStrategy[list[Command]]:
     alone = st.one_of(
         gifts,
         st.builds(adjust, some_key, owner, unit=st.sampled_from(UNITS), amount=signed),
+        st.builds(withdraw, some_key, owner, skip=st.integers(0, 9), amount=AMOUNT),
         st.builds(claim, some_key, owner, amount=AMOUNT, claim_id=claims, again=st.booleans()),
     )
     runs = st.one_of(

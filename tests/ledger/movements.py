@@ -24,6 +24,7 @@ from giftpay.v1 import (
 )
 from giftpay_server.ledger.books import Books, Grant, Hold, HoldState, Leg, LotKind, Table
 from giftpay_server.ledger.commands import Command, Decision, Posted, refuse, wallet
+from giftpay_server.ledger.lots import Withdrawn
 from giftpay_server.ledger.store import Tables
 from giftpay_server.postgres.pool import Connection
 
@@ -79,6 +80,23 @@ def claw_back(key: str, owner_id: str, *, unit: Unit.ValueType, amount: int) -> 
     request = _request(owner_id, unit, -amount, reason=CLAW_BACK)
     leg = _leg(key, request)._replace(overdraw=True)
     return _command(key, request, lambda _books: Posted(legs=(leg,)))
+
+
+def withdraw(key: str, owner_id: str, *, skip: int, amount: int) -> Command:
+    """Takes coins out that are available, and not the oldest but those after so many."""
+    request = _request(owner_id, UNIT_COIN, -amount, reason=f"withdraw after {skip}")
+    command = _command(key, request, partial(_withdraw, skip, request))
+    return replace(command, reads=((Withdrawn, (owner_id, UNIT_COIN)),))
+
+
+def _withdraw(skip: int, request: AdjustBalanceRequest, books: Books) -> Decision:
+    account = books.accounts[request.owner_id, UNIT_COIN]
+    if account.available + request.amount < skip:
+        return refuse(ERROR_REASON_INSUFFICIENT_COINS)
+    withdrawn = books.row(Withdrawn, (request.owner_id, UNIT_COIN))
+    assert withdrawn is not None  # the command reads it
+    positions = withdrawn.places(account.spent + skip, -request.amount)
+    return Posted(legs=(_leg("", request)._replace(withdraws=positions),))
 
 
 def hold(key: str, owner_id: str, *, amount: int) -> Command:

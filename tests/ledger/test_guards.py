@@ -6,17 +6,18 @@ import asyncpg
 import pytest
 from giftpay_server.postgres.pool import Pool, create_pool
 
+COLUMNS = {"claim": "id", "lot": "size", "withdrawal": "size"}  # where it is not create_time
 
-@pytest.mark.parametrize("table", ["entry", "transactions", "claim", "catalog", "money_movement"])
+
 @pytest.mark.parametrize(
-    "statement", ["UPDATE {} SET create_time = create_time", "DELETE FROM {}", "TRUNCATE {}"]
+    "table", ["entry", "transactions", "claim", "lot", "withdrawal", "catalog", "money_movement"]
 )
+@pytest.mark.parametrize("statement", ["UPDATE {} SET {} = {}", "DELETE FROM {}", "TRUNCATE {}"])
 async def test_the_servers_own_connections_cannot_change_the_past(
     database: str, table: str, statement: str
 ) -> None:
-    sql = statement.format(table).replace(
-        "create_time", "id" if table == "claim" else "create_time"
-    )
+    column = COLUMNS.get(table, "create_time")
+    sql = statement.format(table, column, column)
     async with create_pool(database, size=1) as pool:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await pool.execute(sql)
@@ -31,6 +32,7 @@ async def test_the_table_refuses_what_the_rules_should_never_send(
         "held = 1",
         "floor = 1",
         "spent = -1",
+        "taken = -1",
         f"balance = {10**18 + 1}",
     ):
         with pytest.raises(asyncpg.CheckViolationError):

@@ -1,161 +1,140 @@
-"""The law of lots: the intervals of an odometer say the same as a naive list of coins."""
+"""The law of lots: the intervals of an odometer say the same as a list of coins with names."""
 
 from __future__ import annotations
 
-import uuid
-from collections import Counter, defaultdict, deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import product
-from typing import NamedTuple
+from itertools import pairwise
 
-from giftpay.v1 import (
-    SYSTEM_ACCOUNT_ADJUSTMENT,
-    SYSTEM_ACCOUNT_GIFT_SALES,
-    SYSTEM_ACCOUNT_ISSUANCE,
-    SYSTEM_ACCOUNT_PROMOTION,
-    TRANSACTION_KIND_GIFT,
-    UNIT_COIN,
-    SendGiftRequest,
-    SystemAccount,
-)
-from giftpay_server.ledger.books import Books, Entry, Grant, Leg, Lot, LotKind
-from giftpay_server.ledger.commands import Command, Posted
-from giftpay_server.ledger.lots import Share, funding
+import pytest
+from giftpay.v1 import SYSTEM_ACCOUNT_ISSUANCE, UNIT_DIAMOND
+from giftpay_server.ledger.books import Grant, Leg, LotKind, Positions
+from giftpay_server.ledger.lots import Share, Withdrawn
+from giftpay_server.ledger.rules import BrokenRuleError
+from giftpay_server.ledger.trace import State
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.ledger.histories import decided, opening_books
-
-ANNA = "anna"
-SOURCE = str(uuid.UUID(int=1))
+from tests.ledger.purses import ACCOUNT, Purse, Step, histories, withdrawal
 
 
-class Step(NamedTuple):
-    """What happens next, and to how many coins; a spend takes less where less is there."""
-
-    kind: str
-    coins: int
-    bonus: int = 0
+def places(positions: list[Positions]) -> list[int]:
+    return [place for run in positions for place in range(run.first, run.end)]
 
 
-KINDS = ("buy", "gift", "gift", "gift", "adjust", "reverse", "claw back")
-STEPS = [Step(*step) for step in product(KINDS, range(1, 10), range(4))]
+def coins_of(shares: list[Share]) -> list[tuple[int, int]]:
+    """Each coin of the shares: the seq of its lot, and its place."""
+    return [(s.lot.seq, place) for s in shares for place in range(s.first, s.first + s.size)]
 
 
-def histories() -> st.SearchStrategy[list[Step]]:
-    return st.lists(st.sampled_from(STEPS), max_size=16)
-
-
-@dataclass
-class Kernel:
-    """One account as the kernel keeps it, and all that was written of it."""
-
-    books: Books = field(default_factory=lambda: opening_books([0, 0, 0]))
-    entries: list[Entry] = field(default_factory=list)
-    lots: list[Lot] = field(default_factory=list)
-
-    def take(self, step: Step) -> Sequence[Entry]:
-        """Books one step; returns the entries that it made."""
-        legs = self._legs(step)
-        command = Command(
-            id=str(uuid.UUID(int=len(self.books.transactions) + 1)),
-            caller="test",
-            kind=TRANSACTION_KIND_GIFT,
-            request=SendGiftRequest(),
-            accounts=((ANNA, UNIT_COIN),),
-            decide=lambda _books: Posted(legs=legs),
-        )
-        _, draft = decided([command], self.books)
-        self.entries += draft.entries
-        self.lots += draft.lots
-        return draft.entries
-
-    def _legs(self, step: Step) -> Sequence[Leg]:
-        available = max(0, self.books.accounts[ANNA, UNIT_COIN].available)
-        match step.kind:
-            case "buy":
-                paid = credit(step.coins, SYSTEM_ACCOUNT_ISSUANCE, LotKind.PAID)
-                bonus = credit(step.bonus, SYSTEM_ACCOUNT_PROMOTION, LotKind.BONUS)
-                return [paid, bonus][: 1 + (step.bonus > 0)]
-            case "adjust":
-                return [credit(step.coins, SYSTEM_ACCOUNT_ADJUSTMENT, LotKind.ADJUSTMENT)]
-            case "reverse":
-                sent = [e.amount for e in self.entries if e.system == SYSTEM_ACCOUNT_GIFT_SALES]
-                gifts = [-amount for amount in sent if amount < 0][-1:]
-                return [credit(n, SYSTEM_ACCOUNT_GIFT_SALES, LotKind.REVERSAL) for n in gifts]
-            case "claw back":
-                amount, system = -step.coins, SYSTEM_ACCOUNT_ADJUSTMENT
-                return [Leg(ANNA, UNIT_COIN, amount, system, overdraw=True)]
-        amount = -min(step.coins, available)
-        return [Leg(ANNA, UNIT_COIN, amount, SYSTEM_ACCOUNT_GIFT_SALES)] if amount else []
-
-
-def credit(coins: int, system: SystemAccount.ValueType, kind: LotKind) -> Leg:
-    return Leg(ANNA, UNIT_COIN, coins, system, Grant(kind, SOURCE))
-
-
-@dataclass
-class Coins:
-    """Every coin by itself: a purse of those that are there, a list of those that are owed."""
-
-    purse: deque[int] = field(default_factory=deque)  # each the seq of its lot
-    owed: deque[int] = field(default_factory=deque)  # each the seq of the spend that lacks it
-    paid: defaultdict[int, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
-
-    def book(self, entry: Entry) -> None:
-        for _ in range(entry.amount):
-            self.purse.append(entry.seq)
-        for _ in range(-entry.amount):
-            self.owed.append(entry.seq)
-        while self.purse and self.owed:
-            self.paid[self.owed.popleft()][self.purse.popleft()] += 1
-
-
-def told(shares: Sequence[Share]) -> dict[int, int]:
-    return {share.lot.seq: share.amount for share in shares}
-
-
-@settings(max_examples=2_000)
+@settings(max_examples=1_500)
 @given(histories())
-def test_intervals_agree_with_a_list_of_coins(history: list[Step]) -> None:
-    kernel, coins = Kernel(), Coins()
-    for step in history:
-        for entry in kernel.take(step):
-            coins.book(entry)
-    for spend in (entry for entry in kernel.entries if entry.amount < 0):
-        shares = funding(kernel.lots, spend)
-        assert told(shares) == coins.paid[spend.seq]
-        debt = -spend.amount - sum(share.amount for share in shares)
-        assert debt == coins.owed.count(spend.seq)
+def test_each_debit_took_the_coins_that_a_list_of_coins_says(history: list[Step]) -> None:
+    purse = Purse().play(history)
+    for debit in purse.debits:
+        took = purse.coins.took[debit.seq]
+        positions = purse.odometer.took(debit)
+        shares = purse.odometer.shares(positions)
+        assert coins_of(shares) == [(coin.lot, coin.place) for coin in took]
+        assert len(places(positions)) == -debit.amount
+        assert len(took) + purse.coins.owed.count(debit.seq) == -debit.amount
+
+
+@settings(max_examples=300)
+@given(histories(), histories())
+def test_what_happens_later_shifts_no_spend(before: list[Step], after: list[Step]) -> None:
+    purse = Purse().play(before)
+    debits = list(purse.debits)
+    then = [purse.odometer.took(debit) for debit in debits]
+    purse.play(after)
+    assert [places(purse.odometer.took(d)) for d in debits] == [places(each) for each in then]
 
 
 @given(histories())
 def test_lots_tile_what_was_minted(history: list[Step]) -> None:
-    kernel = Kernel()
-    for step in history:
-        kernel.take(step)
-    account = kernel.books.accounts[ANNA, UNIT_COIN]
-    ends = [lot.first + lot.size for lot in kernel.lots]
-    assert [lot.first for lot in kernel.lots] == [0, *ends][:-1]
-    assert account.minted == sum(lot.size for lot in kernel.lots)
+    purse = Purse().play(history)
+    ends = [lot.end for lot in purse.lots]
+    assert [lot.first for lot in purse.lots] == [0, *ends][:-1]
+    account = purse.account
+    assert account.minted == sum(lot.size for lot in purse.lots)
+    assert account.taken == sum(row.size for row in purse.withdrawals)
+    assert account.spent + account.taken == -sum(debit.amount for debit in purse.debits)
+
+
+@settings(max_examples=300)
+@given(histories(), st.data())
+def test_exactly_the_coins_that_are_there_can_be_withdrawn(
+    history: list[Step], data: st.DataObject
+) -> None:
+    purse = Purse().play(history)
+    first = data.draw(st.integers(-1, len(purse.coins.coins) + 1))
+    wanted = Positions(first, data.draw(st.integers(1, 4)))
+    there = {coin.place for coin in purse.coins.unspent}
+    if there.issuperset(places([wanted])):
+        purse.book([withdrawal([wanted])])
+        left = purse.odometer.withdrawn.places(purse.account.spent, purse.account.balance)
+        assert places(left) == sorted(there - set(places([wanted])))
+    else:
+        with pytest.raises(BrokenRuleError):
+            purse.book([withdrawal([wanted])])
+
+
+@given(histories())
+def test_rank_and_place_are_each_others_inverse(history: list[Step]) -> None:
+    purse = Purse().play(history)
+    withdrawn = purse.odometer.withdrawn
+    kept = [c.place for c in purse.coins.coins if c.state is not State.WITHDRAWN]
+    assert places(withdrawn.places(0, len(kept))) == kept
+    assert [withdrawn.rank(place) for place in kept] == list(range(len(kept)))
+
+
+def test_a_withdrawal_is_of_coins_of_its_own_amount_and_says_what_it_read() -> None:
+    purse = Purse().play([Step("buy", 9)])
+    taken = withdrawal([Positions(2, 3)])
+    grant = Grant(LotKind.ADJUSTMENT, "")
+    for wrong in (
+        taken._replace(amount=-4),
+        taken._replace(amount=3),
+        taken._replace(unit=UNIT_DIAMOND),
+        taken._replace(overdraw=True),
+        taken._replace(amount=3, grant=grant),
+        withdrawal([Positions(2, 3), Positions(4, 1)]),
+        withdrawal([Positions(2, 3), Positions(6, 0)]),
+        withdrawal([Positions(2, 3), Positions(7, -1)]),
+    ):
+        with pytest.raises(BrokenRuleError):
+            Purse().play([Step("buy", 9)]).book([wrong])
+    del purse.books.rows[Withdrawn, ACCOUNT]
+    with pytest.raises(BrokenRuleError):
+        purse.book([taken])
 
 
 def test_paid_coins_go_before_the_bonus_that_came_with_them() -> None:
-    kernel = Kernel()
-    kernel.take(Step("buy", 9, bonus=3))
-    (gift,) = kernel.take(Step("gift", 9))
-    (rest,) = kernel.take(Step("gift", 2))
-    paid, bonus = kernel.lots
-    assert funding(kernel.lots, gift) == [Share(paid, 9)]
-    assert funding(kernel.lots, rest) == [Share(bonus, 2)]
+    purse = Purse()
+    purse.take(Step("buy", 9, bonus=3))
+    (gift,) = purse.take(Step("gift", 9))
+    (rest,) = purse.take(Step("gift", 2))
+    paid, bonus = purse.lots
+    odometer = purse.odometer
+    assert odometer.shares(odometer.took(gift)) == [Share(paid, 0, 9)]
+    assert odometer.shares(odometer.took(rest)) == [Share(bonus, 9, 2)]
 
 
 def test_debt_is_paid_by_the_next_credit() -> None:
-    kernel = Kernel()
-    (owed,) = kernel.take(Step("claw back", 7))
-    assert funding(kernel.lots, owed) == []
-    kernel.take(Step("adjust", 4))
-    kernel.take(Step("buy", 9))
-    first, second = kernel.lots
-    assert funding(kernel.lots, owed) == [Share(first, 4), Share(second, 3)]
+    purse = Purse()
+    (owed,) = purse.take(Step("claw back", 7))
+    assert purse.odometer.shares(purse.odometer.took(owed)) == []
+    purse.take(Step("adjust", 4))
+    purse.take(Step("buy", 9))
+    first, second = purse.lots
+    shares = purse.odometer.shares(purse.odometer.took(owed))
+    assert shares == [Share(first, 0, 4), Share(second, 4, 3)]
+
+
+@given(st.integers(0, 10**6), st.integers(1, 10**6), st.lists(st.integers(0, 10**6)))
+def test_the_prices_of_the_parts_of_a_lot_add_up(price: int, size: int, cuts: list[int]) -> None:
+    purse = Purse()
+    grant = Grant(LotKind.PAID, "", price, "EUR")
+    purse.book([Leg(*ACCOUNT, size, SYSTEM_ACCOUNT_ISSUANCE, grant)])
+    (lot,) = purse.lots
+    edges = sorted({0, size, *(cut % size for cut in cuts)})
+    parts = [Share(lot, edge, end - edge) for edge, end in pairwise(edges)]
+    assert sum(part.price or 0 for part in parts) == price

@@ -36,6 +36,7 @@ def joined(first: Draft, second: Draft) -> dict[str, Any]:
         "transactions": first.transactions + second.transactions,
         "entries": first.entries + second.entries,
         "lots": first.lots + second.lots,
+        "withdrawals": first.withdrawals + second.withdrawals,
         "holds": first.holds | second.holds,
         "claims": first.claims | second.claims,
     }
@@ -123,7 +124,9 @@ def test_the_odometer_counts_what_was_spent(batch: Batch, balances: list[int]) -
     _, draft = decided(batch, books)
     for (owner_id, unit), account in books.accounts.items():
         mine = [e.amount for e in draft.entries if (e.owner_id, e.unit) == (owner_id, unit)]
-        assert account.spent == -sum(amount for amount in mine if amount < 0)
+        taken = [w.size for w in draft.withdrawals if (w.owner_id, w.unit) == (owner_id, unit)]
+        assert account.taken == sum(taken)
+        assert account.spent + account.taken == -sum(amount for amount in mine if amount < 0)
 
 
 @given(commands(), opening_balances())

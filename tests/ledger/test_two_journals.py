@@ -20,7 +20,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.catalog import examples
-from tests.ledger.histories import GIFTS, NOW, UNITS, commands, decided, owners, price_list
+from tests.ledger.histories import (
+    GIFTS,
+    NOW,
+    UNITS,
+    commands,
+    decided,
+    open_account,
+    owners,
+    price_list,
+)
 from tests.ledger.journals import open_wallets, running_journal
 from tests.ledger.movements import adjust
 
@@ -30,7 +39,7 @@ Halves = tuple[list[Command], list[Command]]
 EDITIONS = count(1)
 
 READ_ACCOUNTS = """
-    SELECT owner_id, unit, balance, held, seq, spent, floor
+    SELECT owner_id, unit, balance, held, seq, spent, floor, taken
       FROM account
      WHERE owner_id = ANY($1::text[])
 """
@@ -74,7 +83,7 @@ def model_books(edition: int) -> Books:
     for owner_id in owners(edition):
         books.owners[owner_id] = Owner(owner_id, WALLET_STATUS_ACTIVE, "DE", None, NOW)
         for unit in UNITS:
-            books.accounts[owner_id, unit] = Account(owner_id, unit)
+            open_account(books, Account(owner_id, unit))
     return books
 
 

@@ -19,6 +19,7 @@ from giftpay_server.catalog.store import TABLES as CATALOG_TABLES
 from giftpay_server.gift.service import GiftService
 from giftpay_server.gift.store import TABLES as GIFT_TABLES
 from giftpay_server.ledger.store import Tables
+from giftpay_server.ledger.trace_store import TABLES as LEDGER_TABLES
 from giftpay_server.redemption.service import RedemptionService
 from giftpay_server.redemption.store import TABLES as REDEMPTION_TABLES
 from giftpay_server.rooms import Rooms
@@ -32,6 +33,7 @@ from giftpay_server.wire.guard import handlers
 PROVIDER_TIMEOUT_S = 5  # less than a caller waits, so that the caller is told
 
 TABLES: Tables = {
+    **LEDGER_TABLES,
     **WALLET_TABLES,
     **CATALOG_TABLES,
     **TOP_UP_TABLES,

@@ -30,6 +30,7 @@ class Account:
     seq: int = 0
     spent: int = 0
     floor: int = 0
+    taken: int = 0
     entry_time: datetime = field(default=EPOCH, compare=False)  # none earlier may follow
     version: int = field(default=0, compare=False)  # of its row, as it was read or written
 
@@ -44,7 +45,7 @@ class Account:
     @property
     def minted(self) -> int:
         """Where the odometer's next credit begins."""
-        return self.balance + self.spent
+        return self.balance + self.spent + self.taken
 
 
 @dataclass(slots=True)
@@ -76,6 +77,17 @@ class Grant(NamedTuple):
     currency: str | None = None
 
 
+class Positions(NamedTuple):
+    """Coins [first, first + size) of an account, numbered as they came."""
+
+    first: int
+    size: int
+
+    @property
+    def end(self) -> int:
+        return self.first + self.size
+
+
 class Leg(NamedTuple):
     """One movement that a decision asks for: signed, against a system account."""
 
@@ -85,6 +97,7 @@ class Leg(NamedTuple):
     system: SystemAccount.ValueType
     grant: Grant | None = None
     overdraw: bool = False  # a claw-back: may pass below zero
+    withdraws: Sequence[Positions] = ()  # in place of the oldest coins: a withdrawal
 
 
 class Entry(NamedTuple):
@@ -108,6 +121,20 @@ class Lot(NamedTuple):
     first: int
     size: int
     grant: Grant
+
+    @property
+    def end(self) -> int:
+        return self.first + self.size
+
+
+class Withdrawal(NamedTuple):
+    """Positions [first, first + size) of an account's odometer that one entry withdrew."""
+
+    owner_id: str
+    unit: int
+    seq: int  # of the entry
+    first: int
+    size: int
 
 
 class HoldState(IntEnum):
@@ -257,6 +284,7 @@ class Draft:
     # What the system accounts gained, and in how many entries.
     systems: dict[tuple[int, int], list[int]] = field(default_factory=dict)
     lots: list[Lot] = field(default_factory=list)
+    withdrawals: list[Withdrawal] = field(default_factory=list)
     claims: dict[str, str] = field(default_factory=dict)
     owners: dict[str, Owner] = field(default_factory=dict)
     holds: dict[str, Hold] = field(default_factory=dict)
@@ -266,4 +294,5 @@ class Draft:
     @property
     def has_extras(self) -> bool:
         """Whether there is more to write than transactions, entries and balances."""
-        return any((self.lots, self.claims, self.owners, self.holds, self.rows, self.personal))
+        written = (self.lots, self.withdrawals, self.claims, self.owners, self.holds, self.rows)
+        return any((*written, self.personal))

@@ -1,4 +1,4 @@
-"""The kernel's SQL for what most batches do not write: owners, holds, lots, claims, persons."""
+"""The kernel's SQL for what most batches do not write, such as owners, holds, lots and claims."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ INSERT_LOTS = """
     INSERT INTO lot (owner_id, unit, seq, first, size, kind, source_id, price, currency)
     SELECT * FROM unnest($1::text[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[],
                          $6::smallint[], $7::uuid[], $8::bigint[], $9::text[])
+"""
+
+INSERT_WITHDRAWALS = """
+    INSERT INTO withdrawal (owner_id, unit, seq, first, size)
+    SELECT * FROM unnest($1::text[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[])
 """
 
 INSERT_PERSONAL = """
@@ -56,6 +61,8 @@ async def save_extras(connection: Connection, draft: Draft) -> None:
         await connection.execute(INSERT_CLAIMS, *columns(claims))
     if draft.lots:
         await connection.execute(INSERT_LOTS, *columns(map(_lot, draft.lots)))
+    if draft.withdrawals:
+        await connection.execute(INSERT_WITHDRAWALS, *columns(draft.withdrawals))
     if draft.personal:
         await connection.execute(INSERT_PERSONAL, *columns(map(_personal, draft.personal)))
     if draft.holds:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from giftpay.v1 import ERROR_REASON_WALLET_NOT_FOUND
+from giftpay.v1 import ERROR_REASON_WALLET_NOT_FOUND, UNIT_COIN
 
 from giftpay_server.ledger.books import (
     AMOUNT_LIMIT,
@@ -18,6 +18,7 @@ from giftpay_server.ledger.books import (
     Leg,
     Lot,
     Transaction,
+    Withdrawal,
 )
 from giftpay_server.ledger.commands import (
     Answer,
@@ -29,6 +30,7 @@ from giftpay_server.ledger.commands import (
     Refused,
     refuse,
 )
+from giftpay_server.ledger.lots import Withdrawn
 from giftpay_server.ledger.requests import differing_fields, stored_request
 
 
@@ -121,13 +123,15 @@ def _transaction(
 
 
 def _apply_leg(transaction_id: str, leg: Leg, books: Books, draft: Draft) -> Entry:
-    owner_id, unit, amount, system, grant, overdraw = leg
+    owner_id, unit, amount, system, grant, overdraw, withdraws = leg
     account = books.accounts[owner_id, unit]
     if grant is not None:
         draft.lots.append(Lot(owner_id, unit, account.seq + 1, account.minted, amount, grant))
     account.seq += 1
     account.balance += amount
-    if amount < 0:
+    if withdraws:
+        _withdraw(account, leg, books, draft)
+    elif amount < 0:
         account.spent -= amount
     if overdraw or account.floor:
         _move_floor(account, leg)
@@ -138,6 +142,33 @@ def _apply_leg(transaction_id: str, leg: Leg, books: Books, draft: Draft) -> Ent
         draft.late_entries[len(draft.entries)] = account.entry_time
     draft.entries.append(entry)
     return entry
+
+
+def _withdraw(account: Account, leg: Leg, books: Books, draft: Draft) -> None:
+    """Takes the positions that a leg names, all of them coins that are there."""
+    account.taken -= leg.amount
+    rows = [Withdrawal(leg.owner_id, leg.unit, account.seq, *run) for run in leg.withdraws]
+    sizes = [row.size for row in rows]
+    plain = leg.unit == UNIT_COIN and leg.grant is None and not leg.overdraw
+    if not plain or min(sizes) <= 0 or sum(sizes) != -leg.amount:
+        raise BrokenRuleError(f"{leg} withdraws {sum(sizes)}")
+    withdrawn = books.row(Withdrawn, (leg.owner_id, leg.unit))
+    if withdrawn is None:
+        raise BrokenRuleError(f"{leg} withdraws, and its command does not read Withdrawn")
+    books.rows[Withdrawn, withdrawn.key] = _withdrawn_once(account, withdrawn, rows)
+    draft.withdrawals += rows
+
+
+def _withdrawn_once(
+    account: Account, withdrawn: Withdrawn, rows: Sequence[Withdrawal]
+) -> Withdrawn:
+    """What is withdrawn then; nothing that is spent, or not minted yet, or was taken already."""
+    then = withdrawn.and_also(rows)
+    unspent = all(withdrawn.rank(row.first) >= account.spent for row in rows)
+    minted = all(row.first + row.size <= account.minted for row in rows)
+    if then is None or not (unspent and minted):
+        raise BrokenRuleError(f"{account} after {rows}, where {withdrawn}")
+    return then
 
 
 def _move_floor(account: Account, leg: Leg) -> None:

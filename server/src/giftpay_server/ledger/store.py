@@ -27,7 +27,7 @@ from giftpay_server.postgres.pool import Connection, Pool
 CatalogAt = Callable[[Connection, int, int], Awaitable[Any]]  # by version and etag
 Tables = Mapping[type[Row], Table]
 
-READ_COLUMN = 23  # of what WRITE takes, counted from 0: the versions read
+READ_COLUMN = 24  # of what WRITE takes, counted from 0: the versions read
 ANY_VERSION = -1  # in WRITE: of a stripe, which is added to as it is
 
 # Two arrays in place of pairs: what locks has to stay free of joins, since a join would lose the
@@ -90,8 +90,8 @@ READ = """
            a.*,
            o.*
       FROM (SELECT array_agg(owner_id), array_agg(unit), array_agg(balance), array_agg(held),
-                   array_agg(seq), array_agg(spent), array_agg(floor), array_agg(entry_time),
-                   array_agg(version)
+                   array_agg(seq), array_agg(spent), array_agg(floor), array_agg(taken),
+                   array_agg(entry_time), array_agg(version)
               FROM account
              WHERE unit = 1 AND owner_id = ANY($1::text[])
                 OR unit = 2 AND owner_id = ANY($2::text[])) AS a,
@@ -100,8 +100,8 @@ READ = """
               FROM owner
              WHERE owner_id = ANY($1::text[] || $2::text[])) AS o
 """
-ACCOUNT_COLUMNS = slice(3, 12)
-OWNER_COLUMNS = slice(12, None)
+ACCOUNT_COLUMNS = slice(3, 13)
+OWNER_COLUMNS = slice(13, None)
 
 READ_SALTS = """
     SELECT transaction_id, salt FROM personal_data WHERE transaction_id = ANY($1::uuid[])
@@ -121,7 +121,7 @@ WRITE = """
                coalesce(e.late_time, $1)
           FROM unnest($10::text::text[], $11::text::smallint[], $12::text::bigint[],
                       $13::text::uuid[], $14::text::smallint[], $15::text::bigint[],
-                      $16::text::bigint[], $30::timestamptz[])
+                      $16::text::bigint[], $31::timestamptz[])
                AS e (owner_id, unit, seq, transaction_id, system_account, amount, balance,
                      late_time)
     ), moved AS (
@@ -129,19 +129,19 @@ WRITE = """
         UPDATE account a
            SET balance = n.balance + CASE WHEN n.read = -1 THEN a.balance ELSE 0 END,
                seq = n.seq + CASE WHEN n.read = -1 THEN a.seq ELSE 0 END,
-               held = n.held, spent = n.spent, floor = n.floor,
-               entry_time = greatest(a.entry_time, $1), version = $25
+               held = n.held, spent = n.spent, floor = n.floor, taken = n.taken,
+               entry_time = greatest(a.entry_time, $1), version = $26
           FROM unnest($17::text::text[], $18::text::smallint[], $19::text::bigint[],
                       $20::text::bigint[], $21::text::bigint[], $22::text::bigint[],
-                      $23::text::bigint[], $24::text::bigint[])
-               AS n (owner_id, unit, balance, held, seq, spent, floor, read)
+                      $23::text::bigint[], $24::text::bigint[], $25::text::bigint[])
+               AS n (owner_id, unit, balance, held, seq, spent, floor, taken, read)
          WHERE a.owner_id = n.owner_id AND a.unit = n.unit AND n.read IN (a.version, -1)
         RETURNING 1
     )
     SELECT assert_writable(
-               (SELECT count(*) FROM moved) = $26
-               AND coalesce((SELECT etag FROM catalog ORDER BY version DESC LIMIT 1), 0) = $27,
-               $28, $29
+               (SELECT count(*) FROM moved) = $27
+               AND coalesce((SELECT etag FROM catalog ORDER BY version DESC LIMIT 1), 0) = $28,
+               $29, $30
            )
 """
 
@@ -279,7 +279,7 @@ def prepare(
         now,
         *text_columns((row[:8] for row in sorted(draft.transactions)), width=8),
         *text_columns(draft.entries, width=7),
-        *text_columns(moved, width=8),
+        *text_columns(moved, width=9),
         version,
         len(moved),
         catalog_etag,
@@ -310,6 +310,7 @@ def _account(account: Account) -> tuple[Any, ...]:
         account.seq,
         account.spent,
         account.floor,
+        account.taken,
         account.version,
     )
 
@@ -321,4 +322,4 @@ def _entry_times(draft: Draft, now: datetime) -> list[datetime]:
 def _stripes(draft: Draft, stripe: int) -> Iterable[tuple[Any, ...]]:
     """What is added to the system accounts, as rows like those of accounts."""
     for (system, unit), (gained, entries) in sorted(draft.systems.items()):
-        yield stripe_owner(system, stripe), unit, gained, 0, entries, 0, 0, ANY_VERSION
+        yield stripe_owner(system, stripe), unit, gained, 0, entries, 0, 0, 0, ANY_VERSION

@@ -100,10 +100,10 @@ ACCOUNT_SPENT = """
     WITH debited AS (
         SELECT owner_id, unit, -sum(amount) AS spent FROM entry WHERE amount < 0 GROUP BY 1, 2
     ), broken AS MATERIALIZED (
-        SELECT a.owner_id, a.unit, a.spent, coalesce(d.spent, 0) AS debited
+        SELECT a.owner_id, a.unit, a.spent + a.taken AS spent, coalesce(d.spent, 0) AS debited
           FROM account a
           LEFT JOIN debited d ON d.owner_id = a.owner_id AND d.unit = a.unit
-         WHERE a.spent <> coalesce(d.spent, 0)
+         WHERE a.spent + a.taken <> coalesce(d.spent, 0)
     )
     SELECT 'account.spent' AS check, 'account' AS table,
            concat_ws('/', owner_id, (ARRAY['COIN', 'DIAMOND'])[unit]) AS key,

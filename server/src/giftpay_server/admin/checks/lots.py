@@ -1,4 +1,4 @@
-"""Lots: the positions of an account's odometer, each minted once and by a credit."""
+"""Lots and withdrawals: an odometer's positions, each minted once and at most once withdrawn."""
 
 LOT_ENTRY = """
     WITH broken AS MATERIALIZED (
@@ -74,10 +74,12 @@ LOT_SOURCE = """
      LIMIT 1
 """
 
-# Balances and lots are proven by entries, so that this proves what was spent.
+# Balances and lots are proven by entries, what was taken by withdrawals, so that this proves what
+# was spent.
 ACCOUNT_MINTED = """
     WITH broken AS MATERIALIZED (
-        SELECT a.owner_id, a.balance + a.spent AS minted, coalesce(l.first + l.size, 0) AS lots_end
+        SELECT a.owner_id, a.balance + a.spent + a.taken AS minted,
+               coalesce(l.first + l.size, 0) AS lots_end
           FROM account a
           LEFT JOIN LATERAL (
                SELECT first, size
@@ -87,7 +89,7 @@ ACCOUNT_MINTED = """
                 LIMIT 1
                ) AS l ON true
          WHERE a.entry_time >= $1 AND a.unit = 1 AND a.owner_id !~ '^~'
-           AND a.balance + a.spent <> coalesce(l.first + l.size, 0)
+           AND a.balance + a.spent + a.taken <> coalesce(l.first + l.size, 0)
     )
     SELECT 'account.minted' AS check, 'account' AS table, concat_ws('/', owner_id, 'COIN') AS key,
            format('expected lots of %s in all, found %s', minted, lots_end) AS detail
@@ -96,4 +98,120 @@ ACCOUNT_MINTED = """
      LIMIT 1
 """
 
-CHECKS = (LOT_ENTRY, ENTRY_LOT, LOT_FIRST, LOT_SOURCE, ACCOUNT_MINTED)
+# All rows of one entry together, told by the first of them.
+WITHDRAWAL_ENTRY = """
+    WITH taken AS (
+        SELECT w.owner_id, w.unit, w.seq, min(w.first) AS first, sum(w.size) AS size
+          FROM account a
+          JOIN withdrawal w ON w.owner_id = a.owner_id AND w.unit = a.unit
+         WHERE a.entry_time >= $1
+         GROUP BY w.owner_id, w.unit, w.seq
+    ), broken AS MATERIALIZED (
+        SELECT t.*, e.amount
+          FROM taken t
+          LEFT JOIN entry e ON e.owner_id = t.owner_id AND e.unit = t.unit AND e.seq = t.seq
+         WHERE t.unit <> 1 OR e.amount IS DISTINCT FROM -t.size
+    )
+    SELECT 'withdrawal.entry' AS check, 'withdrawal' AS table,
+           concat_ws('/', owner_id, (ARRAY['COIN', 'DIAMOND'])[unit], first) AS key,
+           format('expected an entry %s of %s coins, found %s', seq, -size,
+                  coalesce(amount::text, 'none')) AS detail
+      FROM broken
+     ORDER BY owner_id, unit, first
+     LIMIT 1
+"""
+
+# Each behind the one before it, and none behind what was minted by then.
+WITHDRAWAL_FIRST = """
+    WITH runs AS (
+        SELECT w.owner_id, w.first, w.first + w.size AS past, coalesce(l.minted, 0) AS minted,
+               lag(w.first + w.size, 1, 0::bigint)
+                   OVER (PARTITION BY w.owner_id ORDER BY w.first) AS free
+          FROM account a
+          JOIN withdrawal w ON w.owner_id = a.owner_id AND w.unit = a.unit
+          LEFT JOIN LATERAL (
+               SELECT first + size AS minted
+                 FROM lot
+                WHERE owner_id = w.owner_id AND unit = w.unit AND seq < w.seq
+                ORDER BY seq DESC
+                LIMIT 1
+               ) AS l ON true
+         WHERE a.entry_time >= $1 AND a.unit = 1
+    ), broken AS MATERIALIZED (
+        SELECT * FROM runs WHERE first < free OR past > minted
+    )
+    SELECT 'withdrawal.first' AS check, 'withdrawal' AS table,
+           concat_ws('/', owner_id, 'COIN', first) AS key,
+           format('expected positions from %s below %s, found %s below %s',
+                  free, minted, first, past) AS detail
+      FROM broken
+     ORDER BY owner_id, first
+     LIMIT 1
+"""
+
+# What had been spent is what had been minted, less the balance and what had been withdrawn; and as
+# many of the positions that were not withdrawn lie before all that was still there.
+WITHDRAWAL_UNSPENT = """
+    WITH runs AS (
+        SELECT w.owner_id, w.first, w.first - others.before AS rank,
+               l.first + l.size - e.balance - others.taken AS spent
+          FROM account a
+          JOIN withdrawal w ON w.owner_id = a.owner_id AND w.unit = a.unit
+          JOIN entry e ON e.owner_id = w.owner_id AND e.unit = w.unit AND e.seq = w.seq
+         CROSS JOIN LATERAL (
+               SELECT first, size
+                 FROM lot
+                WHERE owner_id = w.owner_id AND unit = w.unit AND seq < w.seq
+                ORDER BY seq DESC
+                LIMIT 1
+               ) AS l
+         CROSS JOIN LATERAL (
+               SELECT coalesce(sum(size) FILTER (WHERE seq <= w.seq), 0) AS taken,
+                      coalesce(sum(size) FILTER (WHERE seq < w.seq AND first < w.first), 0)
+                          AS before
+                 FROM withdrawal
+                WHERE owner_id = w.owner_id AND unit = w.unit
+               ) AS others
+         WHERE a.entry_time >= $1 AND a.unit = 1
+    ), broken AS MATERIALIZED (
+        SELECT * FROM runs WHERE rank < spent
+    )
+    SELECT 'withdrawal.unspent' AS check, 'withdrawal' AS table,
+           concat_ws('/', owner_id, 'COIN', first) AS key,
+           format('expected coins behind %s that were spent, found one behind %s', spent, rank)
+               AS detail
+      FROM broken
+     ORDER BY owner_id, first
+     LIMIT 1
+"""
+
+ACCOUNT_TAKEN = """
+    WITH broken AS MATERIALIZED (
+        SELECT a.owner_id, a.unit, a.taken, coalesce(w.size, 0) AS withdrawn
+          FROM account a
+          LEFT JOIN LATERAL (
+               SELECT sum(size) AS size
+                 FROM withdrawal
+                WHERE owner_id = a.owner_id AND unit = a.unit
+               ) AS w ON true
+         WHERE a.entry_time >= $1 AND a.taken <> coalesce(w.size, 0)
+    )
+    SELECT 'account.taken' AS check, 'account' AS table,
+           concat_ws('/', owner_id, (ARRAY['COIN', 'DIAMOND'])[unit]) AS key,
+           format('expected withdrawals of %s, found %s', taken, withdrawn) AS detail
+      FROM broken
+     ORDER BY owner_id, unit
+     LIMIT 1
+"""
+
+CHECKS = (
+    LOT_ENTRY,
+    ENTRY_LOT,
+    LOT_FIRST,
+    LOT_SOURCE,
+    WITHDRAWAL_ENTRY,
+    WITHDRAWAL_FIRST,
+    WITHDRAWAL_UNSPENT,
+    ACCOUNT_TAKEN,
+    ACCOUNT_MINTED,
+)

@@ -1,4 +1,5 @@
--- The ledger: owners, accounts, entries, transactions, claims, holds, lots, personal data.
+-- The ledger: owners, accounts, entries, transactions, claims, holds, lots, withdrawals, personal
+-- data.
 --
 -- The primary key of whatever grows holds its owner or its transaction; no triggers, no sequences,
 -- no foreign keys: the tables may be spread over machines one day. Text is compared bytewise
@@ -8,7 +9,7 @@
 
 CREATE TABLE owner (
     owner_id    text COLLATE "C" PRIMARY KEY,
-    status      smallint NOT NULL CHECK (status IN (1, 2, 3)),  -- giftpay.v1.WalletStatus
+    status      smallint NOT NULL CHECK (status > 0),         -- giftpay.v1.WalletStatus
     country     text NOT NULL CHECK (country ~ '^[A-Z]{2}$'),
     adult_from  date,                                           -- NULL: age unverified
     create_time timestamptz NOT NULL
@@ -20,9 +21,10 @@ CREATE TABLE account (
     balance    bigint NOT NULL DEFAULT 0,
     held       bigint NOT NULL DEFAULT 0 CHECK (held >= 0),
     seq        bigint NOT NULL DEFAULT 0 CHECK (seq >= 0),      -- the last entry's; counts them
-    spent      bigint NOT NULL DEFAULT 0 CHECK (spent >= 0),    -- the odometer
+    spent      bigint NOT NULL DEFAULT 0 CHECK (spent >= 0),    -- without what was withdrawn
     floor      bigint NOT NULL DEFAULT 0 CHECK (floor <= 0),    -- below zero after a claw-back only
     version    bigint NOT NULL DEFAULT 0 CHECK (version >= 0),  -- of the last write; only compared
+    taken      bigint NOT NULL DEFAULT 0 CHECK (taken >= 0),    -- withdrawn, and not spent
     entry_time timestamptz NOT NULL DEFAULT 'epoch',
     unit       smallint NOT NULL CHECK (unit IN (1, 2)),        -- giftpay.v1.Unit
     owner_id   text COLLATE "C" NOT NULL,
@@ -38,7 +40,7 @@ CREATE TABLE entry (
     create_time    timestamptz NOT NULL,
     transaction_id uuid NOT NULL,
     unit           smallint NOT NULL,
-    system_account smallint NOT NULL CHECK (system_account BETWEEN 1 AND 8),
+    system_account smallint NOT NULL CHECK (system_account > 0),
     owner_id       text COLLATE "C" NOT NULL,
     PRIMARY KEY (owner_id, unit, seq)
 );
@@ -80,11 +82,22 @@ CREATE TABLE lot (
     price     bigint,                                           -- minor units paid, if bought
     source_id uuid NOT NULL,                                    -- order, reversed gift, adjustment
     unit      smallint NOT NULL,
-    kind      smallint NOT NULL CHECK (kind IN (1, 2, 3, 4)),   -- paid, bonus, reversal, adjustment
+    kind      smallint NOT NULL CHECK (kind > 0),               -- paid, bonus, reversal, adjustment
     currency  text,
     owner_id  text COLLATE "C" NOT NULL,
     PRIMARY KEY (owner_id, unit, seq),
     CHECK ((price IS NULL) = (currency IS NULL))
+);
+
+-- Positions [first, first + size) that an entry took although older coins were there; all of them
+-- were unspent then.
+CREATE TABLE withdrawal (
+    seq      bigint NOT NULL,                                   -- of the entry
+    first    bigint NOT NULL CHECK (first >= 0),
+    size     bigint NOT NULL CHECK (size > 0),
+    unit     smallint NOT NULL,
+    owner_id text COLLATE "C" NOT NULL,
+    PRIMARY KEY (owner_id, unit, first)
 );
 
 -- What identifies a person, apart from what cannot be erased. The salt is that of the hash which
@@ -116,7 +129,7 @@ END
 $$;
 GRANT SELECT, INSERT ON entry, transactions, claim TO giftpay_server;
 GRANT SELECT, INSERT, UPDATE ON owner, account, hold TO giftpay_server;
-GRANT SELECT, INSERT ON lot TO giftpay_server;
+GRANT SELECT, INSERT ON lot, withdrawal TO giftpay_server;
 GRANT SELECT, INSERT, DELETE ON personal_data TO giftpay_server;
 
 -- What must hold for a batch to be written.

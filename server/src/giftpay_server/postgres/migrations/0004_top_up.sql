@@ -9,7 +9,7 @@ CREATE TABLE top_up (
     top_up_id         uuid PRIMARY KEY,                         -- the transaction that made it
     catalog_version   integer NOT NULL,
     provider          smallint NOT NULL,                        -- giftpay.v1.PaymentProvider
-    state             smallint NOT NULL CHECK (state IN (1, 2, 3)),  -- giftpay.v1.TopUpState
+    state             smallint NOT NULL CHECK (state > 0),        -- giftpay.v1.TopUpState
     paid_after_cancel boolean NOT NULL DEFAULT false,
     owner_id          text COLLATE "C" NOT NULL,
     package_id        text COLLATE "C" NOT NULL,

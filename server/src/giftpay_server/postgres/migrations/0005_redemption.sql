@@ -11,7 +11,7 @@ CREATE TABLE redemption (
     redemption_id   uuid PRIMARY KEY,                           -- the transaction that made it
     catalog_version integer NOT NULL,
     calls           integer NOT NULL CHECK (calls >= 0),        -- begun so far; part of step keys
-    state           smallint NOT NULL CHECK (state BETWEEN 1 AND 6),  -- giftpay.v1.RedemptionState
+    state           smallint NOT NULL CHECK (state > 0),          -- giftpay.v1.RedemptionState
     owner_id        text COLLATE "C" NOT NULL,
     currency        text NOT NULL,
     provider_key    text,                                       -- stored before the provider is called
