@@ -6,6 +6,10 @@ import giftpay
 import pytest
 from giftpay.catalog_file import load_catalog, parse_catalog
 from giftpay.v1 import (
+    COIN_STATE_SPENT,
+    COIN_STATE_UNSPENT,
+    LOT_KIND_BONUS,
+    LOT_KIND_PAID,
     SYSTEM_ACCOUNT_ISSUANCE,
     TRANSACTION_KIND_GIFT,
     UNIT_COIN,
@@ -16,9 +20,13 @@ from giftpay.v1 import (
     ApplyCatalogResponse,
     BrokenRow,
     CatalogGift,
+    CoinFate,
+    CoinLot,
     CoinPackage,
+    CoinRoot,
     CreateRedemptionRequest,
     CreateRedemptionResponse,
+    EntryRef,
     GetCatalogResponse,
     GetTransactionRequest,
     GetTransactionResponse,
@@ -35,6 +43,10 @@ from giftpay.v1 import (
     SendGiftRequest,
     SendGiftResponse,
     SystemBalance,
+    TracedDebit,
+    TracedLot,
+    TraceTransactionRequest,
+    TraceTransactionResponse,
     Transaction,
     TrialBalance,
     UpdateWalletRequest,
@@ -203,3 +215,68 @@ async def test_the_trial_balance(scripted: ScriptedServer, run: Run) -> None:
         ["issuance", "-1,000"],
         ["total", "0"],
     ]
+
+
+ORDER, GIVEN = "01a201b2-b928-75a5-a44b-c0a1fd0110ce", "01a201b2-c1d7-7d1e-8f0e-1b5a1f0b6c22"
+
+
+def coin_entry(seq: int) -> EntryRef:
+    return EntryRef(owner_id="anna", unit=UNIT_COIN, seq=seq)
+
+
+async def test_tracing_a_gift_shows_what_paid_for_it(scripted: ScriptedServer, run: Run) -> None:
+    price, share = (Money(currency_code="EUR", minor_units=n) for n in (1000, 50))
+    paid = CoinLot(
+        entry=coin_entry(1), kind=LOT_KIND_PAID, source_id=ORDER, coins=1_000_000, price=price
+    )
+    bonus = CoinLot(entry=coin_entry(2), kind=LOT_KIND_BONUS, source_id=ORDER, coins=30)
+    roots = [CoinRoot(lot=paid, coins=50_000, price=share), CoinRoot(lot=bonus, coins=30)]
+    debit = TracedDebit(entry=coin_entry(4), coins=50_032, roots=roots, owed_coins=2)
+    scripted.script("TraceTransaction", TraceTransactionResponse(debits=[debit]))
+    result = await run("trace", GIVEN)
+    assert scripted.asked["TraceTransaction"] == [TraceTransactionRequest(transaction_id=GIVEN)]
+    assert result.stdout == (
+        "debit  anna, coin entry 4\n"
+        "coins  50,032\n"
+        "took   the oldest\n"
+        "owed   2\n"
+        " coins  of     entry  price     source\n"
+        f"50,000  paid   1      EUR 0.50  {ORDER}\n"
+        f"    30  bonus  2                {ORDER}\n"
+    )
+
+
+async def test_tracing_a_purchase_shows_what_became_of_it(
+    scripted: ScriptedServer, run: Run
+) -> None:
+    price = Money(currency_code="EUR", minor_units=1000)
+    paid = CoinLot(entry=coin_entry(1), kind=LOT_KIND_PAID, source_id=ORDER, coins=65, price=price)
+    fates = [
+        CoinFate(
+            coins=30,
+            state=COIN_STATE_SPENT,
+            entry=coin_entry(9),
+            transaction_id=GIVEN,
+            lot_entry=coin_entry(7),
+        ),
+        CoinFate(coins=31, state=COIN_STATE_UNSPENT, lot_entry=coin_entry(1)),
+    ]
+    traced = TracedLot(lot=paid, fates=fates, unlisted_coins=4)
+    scripted.script("TraceTransaction", TraceTransactionResponse(lots=[traced]))
+    result = await run("trace", ORDER)
+    assert result.stdout == (
+        "credit      anna, coin entry 1\n"
+        "coins       65\n"
+        "of          paid\n"
+        "price       EUR 10.00\n"
+        f"source      {ORDER}\n"
+        "not listed  4\n"
+        "coins  became   entry  returned  transaction\n"
+        f"   30  spent    9      7         {GIVEN}\n"
+        "   31  unspent\n"
+    )
+
+
+async def test_tracing_what_moved_no_coins(scripted: ScriptedServer, run: Run) -> None:
+    scripted.script("TraceTransaction", TraceTransactionResponse())
+    assert (await run("trace", GIVEN)).stdout == "coins  none moved\n"

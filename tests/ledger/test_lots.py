@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 import pytest
@@ -13,6 +14,7 @@ from giftpay_server.ledger.trace import State
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.docs.markdown import table
 from tests.ledger.purses import ACCOUNT, Purse, Step, histories, withdrawal
 
 
@@ -138,3 +140,23 @@ def test_the_prices_of_the_parts_of_a_lot_add_up(price: int, size: int, cuts: li
     edges = sorted({0, size, *(cut % size for cut in cuts)})
     parts = [Share(lot, edge, end - edge) for edge, end in pairwise(edges)]
     assert sum(part.price or 0 for part in parts) == price
+
+
+def test_the_example_of_the_documents_is_what_the_kernel_does() -> None:
+    purse = Purse()
+    for _, _, amount, *figures, said in table("docs/ledger.md", "Lots by odometer"):
+        positions = [Positions(int(a), int(b) - int(a) + 1) for a, b in RUN.findall(said)]
+        leg = Leg(*ACCOUNT, int(amount.replace("\N{MINUS SIGN}", "-")), SYSTEM_ACCOUNT_ISSUANCE)
+        if said.startswith("mints"):
+            leg = leg._replace(grant=Grant(LotKind.PAID, ""))
+        elif said.startswith("takes"):
+            leg = leg._replace(withdraws=positions)
+        (entry,) = purse.book([leg])
+        lots = [Positions(lot.first, lot.size) for lot in purse.lots if lot.seq == entry.seq]
+        took = purse.odometer.took(entry) if leg.amount < 0 else lots
+        account = purse.account
+        assert figures == [str(n) for n in (account.balance, account.spent, account.taken)]
+        assert places(took) == places(positions)
+
+
+RUN = re.compile(r"(\d+) to (\d+)")

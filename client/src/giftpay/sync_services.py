@@ -101,3 +101,4 @@ class Admin(Service):
     ErasePersonalData: Rpc[v1.ErasePersonalDataRequest, v1.ErasePersonalDataResponse]
     GetTrialBalance: Rpc[v1.GetTrialBalanceRequest, v1.GetTrialBalanceResponse]
     VerifyLedger: Rpc[v1.VerifyLedgerRequest, v1.VerifyLedgerResponse]
+    TraceTransaction: Rpc[v1.TraceTransactionRequest, v1.TraceTransactionResponse]

@@ -8,7 +8,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from giftpay.cli import views
 from giftpay.cli.options import parse_time, pass_session
 from giftpay.cli.session import REFUSED, Session
-from giftpay.v1 import GetTransactionRequest, GetTrialBalanceRequest, VerifyLedgerRequest
+from giftpay.cli.trace_view import traced
+from giftpay.v1 import (
+    GetTransactionRequest,
+    GetTrialBalanceRequest,
+    TraceTransactionRequest,
+    VerifyLedgerRequest,
+)
 
 UUID_FORM = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -27,6 +33,16 @@ def _named(key: str) -> GetTransactionRequest:
     if UUID_FORM.fullmatch(key):  # such a key is the transaction's id as well
         return GetTransactionRequest(transaction_id=key)
     return GetTransactionRequest(idempotency_key=key)
+
+
+@click.command()
+@click.argument("transaction")
+@pass_session
+def trace(session: Session, *, transaction: str) -> None:
+    """Follow the coins of TRANSACTION: what paid for them, and what became of them."""
+    with session.client() as client:
+        answer = client.admin.TraceTransaction(TraceTransactionRequest(transaction_id=transaction))
+    session.show(answer, *traced(answer))
 
 
 @click.command()

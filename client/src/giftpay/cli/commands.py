@@ -35,6 +35,7 @@ for command in (
     redemption.redeem,
     catalog.catalog,
     books.transaction,
+    books.trace,
     books.verify,
     books.trial_balance,
 ):

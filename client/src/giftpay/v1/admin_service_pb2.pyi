@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from giftpay.v1 import ledger_pb2 as _ledger_pb2
+from giftpay.v1 import money_pb2 as _money_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -44,6 +45,66 @@ SHORTFALL_POLICY_PLATFORM_LOSS: ShortfallPolicy.ValueType  # 1
 SHORTFALL_POLICY_DEBT: ShortfallPolicy.ValueType  # 2
 """The recipient: the balance goes below zero, and the next earnings fill it."""
 Global___ShortfallPolicy: _TypeAlias = ShortfallPolicy  # noqa: Y015
+
+class _LotKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LotKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LotKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LOT_KIND_UNSPECIFIED: _LotKind.ValueType  # 0
+    """Never sent."""
+    LOT_KIND_PAID: _LotKind.ValueType  # 1
+    """They were bought."""
+    LOT_KIND_BONUS: _LotKind.ValueType  # 2
+    """They came with a purchase."""
+    LOT_KIND_REVERSAL: _LotKind.ValueType  # 3
+    """A gift was reversed: its coins came back to its sender."""
+    LOT_KIND_ADJUSTMENT: _LotKind.ValueType  # 4
+    """An operator granted them."""
+
+class LotKind(_LotKind, metaclass=_LotKindEnumTypeWrapper):
+    """What coins came from."""
+
+LOT_KIND_UNSPECIFIED: LotKind.ValueType  # 0
+"""Never sent."""
+LOT_KIND_PAID: LotKind.ValueType  # 1
+"""They were bought."""
+LOT_KIND_BONUS: LotKind.ValueType  # 2
+"""They came with a purchase."""
+LOT_KIND_REVERSAL: LotKind.ValueType  # 3
+"""A gift was reversed: its coins came back to its sender."""
+LOT_KIND_ADJUSTMENT: LotKind.ValueType  # 4
+"""An operator granted them."""
+Global___LotKind: _TypeAlias = LotKind  # noqa: Y015
+
+class _CoinState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CoinStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CoinState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    COIN_STATE_UNSPECIFIED: _CoinState.ValueType  # 0
+    """Never sent."""
+    COIN_STATE_UNSPENT: _CoinState.ValueType  # 1
+    """They are there."""
+    COIN_STATE_SPENT: _CoinState.ValueType  # 2
+    """They were spent, as the oldest."""
+    COIN_STATE_WITHDRAWN: _CoinState.ValueType  # 3
+    """They were withdrawn, by their position."""
+
+class CoinState(_CoinState, metaclass=_CoinStateEnumTypeWrapper):
+    """What became of coins."""
+
+COIN_STATE_UNSPECIFIED: CoinState.ValueType  # 0
+"""Never sent."""
+COIN_STATE_UNSPENT: CoinState.ValueType  # 1
+"""They are there."""
+COIN_STATE_SPENT: CoinState.ValueType  # 2
+"""They were spent, as the oldest."""
+COIN_STATE_WITHDRAWN: CoinState.ValueType  # 3
+"""They were withdrawn, by their position."""
+Global___CoinState: _TypeAlias = CoinState  # noqa: Y015
 
 @_typing.final
 class AdjustBalanceRequest(_message.Message):
@@ -440,3 +501,257 @@ class BrokenRow(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BrokenRow: _TypeAlias = BrokenRow  # noqa: Y015
+
+@_typing.final
+class TraceTransactionRequest(_message.Message):
+    """The request of TraceTransaction."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRANSACTION_ID_FIELD_NUMBER: _builtins.int
+    transaction_id: _builtins.str
+    """The transaction: a UUID of 36 characters, in lower case."""
+    def __init__(
+        self,
+        *,
+        transaction_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["transaction_id", b"transaction_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TraceTransactionRequest: _TypeAlias = TraceTransactionRequest  # noqa: Y015
+
+@_typing.final
+class TraceTransactionResponse(_message.Message):
+    """The answer of TraceTransaction."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEBITS_FIELD_NUMBER: _builtins.int
+    LOTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def debits(self) -> _containers.RepeatedCompositeFieldContainer[Global___TracedDebit]:
+        """The coins that the transaction took, by entry."""
+
+    @_builtins.property
+    def lots(self) -> _containers.RepeatedCompositeFieldContainer[Global___TracedLot]:
+        """The coins that it brought, by entry."""
+
+    def __init__(
+        self,
+        *,
+        debits: _abc.Iterable[Global___TracedDebit] | None = ...,
+        lots: _abc.Iterable[Global___TracedLot] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["debits", b"debits", "lots", b"lots"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TraceTransactionResponse: _TypeAlias = TraceTransactionResponse  # noqa: Y015
+
+@_typing.final
+class CoinLot(_message.Message):
+    """The coins that one credit brought."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    COINS_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    kind: Global___LotKind.ValueType
+    """What they came from."""
+    source_id: _builtins.str
+    """The top-up, the transaction of the reversed gift, or the adjustment."""
+    coins: _builtins.int
+    """How many they were."""
+    @_builtins.property
+    def entry(self) -> _ledger_pb2.EntryRef:
+        """The credit."""
+
+    @_builtins.property
+    def price(self) -> _money_pb2.Money:
+        """What was paid for them; unset unless they were bought."""
+
+    def __init__(
+        self,
+        *,
+        entry: _ledger_pb2.EntryRef | None = ...,
+        kind: Global___LotKind.ValueType = ...,
+        source_id: _builtins.str = ...,
+        coins: _builtins.int = ...,
+        price: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "price", b"price"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coins", b"coins", "entry", b"entry", "kind", b"kind", "price", b"price", "source_id", b"source_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CoinLot: _TypeAlias = CoinLot  # noqa: Y015
+
+@_typing.final
+class TracedDebit(_message.Message):
+    """A debit of coins, and what paid for it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_FIELD_NUMBER: _builtins.int
+    COINS_FIELD_NUMBER: _builtins.int
+    WITHDRAWAL_FIELD_NUMBER: _builtins.int
+    ROOTS_FIELD_NUMBER: _builtins.int
+    UNLISTED_COINS_FIELD_NUMBER: _builtins.int
+    OWED_COINS_FIELD_NUMBER: _builtins.int
+    coins: _builtins.int
+    """How many coins it took."""
+    withdrawal: _builtins.bool
+    """Whether it took the coins that it named, and not the oldest."""
+    unlisted_coins: _builtins.int
+    """Coins whose roots are beyond the first 1,000."""
+    owed_coins: _builtins.int
+    """Coins that were not there and that no credit has filled yet: debt."""
+    @_builtins.property
+    def entry(self) -> _ledger_pb2.EntryRef:
+        """The debit."""
+
+    @_builtins.property
+    def roots(self) -> _containers.RepeatedCompositeFieldContainer[Global___CoinRoot]:
+        """Where these coins had first come from, in the order they were taken: at most 1,000."""
+
+    def __init__(
+        self,
+        *,
+        entry: _ledger_pb2.EntryRef | None = ...,
+        coins: _builtins.int = ...,
+        withdrawal: _builtins.bool = ...,
+        roots: _abc.Iterable[Global___CoinRoot] | None = ...,
+        unlisted_coins: _builtins.int = ...,
+        owed_coins: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coins", b"coins", "entry", b"entry", "owed_coins", b"owed_coins", "roots", b"roots", "unlisted_coins", b"unlisted_coins", "withdrawal", b"withdrawal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TracedDebit: _TypeAlias = TracedDebit  # noqa: Y015
+
+@_typing.final
+class CoinRoot(_message.Message):
+    """Coins of a purchase or a grant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_FIELD_NUMBER: _builtins.int
+    COINS_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    coins: _builtins.int
+    """How many of its coins."""
+    @_builtins.property
+    def lot(self) -> Global___CoinLot:
+        """The purchase or grant; never a reversal."""
+
+    @_builtins.property
+    def price(self) -> _money_pb2.Money:
+        """Their share of its price, unset unless they were bought: a share is rounded so that all shares
+        of a lot add up to its price.
+        """
+
+    def __init__(
+        self,
+        *,
+        lot: Global___CoinLot | None = ...,
+        coins: _builtins.int = ...,
+        price: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lot", b"lot", "price", b"price"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coins", b"coins", "lot", b"lot", "price", b"price"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CoinRoot: _TypeAlias = CoinRoot  # noqa: Y015
+
+@_typing.final
+class TracedLot(_message.Message):
+    """A credit of coins, and what became of them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOT_FIELD_NUMBER: _builtins.int
+    FATES_FIELD_NUMBER: _builtins.int
+    UNLISTED_COINS_FIELD_NUMBER: _builtins.int
+    unlisted_coins: _builtins.int
+    """Coins whose fates are beyond these, or that were spent by entries beyond the first 1,000."""
+    @_builtins.property
+    def lot(self) -> Global___CoinLot:
+        """The coins."""
+
+    @_builtins.property
+    def fates(self) -> _containers.RepeatedCompositeFieldContainer[Global___CoinFate]:
+        """What became of them, in their order: at most 2,000."""
+
+    def __init__(
+        self,
+        *,
+        lot: Global___CoinLot | None = ...,
+        fates: _abc.Iterable[Global___CoinFate] | None = ...,
+        unlisted_coins: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lot", b"lot"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fates", b"fates", "lot", b"lot", "unlisted_coins", b"unlisted_coins"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TracedLot: _TypeAlias = TracedLot  # noqa: Y015
+
+@_typing.final
+class CoinFate(_message.Message):
+    """What became of some coins of a lot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COINS_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    ENTRY_FIELD_NUMBER: _builtins.int
+    TRANSACTION_ID_FIELD_NUMBER: _builtins.int
+    LOT_ENTRY_FIELD_NUMBER: _builtins.int
+    coins: _builtins.int
+    """How many."""
+    state: Global___CoinState.ValueType
+    """What became of them."""
+    transaction_id: _builtins.str
+    """The transaction of that entry; empty if they are unspent."""
+    @_builtins.property
+    def entry(self) -> _ledger_pb2.EntryRef:
+        """The entry that took them; unset if they are unspent."""
+
+    @_builtins.property
+    def lot_entry(self) -> _ledger_pb2.EntryRef:
+        """The credit by which they came to lie where they lie, or lay last: another one than the traced
+        lot's if they came back in a reversal since.
+        """
+
+    def __init__(
+        self,
+        *,
+        coins: _builtins.int = ...,
+        state: Global___CoinState.ValueType = ...,
+        entry: _ledger_pb2.EntryRef | None = ...,
+        transaction_id: _builtins.str = ...,
+        lot_entry: _ledger_pb2.EntryRef | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "lot_entry", b"lot_entry"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coins", b"coins", "entry", b"entry", "lot_entry", b"lot_entry", "state", b"state", "transaction_id", b"transaction_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CoinFate: _TypeAlias = CoinFate  # noqa: Y015

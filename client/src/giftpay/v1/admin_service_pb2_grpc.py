@@ -60,6 +60,11 @@ class AdminServiceStub(object):
                 request_serializer=giftpay_dot_v1_dot_admin__service__pb2.VerifyLedgerRequest.SerializeToString,
                 response_deserializer=giftpay_dot_v1_dot_admin__service__pb2.VerifyLedgerResponse.FromString,
                 _registered_method=True)
+        self.TraceTransaction = channel.unary_unary(
+                '/giftpay.v1.AdminService/TraceTransaction',
+                request_serializer=giftpay_dot_v1_dot_admin__service__pb2.TraceTransactionRequest.SerializeToString,
+                response_deserializer=giftpay_dot_v1_dot_admin__service__pb2.TraceTransactionResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer(object):
@@ -113,6 +118,16 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TraceTransaction(self, request, context):
+        """TraceTransaction follows the coins of a transaction: those that it took, back to the purchases
+        and grants that paid for them, and those that it brought, to what became of each. Coins of a
+        gift that was reversed are the same coins before and after. It changes nothing. A transaction
+        that moved no coins has nothing to trace. Refused with TRANSACTION_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -140,6 +155,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.VerifyLedger,
                     request_deserializer=giftpay_dot_v1_dot_admin__service__pb2.VerifyLedgerRequest.FromString,
                     response_serializer=giftpay_dot_v1_dot_admin__service__pb2.VerifyLedgerResponse.SerializeToString,
+            ),
+            'TraceTransaction': grpc.unary_unary_rpc_method_handler(
+                    servicer.TraceTransaction,
+                    request_deserializer=giftpay_dot_v1_dot_admin__service__pb2.TraceTransactionRequest.FromString,
+                    response_serializer=giftpay_dot_v1_dot_admin__service__pb2.TraceTransactionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -278,6 +298,33 @@ class AdminService(object):
             '/giftpay.v1.AdminService/VerifyLedger',
             giftpay_dot_v1_dot_admin__service__pb2.VerifyLedgerRequest.SerializeToString,
             giftpay_dot_v1_dot_admin__service__pb2.VerifyLedgerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TraceTransaction(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/giftpay.v1.AdminService/TraceTransaction',
+            giftpay_dot_v1_dot_admin__service__pb2.TraceTransactionRequest.SerializeToString,
+            giftpay_dot_v1_dot_admin__service__pb2.TraceTransactionResponse.FromString,
             options,
             channel_credentials,
             insecure,

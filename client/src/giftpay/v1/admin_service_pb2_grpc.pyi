@@ -42,6 +42,12 @@ class AdminServiceStub:
     """
     VerifyLedger: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.VerifyLedgerRequest, _admin_service_pb2.VerifyLedgerResponse]
     """VerifyLedger checks the books row by row and names the first row that is broken."""
+    TraceTransaction: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.TraceTransactionRequest, _admin_service_pb2.TraceTransactionResponse]
+    """TraceTransaction follows the coins of a transaction: those that it took, back to the purchases
+    and grants that paid for them, and those that it brought, to what became of each. Coins of a
+    gift that was reversed are the same coins before and after. It changes nothing. A transaction
+    that moved no coins has nothing to trace. Refused with TRANSACTION_NOT_FOUND.
+    """
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """What operators may do."""
@@ -101,5 +107,17 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_admin_service_pb2.VerifyLedgerRequest, _abc.Awaitable[_admin_service_pb2.VerifyLedgerResponse]],
     ) -> _abc.Awaitable[_admin_service_pb2.VerifyLedgerResponse]:
         """VerifyLedger checks the books row by row and names the first row that is broken."""
+
+    @_abc_1.abstractmethod
+    def TraceTransaction(
+        self,
+        request: _admin_service_pb2.TraceTransactionRequest,
+        context: _aio.ServicerContext[_admin_service_pb2.TraceTransactionRequest, _abc.Awaitable[_admin_service_pb2.TraceTransactionResponse]],
+    ) -> _abc.Awaitable[_admin_service_pb2.TraceTransactionResponse]:
+        """TraceTransaction follows the coins of a transaction: those that it took, back to the purchases
+        and grants that paid for them, and those that it brought, to what became of each. Coins of a
+        gift that was reversed are the same coins before and after. It changes nothing. A transaction
+        that moved no coins has nothing to trace. Refused with TRANSACTION_NOT_FOUND.
+        """
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _aio.Server) -> None: ...

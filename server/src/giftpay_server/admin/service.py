@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from giftpay.v1 import (
+    ERROR_REASON_TRANSACTION_NOT_FOUND,
     AdjustBalanceRequest,
     AdjustBalanceResponse,
     AdminServiceServicer,
@@ -17,6 +18,8 @@ from giftpay.v1 import (
     GetTrialBalanceResponse,
     ReverseGiftRequest,
     ReverseGiftResponse,
+    TraceTransactionRequest,
+    TraceTransactionResponse,
     VerifyLedgerRequest,
     VerifyLedgerResponse,
 )
@@ -28,14 +31,16 @@ from giftpay_server.admin.messages import (
     erase_command,
     reversal_command,
 )
+from giftpay_server.admin.trace import trace
 from giftpay_server.gift.messages import sent_gift
 from giftpay_server.gift.store import read_gift
+from giftpay_server.ledger.commands import refuse
 from giftpay_server.ledger.journal import Journal
 from giftpay_server.postgres.pool import Pool
-from giftpay_server.wire.fields import valid_time
+from giftpay_server.wire.fields import valid_time, valid_uuid
 from giftpay_server.wire.guard import Context
 from giftpay_server.wire.identity import LOCAL
-from giftpay_server.wire.refusals import settle
+from giftpay_server.wire.refusals import RefusedError, settle
 
 
 class AdminService(AdminServiceServicer):
@@ -90,3 +95,12 @@ class AdminService(AdminServiceServicer):
         since = valid_time(request.since_time, "since_time") if has_since else None
         async with self._auditing:
             return await verify(self._pool, since, clock=self._clock, skew_max=self._skew_max)
+
+    async def TraceTransaction(
+        self, request: TraceTransactionRequest, context: Context
+    ) -> TraceTransactionResponse:
+        named = valid_uuid(request.transaction_id, "transaction_id")
+        traced = await trace(self._pool, named)
+        if traced is None:
+            raise RefusedError(refuse(ERROR_REASON_TRANSACTION_NOT_FOUND, transaction_id=named))
+        return traced

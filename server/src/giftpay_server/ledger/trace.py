@@ -33,7 +33,7 @@ class Past:
 
     odometers: Mapping[tuple[str, int], Odometer]  # of each account that the coins passed
     came_back: Sequence[CameBack] = ()  # every lot of them that did
-    debits: Sequence[Entry] = ()  # spends and withdrawals, as far as they were read
+    debits: Sequence[Entry] = ()  # all withdrawals, and spends as far as they were read
 
     def odometer(self, of: Entry | Lot) -> Odometer:
         """The one of an entry's or a lot's account."""
