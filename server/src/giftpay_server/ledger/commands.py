@@ -50,6 +50,17 @@ class Posted:
     catalog: Any = None  # a new current catalog
 
 
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """Not decided now: nothing is stored, the key stays free, and the neighbours go on.
+
+    For the server's own commands alone, such as a step of a large return whose predecessor is not
+    booked yet: a refusal would be the answer to its key from then on.
+    """
+
+    why: str  # for the log of whoever asked
+
+
 Decision = Posted | Refused
 
 
@@ -67,13 +78,19 @@ class Command:
     kind: TransactionKind.ValueType
     request: Message  # without its key; personal fields empty
     accounts: Sequence[AccountKey]
-    decide: Callable[[Books], Decision]
+    decide: Callable[[Books], Decision | Deferred]
     claims: Sequence[str] = ()  # taken if it is posted; one that stands moves nothing again
     reads: Sequence[RowKey] = ()
     personal: Personal | None = None
     opens: bool = False
+    may_defer: bool = False  # a command of the server's own
     alone: bool = False  # no batch with others: it counts rows that they may be about to change
     moves_only: bool = False  # changes no row but its accounts': no other can be held up by others
+
+    @property
+    def weight(self) -> int:
+        """How much it adds to a batch: what is read and written for it."""
+        return len(self.accounts) + len(self.reads) + len(self.claims)
 
 
 class Outcome(NamedTuple):
@@ -89,7 +106,7 @@ class KeyReused(NamedTuple):
     fields: Sequence[str]
 
 
-Answer = Outcome | KeyReused
+Answer = Outcome | KeyReused | Deferred
 
 
 def wallet(owner_id: str) -> tuple[AccountKey, AccountKey]:

@@ -24,6 +24,7 @@ from giftpay_server.ledger.commands import (
     Answer,
     Command,
     Decision,
+    Deferred,
     KeyReused,
     Outcome,
     Posted,
@@ -48,6 +49,10 @@ def _decide_one(command: Command, books: Books, draft: Draft) -> Answer:
     if earlier is not None:
         return replay(command, earlier)
     decision = _gate(command, books)
+    if isinstance(decision, Deferred):
+        if not command.may_defer:
+            raise BrokenRuleError(f"{command.id} is not the server's own, and defers")
+        return decision
     for key in command.accounts:
         if key in books.accounts:
             draft.accounts[key] = books.accounts[key]
@@ -74,7 +79,7 @@ def replay(command: Command, earlier: Transaction) -> Answer:
     return KeyReused(fields) if fields else Outcome(earlier, replayed=True)
 
 
-def _gate(command: Command, books: Books) -> Decision:
+def _gate(command: Command, books: Books) -> Decision | Deferred:
     if not command.opens:
         for key in command.accounts:
             if key not in books.accounts or key[0] not in books.owners:

@@ -13,6 +13,7 @@ from giftpay_server.ledger.commands import Answer, Command
 
 UNDER_WAY_MAX = 2  # batches: one is written, the next one decided
 GATHER_MAX = 16  # turns of the event loop, as long as each brings more
+WEIGHT_MAX = 4  # of accounts, rows and claims in a batch: so many times its commands
 PACE_OF = 9  # the last batches; their median is not moved by one that stalled
 
 
@@ -108,7 +109,11 @@ class WaitingRoom:
 
     def _next(self) -> list[Waiting]:
         batch: list[Waiting] = []
+        weight = 0
         while self._queue and len(batch) < self._limits.batch_max:
+            weight += self._queue[0].command.weight
+            if batch and weight > WEIGHT_MAX * self._limits.batch_max:
+                break
             waiting = self._queue.popleft()
             if not waiting.answer.done():  # otherwise its caller has gone
                 batch.append(waiting)

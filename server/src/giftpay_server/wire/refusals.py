@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode
 
-from giftpay_server.ledger.commands import Answer, KeyReused, Outcome, Refused
+from giftpay_server.ledger.commands import Answer, Deferred, KeyReused, Outcome, Refused
 from giftpay_server.ledger.names import short_name
 from giftpay_server.wire.fields import InvalidArgumentError
 
@@ -120,6 +120,8 @@ def refusal_of(answer: Answer | Refused) -> Refusal:
             return refusal(ErrorReason.ERROR_REASON_IDEMPOTENCY_KEY_REUSED, figures)
         case Refused(reason, figures):
             return refusal(reason, figures)
+        case Deferred(why):
+            raise AssertionError(f"a caller's command was deferred: {why}")
         case Outcome(transaction):
             stored = Refusal.FromString(transaction.answer)
             return refusal(stored.reason, stored.metadata)
