@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format proto bench bench-quick bench-pairs hops clean
+.PHONY: help run demo test faults check format proto bench bench-quick bench-pairs hops clean
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check
@@ -15,6 +15,9 @@ demo: .venv/run       ## Play a live evening against a server of its own, and ba
 
 test: .venv/dev       ## Run all tests, on a Postgres that lives as long as they do
 	python -m pytest
+
+faults: .venv/faults  ## Try what goes wrong: locked rows, stopped servers, wrong clocks, full disks
+	python -m pytest tests/faults
 
 check: .venv/dev      ## Check format, lint, types, import walls, protos and generated code
 	ruff format --check . && ruff check . && mypy && lint-imports
@@ -52,6 +55,10 @@ clean:     ## Remove what was installed and built here
 
 .venv/dev: .venv/run pyproject.toml
 	$(PIP) install -c constraints.txt --group dev
+	@touch $@
+
+.venv/faults: .venv/dev
+	@sh scripts/have-faketime
 	@touch $@
 
 .venv/bench: .venv/dev

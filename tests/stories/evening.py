@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import giftpay
@@ -31,9 +31,11 @@ VIEWER_COINS = (1_000, 1_000, 1_000, 20)  # the last one soon has too few
 
 
 class Evening:
-    """Four viewers and two stars; answers are kept by key, each as an outcome of a batch."""
+    """Viewers with coins, and stars; answers are kept by key, each as an outcome of a batch."""
 
-    def __init__(self, viewers: Sequence[str], stars: Sequence[str], *, deadline_s: float) -> None:
+    def __init__(
+        self, viewers: Mapping[str, int], stars: Sequence[str], *, deadline_s: float
+    ) -> None:
         self.sent: dict[str, SendGiftRequest] = {}
         self.answered: dict[str, GiftOutcome] = {}
         self.failures: Counter[str] = Counter()
@@ -63,20 +65,29 @@ class Evening:
                 await self._news.wait()
 
     async def prove(self, client: Client) -> None:
-        """Every key has one answer for ever, and exactly what was answered stands in the books."""
+        """Every key has one answer for ever, and exactly what was answered stands in the books.
+
+        Those who followed a star were told all of it.
+        """
+        for star, entries in (await self.prove_answers(client)).items():
+            assert await self._followed_to_the_end(client, star, len(entries)) == entries
+        await prove_books(client)
+
+    async def prove_answers(self, client: Client) -> dict[str, list[Entry]]:
+        """Every key has one answer, and the statements are the sum of them; those of the stars."""
         await self._send_all_again(client)
         gifts = [outcome.gift for outcome in self.answered.values() if outcome.HasField("gift")]
         assert gifts
-        for viewer, coins in zip(self._viewers, VIEWER_COINS, strict=True):
+        for viewer, coins in self._viewers.items():
             sent = {g.transaction_id: -g.coins for g in gifts if g.sender_id == viewer}
             await _is_the_statement(client, viewer, UNIT_COIN, sent, before=[coins])
+        statements = {}
         for star in self._stars:
             got = {
                 gift.transaction_id: gift.diamonds for gift in gifts if gift.recipient_id == star
             }
-            entries = await _is_the_statement(client, star, UNIT_DIAMOND, got)
-            assert await self._followed_to_the_end(client, star, len(entries)) == entries
-        await prove_books(client)
+            statements[star] = await _is_the_statement(client, star, UNIT_DIAMOND, got)
+        return statements
 
     async def _followed_to_the_end(self, client: Client, star: str, last: int) -> list[Entry]:
         followed = self._followed[star]
@@ -160,7 +171,7 @@ class Evening:
     def _gift(self) -> SendGiftRequest:
         gift = SendGiftRequest(
             idempotency_key=giftpay.new_key(),
-            sender_id=self._random.choice(self._viewers),
+            sender_id=self._random.choice(list(self._viewers)),
             recipient_id=self._random.choice(self._stars),
             gift_id=self._random.choice(list(PRICES)),
             message=self._random.choice(["", "bravo"]),
@@ -185,7 +196,7 @@ class Evening:
 async def evening(client: Client, *, deadline_s: float = 10) -> Evening:
     """A new evening on a server: its catalog, its wallets. No call may take longer than that."""
     await apply_catalog(client)
-    viewers = [await open_wallet(client, coins=coins) for coins in VIEWER_COINS]
+    viewers = {await open_wallet(client, coins=coins): coins for coins in VIEWER_COINS}
     stars = [await open_wallet(client) for _ in range(2)]
     return Evening(viewers, stars, deadline_s=deadline_s)
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
@@ -29,10 +29,10 @@ async def until(condition: Callable[[], bool]) -> None:
 class ServerProcess:
     """A server started as its users start it; its address stays the same over restarts."""
 
-    def __init__(self, log: Path, settings: dict[str, str]) -> None:
+    def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
         self.address = "127.0.0.1:0"
         self._log = log
-        self._settings = settings
+        self._environment = environment
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -41,7 +41,7 @@ class ServerProcess:
         with self._log.open("ab") as log:
             self._process = process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "giftpay_server", "--listen", self.address),
-                env=ours | self._settings,
+                env={**ours, **self._environment},
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
             )
@@ -74,8 +74,10 @@ class ServerProcess:
 
 
 @asynccontextmanager
-async def server_process(**settings: str) -> AsyncIterator[ServerProcess]:
-    """A server process with these variables, GIFTPAY_ left out, and no others of ours.
+async def server_process(
+    environment: Mapping[str, str] | None = None, /, **settings: str
+) -> AsyncIterator[ServerProcess]:
+    """A server process with these settings, GIFTPAY_ left out, and no others of giftpay's.
 
     Without DATABASE_URL it has a Postgres of its own, which outlives kill -9 of the server and
     ends with this.
@@ -86,7 +88,7 @@ async def server_process(**settings: str) -> AsyncIterator[ServerProcess]:
     ):
         named = {"STATE": state, "TRUSTED_CALLERS": "local", **settings}
         variables = {f"GIFTPAY_{name}": text for name, text in named.items()}
-        server = ServerProcess(Path(log.name), variables)
+        server = ServerProcess(Path(log.name), {**(environment or {}), **variables})
         try:
             await server.start()
             yield server

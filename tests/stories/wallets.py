@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 
 from giftpay.client import Client
 from giftpay.v1 import (
@@ -19,6 +20,7 @@ from giftpay.v1 import (
     ListEntriesRequest,
     Money,
     OpenWalletRequest,
+    PayoutRate,
     Rational,
     Unit,
     VerifyLedgerRequest,
@@ -26,10 +28,11 @@ from giftpay.v1 import (
 
 PRICES = {"rose": 1, "live": 5}
 PACKAGES = (20, 1_000)  # coins
+ONE = Rational(numerator=1, denominator=1)
 
 
-async def apply_catalog(client: Client) -> None:
-    """Puts two gifts and two packages on sale."""
+async def apply_catalog(client: Client, prices: Mapping[str, int] = PRICES) -> int:
+    """Puts two gifts and two packages on sale; the version that this is."""
     packages = [
         CoinPackage(
             package_id=f"eur-{coins}",
@@ -39,12 +42,15 @@ async def apply_catalog(client: Client) -> None:
         for coins in PACKAGES
     ]
     catalog = Catalog(
-        gifts=[CatalogGift(gift_id=name, name=name, coins=n) for name, n in PRICES.items()],
+        gifts=[CatalogGift(gift_id=name, name=name, coins=n) for name, n in prices.items()],
         packages=packages,
-        diamonds_per_coin=Rational(numerator=1, denominator=1),
+        diamonds_per_coin=ONE,
+        payout_rates=[
+            PayoutRate(currency_code="EUR", minor_units_per_diamond=ONE, minimum_diamonds=1)
+        ],
         default_currency_code="EUR",
     )
-    await client.catalog.ApplyCatalog(ApplyCatalogRequest(catalog=catalog))
+    return (await client.catalog.ApplyCatalog(ApplyCatalogRequest(catalog=catalog))).version
 
 
 async def open_wallet(client: Client, *, coins: int = 0) -> str:
