@@ -37,7 +37,7 @@ from giftpay.v1 import (
     Unit,
 )
 from giftpay_server.app import Running
-from giftpay_server.ledger.worker import Runner
+from giftpay_server.journal.worker import Runner
 from giftpay_server.redemption.providers import SandboxPayouts
 from giftpay_server.redemption.worker import PayoutWorker
 

@@ -29,8 +29,15 @@ from giftpay_server.admin.messages import adjust_command, erase_command, reversa
 from giftpay_server.admin.rules import Erasure
 from giftpay_server.gift.messages import gift_command, sent_gift
 from giftpay_server.gift.store import SentGift
-from giftpay_server.ledger.books import BALANCE_LIMIT, Books, Draft, Entry, LotKind
-from giftpay_server.ledger.commands import Command, Outcome
+from giftpay_server.ledger.model import (
+    BALANCE_LIMIT,
+    Books,
+    Command,
+    Draft,
+    Entry,
+    LotKind,
+    Outcome,
+)
 from giftpay_server.ledger.rules import decide
 from hypothesis import given
 from hypothesis import strategies as st

@@ -34,9 +34,9 @@ from giftpay.v1 import (
 )
 from giftpay_server.admin.trace import ROOTS_MAX, SPENDS_MAX
 from giftpay_server.app import Running
-from giftpay_server.ledger import books
-from giftpay_server.ledger.names import short_name
+from giftpay_server.ledger import model as books
 from giftpay_server.ledger.trace import State
+from giftpay_server.protobuf import short_name
 from grpc import StatusCode
 
 from tests.conftest import OpenWallet

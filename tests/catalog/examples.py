@@ -17,8 +17,7 @@ from giftpay.v1 import (
     Rational,
 )
 from giftpay_server.catalog.messages import apply_command
-from giftpay_server.ledger.books import Books, Draft
-from giftpay_server.ledger.commands import Answer, Outcome
+from giftpay_server.ledger.model import Answer, Books, Draft, Outcome
 from giftpay_server.ledger.rules import decide
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import strategies as st

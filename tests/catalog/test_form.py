@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from giftpay.v1 import Catalog, CoinPackage, PayoutRate, Promotion, Rational
 from giftpay_server.catalog.form import BONUS_MAX, ON_SALE_MAX, PROMOTIONS_MAX, valid_catalog
-from giftpay_server.ledger.books import AMOUNT_LIMIT
+from giftpay_server.ledger.model import AMOUNT_LIMIT
 from giftpay_server.wire.fields import InvalidArgumentError
 from google.protobuf.message import Message
 from hypothesis import given

@@ -27,8 +27,7 @@ from giftpay_server.catalog.pricing import (
     quote,
 )
 from giftpay_server.catalog.rules import Catalog, times
-from giftpay_server.ledger.books import AMOUNT_LIMIT
-from giftpay_server.ledger.commands import Refused, refuse
+from giftpay_server.ledger.model import AMOUNT_LIMIT, Refused, refuse
 from hypothesis import given
 from hypothesis import strategies as st
 

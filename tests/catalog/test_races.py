@@ -13,7 +13,7 @@ from giftpay.client import Client
 from giftpay.v1 import ApplyCatalogRequest, ApplyCatalogResponse, GetCatalogRequest
 from giftpay.v1 import Catalog as CatalogMessage
 from giftpay_server.catalog.rules import Catalog
-from giftpay_server.ledger.books import Books
+from giftpay_server.ledger.model import Books
 
 from tests.catalog.examples import NOW, applied, example, gift
 

@@ -12,8 +12,7 @@ from giftpay.v1 import (
 )
 from giftpay_server.catalog.form import valid_catalog
 from giftpay_server.catalog.rules import CatalogVersion
-from giftpay_server.ledger.books import Books
-from giftpay_server.ledger.commands import Outcome
+from giftpay_server.ledger.model import Books, Outcome
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 from giftpay_server.admin.audit import verify
-from giftpay_server.ledger.journal import Journal
+from giftpay_server.journal.journal import Journal
 from giftpay_server.postgres.pool import Pool
 
 from tests.ledger.journals import open_wallets, running_journal

@@ -19,9 +19,8 @@ from giftpay.v1 import (
 )
 from giftpay_server.catalog.rules import Catalog as PriceList
 from giftpay_server.gift.messages import gift_command
-from giftpay_server.ledger.books import Account, Books, Draft, HoldState, Owner
-from giftpay_server.ledger.commands import Command
 from giftpay_server.ledger.lots import Withdrawn
+from giftpay_server.ledger.model import Account, Books, Command, Draft, HoldState, Owner
 from giftpay_server.ledger.rules import decide
 from hypothesis import strategies as st
 

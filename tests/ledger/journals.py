@@ -17,12 +17,11 @@ from giftpay.v1 import (
     AdjustBalanceRequest,
 )
 from giftpay_server.catalog.store import Catalogs
-from giftpay_server.ledger.books import Books, Grant, Leg, LotKind
-from giftpay_server.ledger.commands import Command, Decision, Posted
-from giftpay_server.ledger.feed import Feed
-from giftpay_server.ledger.journal import Journal
-from giftpay_server.ledger.store import Tables
-from giftpay_server.ledger.waiting import Limits
+from giftpay_server.journal.feed import Feed
+from giftpay_server.journal.journal import Journal
+from giftpay_server.journal.queue import Limits
+from giftpay_server.journal.store import Tables
+from giftpay_server.ledger.model import Books, Command, Decision, Grant, Leg, LotKind, Posted
 from giftpay_server.postgres.clock import ClockWatch
 from giftpay_server.postgres.pool import Pool, connector, create_pool
 from giftpay_server.services import TABLES

@@ -22,10 +22,22 @@ from giftpay.v1 import (
     AdjustBalanceRequest,
     Unit,
 )
-from giftpay_server.ledger.books import Books, Grant, Hold, HoldState, Leg, LotKind, Table
-from giftpay_server.ledger.commands import Command, Decision, Posted, refuse, wallet
+from giftpay_server.journal.store import Tables
 from giftpay_server.ledger.lots import Withdrawn
-from giftpay_server.ledger.store import Tables
+from giftpay_server.ledger.model import (
+    Books,
+    Command,
+    Decision,
+    Grant,
+    Hold,
+    HoldState,
+    Leg,
+    LotKind,
+    Posted,
+    Table,
+    refuse,
+    wallet,
+)
 from giftpay_server.postgres.pool import Connection
 
 CLAW_BACK = "claw back"

@@ -20,19 +20,20 @@ from giftpay.v1 import (
     SendGiftRequest,
     SystemAccount,
 )
-from giftpay_server.ledger.books import (
+from giftpay_server.ledger.lots import Odometer, Withdrawn
+from giftpay_server.ledger.model import (
     Account,
     Books,
+    Command,
     Entry,
     Grant,
     Leg,
     Lot,
     LotKind,
     Positions,
+    Posted,
     Withdrawal,
 )
-from giftpay_server.ledger.commands import Command, Posted
-from giftpay_server.ledger.lots import Odometer, Withdrawn
 from giftpay_server.ledger.trace import CameBack, Past
 from hypothesis import strategies as st
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncpg
-from giftpay_server.ledger.arrays import text_array, text_columns
+from giftpay_server.journal.writes import text_array, text_columns
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -12,8 +12,7 @@ from giftpay.v1 import (
     UNIT_COIN,
     ConfirmTopUpRequest,
 )
-from giftpay_server.ledger.books import Draft, Leg
-from giftpay_server.ledger.commands import Command, Decision, Posted, refuse
+from giftpay_server.ledger.model import Command, Decision, Draft, Leg, Posted, refuse
 from giftpay_server.ledger.rules import BrokenRuleError, decide
 
 from tests.ledger.histories import opening_books

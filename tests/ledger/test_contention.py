@@ -7,11 +7,10 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from giftpay_server.ledger import committer
-from giftpay_server.ledger.books import AccountKey
-from giftpay_server.ledger.commands import Outcome, wallet
-from giftpay_server.ledger.journal import Journal
-from giftpay_server.ledger.store import lock_accounts
+from giftpay_server.journal import committer
+from giftpay_server.journal.journal import Journal
+from giftpay_server.journal.store import lock_accounts
+from giftpay_server.ledger.model import AccountKey, Outcome, wallet
 from giftpay_server.postgres.pool import Connection, Pool
 from giftpay_server.wallet.store import close_time
 

@@ -6,12 +6,11 @@ import uuid
 from copy import deepcopy
 
 import pytest
-from giftpay_server.ledger.books import Books, Draft
-from giftpay_server.ledger.commands import Command, Deferred, Outcome
-from giftpay_server.ledger.failures import CommandFailedError
-from giftpay_server.ledger.journal import Journal
+from giftpay_server.journal.failures import CommandFailedError
+from giftpay_server.journal.journal import Journal
+from giftpay_server.journal.queue import WEIGHT_MAX, Limits, WaitingRoom
+from giftpay_server.ledger.model import Books, Command, Deferred, Draft, Outcome
 from giftpay_server.ledger.rules import decide
-from giftpay_server.ledger.waiting import WEIGHT_MAX, Limits, WaitingRoom
 from giftpay_server.postgres.pool import Pool
 from hypothesis import given
 from hypothesis import strategies as st

@@ -11,12 +11,12 @@ from datetime import date
 from time import monotonic
 
 import pytest
-from giftpay.v1 import UpdateWalletRequest
-from giftpay_server.ledger import aside
-from giftpay_server.ledger.commands import Command, Outcome
-from giftpay_server.ledger.failures import AccountBusyError, DatabaseUnavailableError
-from giftpay_server.ledger.journal import Journal
-from giftpay_server.ledger.waiting import Limits
+from giftpay.v1 import UNIT_COIN, UpdateWalletRequest
+from giftpay_server.journal import side_lane as aside
+from giftpay_server.journal.failures import AccountBusyError, DatabaseUnavailableError
+from giftpay_server.journal.journal import Journal
+from giftpay_server.journal.queue import Limits
+from giftpay_server.ledger.model import Command, Outcome
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.wallet.messages import update_command
 
@@ -221,3 +221,24 @@ async def test_a_locked_table_holds_up_everybody_and_is_survived(
     again = await asyncio.gather(*map(journal.record, commands))
     assert all(isinstance(answer, Outcome) for answer in again)
     assert [await balance(admin, owner) for owner in owners] == [20] * 3
+
+
+async def test_what_others_hold_meanwhile_does_not_stop_the_lane(
+    journal: Journal, admin: Pool, owners: list[str]
+) -> None:
+    """A held command names accounts that come and go in other hands: here, its sender's."""
+    anna, ben, cleo = owners
+    await journal.record_all([adjust(anna, 1), adjust(cleo, 1)])
+    both = adjust(anna, 1)
+    both.accounts = [(anna, UNIT_COIN), (ben, UNIT_COIN)]
+    async with holding(admin, HOLD_ACCOUNT, ben):
+        held = asyncio.create_task(journal.record(both))
+        await all_go_on(journal, [cleo])
+        async with holding(admin, HOLD_ACCOUNT, anna):
+            await all_go_on(journal, [cleo])
+        assert not held.done()
+    assert isinstance(await held, Outcome)
+    async with holding(admin, HOLD_ACCOUNT, ben):
+        again = asyncio.create_task(journal.record(adjust(ben, 1)))
+        await all_go_on(journal, [cleo])
+    assert isinstance(await again, Outcome)

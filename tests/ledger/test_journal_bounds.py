@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from giftpay_server.ledger.commands import Outcome
-from giftpay_server.ledger.waiting import Limits, OverloadedError, ShuttingDownError
+from giftpay_server.journal.queue import Limits, OverloadedError, ShuttingDownError
+from giftpay_server.ledger.model import Outcome
 from giftpay_server.postgres.pool import Pool
 
 from tests.ledger.journals import adjust, balance, frozen, running_journal

@@ -6,9 +6,9 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from giftpay_server.ledger.commands import Outcome
-from giftpay_server.ledger.failures import CommandFailedError, DatabaseUnavailableError
-from giftpay_server.ledger.journal import Journal
+from giftpay_server.journal.failures import CommandFailedError, DatabaseUnavailableError
+from giftpay_server.journal.journal import Journal
+from giftpay_server.ledger.model import Outcome
 from giftpay_server.postgres.pool import Pool
 
 from tests.ledger.journals import adjust, balance, frozen, running_journal

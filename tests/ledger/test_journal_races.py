@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from giftpay_server.ledger import stripes
-from giftpay_server.ledger.commands import KeyReused, Outcome
+from giftpay_server.journal import writes as stripes
+from giftpay_server.ledger.model import KeyReused, Outcome
 from giftpay_server.postgres.pool import Pool
 
 from tests.ledger.journals import adjust, balance, running_journal

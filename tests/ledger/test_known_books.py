@@ -19,12 +19,12 @@ from giftpay.v1 import (
     UpdateWalletRequest,
 )
 from giftpay_server.catalog.messages import apply_command
-from giftpay_server.ledger import committer
-from giftpay_server.ledger.commands import Command, Outcome
-from giftpay_server.ledger.failures import CommandFailedError
-from giftpay_server.ledger.journal import Journal
-from giftpay_server.ledger.sessions import Sessions
-from giftpay_server.ledger.waiting import Limits
+from giftpay_server.journal import committer
+from giftpay_server.journal.failures import CommandFailedError
+from giftpay_server.journal.journal import Journal
+from giftpay_server.journal.queue import Limits
+from giftpay_server.journal.sessions import Sessions
+from giftpay_server.ledger.model import Command, Outcome
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.wallet.messages import update_command
 

@@ -16,12 +16,25 @@ from giftpay.v1 import (
     UNIT_COIN,
     AdjustBalanceRequest,
 )
-from giftpay_server.ledger import committer, known_rows
-from giftpay_server.ledger.books import AccountKey, Books, Grant, Kept, Leg, LotKind, Table
-from giftpay_server.ledger.commands import Command, Decision, Outcome, Posted, refuse, wallet
-from giftpay_server.ledger.known_rows import KnownRows, Terms
-from giftpay_server.ledger.store import Tables, lock_accounts
-from giftpay_server.ledger.waiting import Limits
+from giftpay_server.journal import committer, known_rows
+from giftpay_server.journal.known_rows import KnownRows, Terms
+from giftpay_server.journal.queue import Limits
+from giftpay_server.journal.store import Tables, lock_accounts
+from giftpay_server.ledger.model import (
+    AccountKey,
+    Books,
+    Command,
+    Decision,
+    Grant,
+    Kept,
+    Leg,
+    LotKind,
+    Outcome,
+    Posted,
+    Table,
+    refuse,
+    wallet,
+)
 from giftpay_server.postgres.pool import Connection, Pool
 
 from tests.ledger.journals import adjust, balance, running_journal

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 from giftpay.v1 import SYSTEM_ACCOUNT_ISSUANCE, UNIT_DIAMOND
-from giftpay_server.ledger.books import Grant, Leg, LotKind, Positions
 from giftpay_server.ledger.lots import Share, Withdrawn
+from giftpay_server.ledger.model import Grant, Leg, LotKind, Positions
 from giftpay_server.ledger.rules import BrokenRuleError
 from giftpay_server.ledger.trace import State
 from hypothesis import given, settings

@@ -11,8 +11,7 @@ from giftpay.v1 import (
     UNIT_DIAMOND,
     AdjustBalanceRequest,
 )
-from giftpay_server.ledger.books import Books, Draft, HoldState
-from giftpay_server.ledger.commands import Command, KeyReused, Outcome
+from giftpay_server.ledger.model import Books, Command, Draft, HoldState, KeyReused, Outcome
 from hypothesis import given
 from hypothesis import strategies as st
 

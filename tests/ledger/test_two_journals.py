@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 from giftpay.v1 import WALLET_STATUS_ACTIVE, ApplyCatalogRequest
 from giftpay_server.catalog.messages import apply_command
-from giftpay_server.ledger.books import Account, Books, Owner
-from giftpay_server.ledger.commands import Answer, Command, KeyReused, Outcome
-from giftpay_server.ledger.journal import Journal
+from giftpay_server.journal.journal import Journal
+from giftpay_server.ledger.model import Account, Answer, Books, Command, KeyReused, Outcome, Owner
 from giftpay_server.postgres.pool import Pool
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

@@ -10,10 +10,10 @@ from random import Random
 from typing import NamedTuple
 
 import pytest
-from giftpay_server.ledger.backoff import SET_ASIDE_MAX, SetAside, delay_s
-from giftpay_server.ledger.worker import Pace, PostponedError, Runner
+from giftpay_server.journal.backoff import SET_ASIDE_MAX, SetAside, delay_s
+from giftpay_server.journal.worker import Pace, PostponedError, Runner
 
-LOG = "giftpay_server.ledger.worker"
+LOG = "giftpay_server.journal.worker"
 START = datetime(2026, 11, 1, tzinfo=UTC)
 SMALL = Pace(round_max=4, calls_max=2)
 SWIFT = Pace(poll_s=0.001, backoff_max_s=0.01, round_max=4, calls_max=2)

@@ -13,7 +13,7 @@ import pytest
 from giftpay.v1 import ERROR_REASON_ACCOUNT_BUSY, ERROR_REASON_CLOCK_SKEW
 from giftpay_server.app import Running, serving
 from giftpay_server.config import Config
-from giftpay_server.ledger.failures import AccountBusyError
+from giftpay_server.journal.failures import AccountBusyError
 from giftpay_server.postgres.clock import ClockSkewError, ClockWatch
 from giftpay_server.postgres.pool import connector
 from giftpay_server.services import Health

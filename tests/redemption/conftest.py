@@ -36,7 +36,7 @@ from giftpay.v1 import (
 )
 from giftpay_server.app import Running, serving
 from giftpay_server.config import Config
-from giftpay_server.ledger.worker import Pace, Runner
+from giftpay_server.journal.worker import Pace, Runner
 from giftpay_server.redemption.providers import PayoutProvider, SandboxPayouts
 from giftpay_server.redemption.store import Due
 from giftpay_server.redemption.worker import PayoutWorker

@@ -27,8 +27,16 @@ from giftpay.v1 import (
 )
 from giftpay.v1 import Catalog as CatalogMessage
 from giftpay_server.catalog.rules import Catalog
-from giftpay_server.ledger.books import Account, Books, Draft, HoldState, MoneyMovement, Owner
-from giftpay_server.ledger.commands import Command, Outcome
+from giftpay_server.ledger.model import (
+    Account,
+    Books,
+    Command,
+    Draft,
+    HoldState,
+    MoneyMovement,
+    Outcome,
+    Owner,
+)
 from giftpay_server.ledger.rules import decide
 from giftpay_server.redemption.messages import (
     begin_command,

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 from giftpay.v1 import WALLET_STATUS_ACTIVE, WALLET_STATUS_FROZEN, Redemption
 from giftpay_server.app import serving
-from giftpay_server.ledger.worker import CALLS_MAX, Pace
+from giftpay_server.journal.worker import CALLS_MAX, Pace
 from giftpay_server.provider_http import ProviderUnavailable
 from giftpay_server.redemption.providers import PayoutAnswer, PayoutOrder, SandboxPayouts
 from giftpay_server.redemption.store import read_due
@@ -20,7 +20,7 @@ from tests.redemption.conftest import AMOUNT, Desk, new_desk, new_destination, r
 
 REST_S = 600.0  # whoever rests so long does no more in a test
 ONCE = Pace(poll_s=REST_S)
-LOG = "giftpay_server.ledger.worker"
+LOG = "giftpay_server.journal.worker"
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 from giftpay.v1 import Redemption
 from giftpay_server.app import serving
-from giftpay_server.ledger.worker import Runner
+from giftpay_server.journal.worker import Runner
 from giftpay_server.redemption.providers import PayoutAnswer, PayoutOrder, SandboxPayouts
 from giftpay_server.redemption.store import Due
 

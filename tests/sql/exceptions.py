@@ -15,9 +15,9 @@ EXCEPTIONS: Mapping[Rule, Mapping[str, str]] = {
     rules.only_postgres: {
         "0001_ledger.sql": "makes the role unless it is there: once, by whoever sets up",
         "admin.audit.READ_SETTLED": "what still commits, and how far a standby is",
-        "ledger.feed.HINT": "a hint: where it is refused, readers poll",
-        "ledger.store.READ_HOLDER": "for a line in the log",
-        "ledger.store.MAY_OTHERS_BOOK": "other servers show themselves by their sessions",
+        "journal.feed.HINT": "a hint: where it is refused, readers poll",
+        "journal.store.READ_HOLDER": "for a line in the log",
+        "journal.store.MAY_OTHERS_BOOK": "other servers show themselves by their sessions",
         "postgres.embedded.DATABASE_EXISTS": "of the embedded Postgres alone",
         "postgres.migrations.LOCK": "one server at a time sets up",
         "postgres.migrations.HOLDER": "for a line in the log",
@@ -31,7 +31,7 @@ EXCEPTIONS: Mapping[Rule, Mapping[str, str]] = {
         "admin.checks.orders": AUDIT,
         "admin.checks.redemptions": AUDIT,
         "admin.checks.rows": AUDIT,
-        "ledger.trace_store.READ_ENTRIES": TRACE,
-        "ledger.trace_store.READ_CAME_BACK": TRACE,
+        "journal.trace_store.READ_ENTRIES": TRACE,
+        "journal.trace_store.READ_CAME_BACK": TRACE,
     },
 }

@@ -24,8 +24,7 @@ from giftpay.v1 import (
     Rational,
 )
 from giftpay_server.catalog.rules import Catalog as PriceList
-from giftpay_server.ledger.books import Books, Draft, LotKind
-from giftpay_server.ledger.commands import Command, Posted
+from giftpay_server.ledger.model import Books, Command, Draft, LotKind, Posted
 from giftpay_server.ledger.rules import decide
 from giftpay_server.top_up import rules
 from giftpay_server.top_up.messages import cancel_command, confirm_command, create_command

@@ -20,7 +20,7 @@ from giftpay.v1 import (
     wallet_service_pb2,
 )
 from giftpay_server.app import Running
-from giftpay_server.ledger.feed import Feed
+from giftpay_server.journal.feed import Feed
 from giftpay_server.rooms import Rooms
 from giftpay_server.wallet.service import WalletService
 from giftpay_server.wire.guard import handlers

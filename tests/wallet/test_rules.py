@@ -21,8 +21,7 @@ from giftpay.v1 import (
     UpdateWalletRequest,
     WalletStatus,
 )
-from giftpay_server.ledger.books import Account, Books, Owner
-from giftpay_server.ledger.commands import Decision, Posted
+from giftpay_server.ledger.model import Account, Books, Decision, Owner, Posted
 from giftpay_server.wallet.rules import (
     VERIFIED_ADULT,
     PendingTopUps,

@@ -29,7 +29,7 @@ from giftpay.v1 import (
     WalletStatus,
 )
 from giftpay_server.app import Running
-from giftpay_server.ledger.commands import Outcome
+from giftpay_server.ledger.model import Outcome
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.wallet.messages import update_command
 

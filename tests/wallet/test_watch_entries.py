@@ -23,8 +23,8 @@ from giftpay.v1 import (
 )
 from giftpay_server.app import Running, serving
 from giftpay_server.config import Config
-from giftpay_server.ledger.books import Account, Draft
-from giftpay_server.ledger.feed import Feed
+from giftpay_server.journal.feed import Feed
+from giftpay_server.ledger.model import Account, Draft
 from giftpay_server.wallet.watch import LINES_MAX
 
 from tests.conftest import MovableClock, OpenWallet

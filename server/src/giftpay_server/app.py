@@ -18,9 +18,9 @@ import grpc.aio
 from giftpay_server.catalog.sample import load_sample
 from giftpay_server.catalog.store import Catalogs
 from giftpay_server.config import SANDBOX_PORT, Config, ConfigError
-from giftpay_server.ledger.feed import Feed
-from giftpay_server.ledger.journal import Journal
-from giftpay_server.ledger.worker import Pace, Runner
+from giftpay_server.journal.feed import Feed
+from giftpay_server.journal.journal import Journal
+from giftpay_server.journal.worker import Pace, Runner
 from giftpay_server.postgres.clock import ClockWatch, utc_now
 from giftpay_server.postgres.embedded import embedded_postgres
 from giftpay_server.postgres.migrations import MigrationError, migrate

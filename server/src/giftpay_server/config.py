@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from giftpay_server.ledger.waiting import Limits
+from giftpay_server.journal.queue import Limits
 from giftpay_server.postgres.embedded import default_state_folder
 
 DEFAULT_LISTEN = "127.0.0.1:50051"

@@ -41,7 +41,7 @@ from giftpay.v1 import (
 
 from giftpay_server.app import foundation, serving
 from giftpay_server.config import Config
-from giftpay_server.ledger.names import short_name
+from giftpay_server.protobuf import short_name
 
 VIEWERS = [f"viewer-{n}" for n in range(1, 301)]
 CREATORS = [f"creator-{n}" for n in range(1, 13)]

@@ -21,6 +21,13 @@ class SummedLog:
 
     def warning(self, kind: Hashable, message: str, *details: object) -> None:
         """Logs a warning, unless one of this kind was logged within the minute."""
+        self._write(logging.WARNING, kind, message, *details)
+
+    def exception(self, kind: Hashable, message: str) -> None:
+        """Logs a defect with its traceback, unless one of this kind was within the minute."""
+        self._write(logging.ERROR, kind, message)
+
+    def _write(self, level: int, kind: Hashable, message: str, *details: object) -> None:
         now = monotonic()
         if now < self._last.get(kind, 0.0):
             self._left_out[kind] = self._left_out.get(kind, 0) + 1
@@ -30,4 +37,5 @@ class SummedLog:
             self._left_out.clear()
         self._last[kind] = now + self._every_s
         more = self._left_out.pop(kind, 0)
-        self._log.warning(message + (f" ({more} more like this)" if more else ""), *details)
+        message += f" ({more} more like this)" if more else ""
+        self._log.log(level, message, *details, exc_info=level >= logging.ERROR)

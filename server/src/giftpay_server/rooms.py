@@ -10,8 +10,8 @@ import aiohttp
 
 from giftpay_server.catalog.store import Catalogs
 from giftpay_server.config import Config
-from giftpay_server.ledger.feed import Feed
-from giftpay_server.ledger.journal import Journal
+from giftpay_server.journal.feed import Feed
+from giftpay_server.journal.journal import Journal
 from giftpay_server.postgres.clock import ClockWatch
 from giftpay_server.postgres.pool import Pool
 

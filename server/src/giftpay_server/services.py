@@ -18,8 +18,8 @@ from giftpay_server.catalog.service import CatalogService
 from giftpay_server.catalog.store import TABLES as CATALOG_TABLES
 from giftpay_server.gift.service import GiftService
 from giftpay_server.gift.store import TABLES as GIFT_TABLES
-from giftpay_server.ledger.store import Tables
-from giftpay_server.ledger.trace_store import TABLES as LEDGER_TABLES
+from giftpay_server.journal.store import Tables
+from giftpay_server.journal.trace_store import TABLES as LEDGER_TABLES
 from giftpay_server.redemption.service import RedemptionService
 from giftpay_server.redemption.store import TABLES as REDEMPTION_TABLES
 from giftpay_server.rooms import Rooms

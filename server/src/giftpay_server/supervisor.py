@@ -15,7 +15,7 @@ from functools import partial
 from time import monotonic
 
 from giftpay_server.config import Config, ConfigError
-from giftpay_server.ledger.backoff import delay_s
+from giftpay_server.journal.backoff import delay_s
 
 COMMAND = (sys.executable, "-m", "giftpay_server", "--worker")
 WATCH_S = 0.2

@@ -33,10 +33,9 @@ from giftpay_server.admin.checks.totals import (
     broken_sum,
     sum_accounts,
 )
-from giftpay_server.ledger.names import short_name
-from giftpay_server.ledger.times import timestamp
 from giftpay_server.postgres.clock import utc_now
 from giftpay_server.postgres.pool import Connection, Pool
+from giftpay_server.protobuf import short_name, timestamp
 
 STATEMENT_TIMEOUT_S = 1_800
 

@@ -22,8 +22,7 @@ from giftpay.v1 import (
 from giftpay_server.admin import rules
 from giftpay_server.admin.rules import Erasure
 from giftpay_server.gift.rules_reversal import reversal_claim, reverse_gift
-from giftpay_server.ledger.books import AMOUNT_LIMIT
-from giftpay_server.ledger.commands import Command, refuse, wallet
+from giftpay_server.ledger.model import AMOUNT_LIMIT, Command, refuse, wallet
 from giftpay_server.wire.fields import (
     InvalidArgumentError,
     valid_choice,

@@ -20,10 +20,20 @@ from giftpay.v1 import (
     ErasePersonalDataResponse,
 )
 
-from giftpay_server.ledger.books import Account, Books, Grant, Leg, LotKind, Owner
-from giftpay_server.ledger.commands import Decision, Posted, Refused, refuse
 from giftpay_server.ledger.gates import room_for
-from giftpay_server.ledger.times import timestamp
+from giftpay_server.ledger.model import (
+    Account,
+    Books,
+    Decision,
+    Grant,
+    Leg,
+    LotKind,
+    Owner,
+    Posted,
+    Refused,
+    refuse,
+)
+from giftpay_server.protobuf import timestamp
 from giftpay_server.wallet.rules import VERIFIED_ADULT
 
 

@@ -34,8 +34,8 @@ from giftpay_server.admin.messages import (
 from giftpay_server.admin.trace import trace
 from giftpay_server.gift.messages import sent_gift
 from giftpay_server.gift.store import read_gift
-from giftpay_server.ledger.commands import refuse
-from giftpay_server.ledger.journal import Journal
+from giftpay_server.journal.journal import Journal
+from giftpay_server.ledger.model import refuse
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.wire.fields import valid_time, valid_uuid
 from giftpay_server.wire.guard import Context

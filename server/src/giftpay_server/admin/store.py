@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from giftpay_server.admin.rules import Erasure
-from giftpay_server.ledger.books import Table
-from giftpay_server.ledger.store import Tables
+from giftpay_server.journal.store import Tables
+from giftpay_server.ledger.model import Table
 from giftpay_server.postgres.pool import Connection
 
 COUNT_PERSONAL = """

@@ -17,10 +17,10 @@ from giftpay.v1 import (
     TraceTransactionResponse,
 )
 
-from giftpay_server.ledger.books import Entry, Lot
+from giftpay_server.journal.trace_store import read_entries, read_past, read_spends
 from giftpay_server.ledger.lots import Share
+from giftpay_server.ledger.model import Entry, Lot
 from giftpay_server.ledger.trace import Fate, Past, State, fate, key, roots
-from giftpay_server.ledger.trace_store import read_entries, read_past, read_spends
 from giftpay_server.postgres.pool import Pool
 
 ROOTS_MAX = 1_000  # told of a debit

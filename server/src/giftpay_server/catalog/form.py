@@ -8,7 +8,7 @@ from itertools import islice
 from giftpay.v1 import Catalog, CoinPackage, Money, PayoutRate, Promotion, Rational
 
 from giftpay_server.catalog.rules import times
-from giftpay_server.ledger.books import AMOUNT_LIMIT
+from giftpay_server.ledger.model import AMOUNT_LIMIT
 from giftpay_server.wire.fields import (
     InvalidArgumentError,
     valid_country,

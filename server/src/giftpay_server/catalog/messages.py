@@ -9,7 +9,7 @@ from giftpay.v1 import TRANSACTION_KIND_APPLY_CATALOG, ApplyCatalogRequest, Cata
 
 from giftpay_server.catalog import rules
 from giftpay_server.catalog.form import valid_catalog
-from giftpay_server.ledger.commands import Command
+from giftpay_server.ledger.model import Command
 from giftpay_server.wire.fields import valid_number
 from giftpay_server.wire.keys import transaction_id
 

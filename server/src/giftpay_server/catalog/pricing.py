@@ -23,8 +23,7 @@ from giftpay.v1 import (
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from giftpay_server.catalog.rules import Catalog, times
-from giftpay_server.ledger.books import AMOUNT_LIMIT
-from giftpay_server.ledger.commands import Refused, refuse
+from giftpay_server.ledger.model import AMOUNT_LIMIT, Refused, refuse
 
 
 class PackagePrice(NamedTuple):

@@ -18,9 +18,8 @@ from giftpay.v1 import (
 )
 from giftpay.v1 import Catalog as CatalogMessage
 
-from giftpay_server.ledger.books import Books
-from giftpay_server.ledger.commands import Decision, Posted, refuse
-from giftpay_server.ledger.times import timestamp
+from giftpay_server.ledger.model import Books, Decision, Posted, refuse
+from giftpay_server.protobuf import timestamp
 
 Item = TypeVar("Item", CatalogGift, CoinPackage)
 

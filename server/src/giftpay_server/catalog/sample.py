@@ -8,7 +8,7 @@ from giftpay.catalog_file import load_catalog
 from giftpay.v1 import ApplyCatalogRequest
 
 from giftpay_server.catalog.messages import apply_command
-from giftpay_server.ledger.journal import Journal
+from giftpay_server.journal.journal import Journal
 
 SAMPLE = Path(__file__).with_name("sample.toml")
 LOADER = "~sample"  # outside the alphabet of callers

@@ -25,8 +25,8 @@ from giftpay_server.catalog.messages import VERSION_MAX, apply_command
 from giftpay_server.catalog.pricing import bonus, currency_in, is_sold, promotions_at
 from giftpay_server.catalog.rules import Catalog
 from giftpay_server.catalog.store import Catalogs
-from giftpay_server.ledger.commands import refuse
-from giftpay_server.ledger.journal import Journal
+from giftpay_server.journal.journal import Journal
+from giftpay_server.ledger.model import refuse
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.wire.fields import valid_country, valid_number
 from giftpay_server.wire.guard import Context

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, cast
 from giftpay.v1 import GiftOutcome, SendGiftRequest, StreamGiftsRequest, StreamGiftsResponse
 
 from giftpay_server.gift.messages import gift_command, tell_gift
-from giftpay_server.ledger.commands import Answer, Command, Outcome
-from giftpay_server.ledger.journal import Journal
-from giftpay_server.ledger.requests import personal_value
-from giftpay_server.ledger.waiting import OverloadedError
+from giftpay_server.journal.journal import Journal
+from giftpay_server.journal.queue import OverloadedError
+from giftpay_server.ledger.model import Answer, Command, Outcome
+from giftpay_server.ledger.replay import personal_value
 from giftpay_server.wire.fields import InvalidArgumentError
 from giftpay_server.wire.guard import refusal_from
 from giftpay_server.wire.identity import LOCAL

@@ -15,9 +15,8 @@ from giftpay.v1 import (
 
 from giftpay_server.gift import rules
 from giftpay_server.gift.store import SentGift
-from giftpay_server.ledger.books import AMOUNT_LIMIT, Personal, Transaction
-from giftpay_server.ledger.commands import Command
-from giftpay_server.ledger.times import timestamp
+from giftpay_server.ledger.model import AMOUNT_LIMIT, Command, Personal, Transaction
+from giftpay_server.protobuf import timestamp
 from giftpay_server.wire.fields import valid_context, valid_id, valid_number, valid_text
 from giftpay_server.wire.keys import transaction_id
 

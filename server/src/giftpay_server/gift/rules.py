@@ -22,9 +22,8 @@ from giftpay.v1 import (
 )
 
 from giftpay_server.catalog.rules import Catalog
-from giftpay_server.ledger.books import AMOUNT_LIMIT, Books, Leg
-from giftpay_server.ledger.commands import Decision, Posted, Refused, refuse
 from giftpay_server.ledger.gates import may_move, room_for
+from giftpay_server.ledger.model import AMOUNT_LIMIT, Books, Decision, Leg, Posted, Refused, refuse
 
 
 class GiftContext(NamedTuple):

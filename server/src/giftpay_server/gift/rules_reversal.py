@@ -17,9 +17,8 @@ from giftpay.v1 import (
     ShortfallPolicy,
 )
 
-from giftpay_server.ledger.books import Books, Grant, Leg, LotKind
-from giftpay_server.ledger.commands import Decision, Posted, refuse
 from giftpay_server.ledger.gates import room_for
+from giftpay_server.ledger.model import Books, Decision, Grant, Leg, LotKind, Posted, refuse
 
 
 def reversal_claim(gift_id: str) -> str:

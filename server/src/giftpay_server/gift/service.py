@@ -26,9 +26,9 @@ from giftpay.v1 import (
 from giftpay_server.gift.batches import GIFTS_MAX, send_gifts, stream_gifts
 from giftpay_server.gift.messages import gift_command, sent_gift, tell_gift
 from giftpay_server.gift.store import SentGift, list_received, list_sent, read_gift
-from giftpay_server.ledger.commands import refuse
-from giftpay_server.ledger.journal import Journal
-from giftpay_server.ledger.requests import personal_value
+from giftpay_server.journal.journal import Journal
+from giftpay_server.ledger.model import refuse
+from giftpay_server.ledger.replay import personal_value
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.wire.fields import InvalidArgumentError, valid_context, valid_id, valid_uuid
 from giftpay_server.wire.guard import Context

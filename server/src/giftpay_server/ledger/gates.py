@@ -15,9 +15,8 @@ from giftpay.v1 import (
     Unit,
 )
 
-from giftpay_server.ledger.books import BALANCE_LIMIT, Account, Owner
-from giftpay_server.ledger.commands import Refused, refuse
-from giftpay_server.ledger.names import short_name
+from giftpay_server.ledger.model import BALANCE_LIMIT, Account, Owner, Refused, refuse
+from giftpay_server.protobuf import short_name
 
 ADULT_AGE = 18  # years, as the platforms' own terms have it
 

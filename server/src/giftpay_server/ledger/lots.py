@@ -16,7 +16,7 @@ from itertools import pairwise
 from operator import attrgetter
 from typing import NamedTuple
 
-from giftpay_server.ledger.books import Entry, Lot, Positions, Withdrawal
+from giftpay_server.ledger.model import Entry, Lot, Positions, Withdrawal
 
 
 class Share(NamedTuple):

@@ -6,33 +6,31 @@ from collections.abc import Sequence
 
 from giftpay.v1 import ERROR_REASON_WALLET_NOT_FOUND, UNIT_COIN
 
-from giftpay_server.ledger.books import (
+from giftpay_server.ledger.lots import Withdrawn
+from giftpay_server.ledger.model import (
     AMOUNT_LIMIT,
     BALANCE_MAX,
     Account,
+    Answer,
     Books,
+    Command,
+    Decision,
+    Deferred,
     Draft,
     Entry,
     Hold,
     HoldState,
+    KeyReused,
     Leg,
     Lot,
-    Transaction,
-    Withdrawal,
-)
-from giftpay_server.ledger.commands import (
-    Answer,
-    Command,
-    Decision,
-    Deferred,
-    KeyReused,
     Outcome,
     Posted,
     Refused,
+    Transaction,
+    Withdrawal,
     refuse,
 )
-from giftpay_server.ledger.lots import Withdrawn
-from giftpay_server.ledger.requests import differing_fields, stored_request
+from giftpay_server.ledger.replay import differing_fields, stored_request
 
 
 class BrokenRuleError(Exception):

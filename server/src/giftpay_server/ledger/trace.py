@@ -14,8 +14,8 @@ from enum import IntEnum
 from operator import attrgetter
 from typing import NamedTuple, TypeVar
 
-from giftpay_server.ledger.books import Entry, Lot
 from giftpay_server.ledger.lots import Odometer, Share
+from giftpay_server.ledger.model import Entry, Lot
 
 EntryKey = tuple[str, int, int]  # owner_id, unit, seq
 

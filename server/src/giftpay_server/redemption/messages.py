@@ -19,9 +19,16 @@ from giftpay.v1 import (
     RedemptionQuote,
 )
 
-from giftpay_server.ledger.books import AMOUNT_LIMIT, Books, Personal, Transaction
-from giftpay_server.ledger.commands import Command, Decision, wallet
-from giftpay_server.ledger.times import timestamp
+from giftpay_server.ledger.model import (
+    AMOUNT_LIMIT,
+    Books,
+    Command,
+    Decision,
+    Personal,
+    Transaction,
+    wallet,
+)
+from giftpay_server.protobuf import timestamp
 from giftpay_server.redemption import rules, steps
 from giftpay_server.redemption.rules import RedemptionRow
 from giftpay_server.redemption.store import Due, Standing

@@ -25,10 +25,18 @@ from giftpay.v1 import (
 )
 
 from giftpay_server.catalog.pricing import Quote, quote
-from giftpay_server.ledger.books import Books, Hold, HoldState, Leg
-from giftpay_server.ledger.commands import Decision, Posted, Refused, refuse
 from giftpay_server.ledger.gates import is_adult, may_move
-from giftpay_server.ledger.names import short_name
+from giftpay_server.ledger.model import (
+    Books,
+    Decision,
+    Hold,
+    HoldState,
+    Leg,
+    Posted,
+    Refused,
+    refuse,
+)
+from giftpay_server.protobuf import short_name
 
 HOLDING = (REDEMPTION_STATE_HELD, REDEMPTION_STATE_SUBMITTED, REDEMPTION_STATE_UNKNOWN)
 """The states in which the diamonds are held: neither paid for nor the owner's to spend."""

@@ -21,10 +21,9 @@ from giftpay.v1 import (
 from giftpay_server.catalog.pricing import quote
 from giftpay_server.catalog.rules import Catalog
 from giftpay_server.catalog.store import Catalogs
-from giftpay_server.ledger.books import AMOUNT_LIMIT
-from giftpay_server.ledger.commands import Refused
-from giftpay_server.ledger.journal import Journal
-from giftpay_server.ledger.requests import personal_value
+from giftpay_server.journal.journal import Journal
+from giftpay_server.ledger.model import AMOUNT_LIMIT, Refused
+from giftpay_server.ledger.replay import personal_value
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.redemption.messages import (
     cancel_command,

@@ -22,9 +22,8 @@ from giftpay.v1 import (
     RedemptionState,
 )
 
-from giftpay_server.ledger.books import Books, MoneyMovement
-from giftpay_server.ledger.commands import Decision, Posted
 from giftpay_server.ledger.gates import may_move
+from giftpay_server.ledger.model import Books, Decision, MoneyMovement, Posted
 from giftpay_server.redemption.rules import (
     RedemptionRow,
     cancelled,

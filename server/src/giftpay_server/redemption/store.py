@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from giftpay.v1 import REDEMPTION_STATE_HELD, RedemptionState
 
-from giftpay_server.ledger.books import Kept, MoneyMovement, Table
-from giftpay_server.ledger.extras import insert_money_movements
-from giftpay_server.ledger.store import Tables
+from giftpay_server.journal.store import Tables
+from giftpay_server.journal.writes import insert_money_movements
+from giftpay_server.ledger.model import Kept, MoneyMovement, Table
 from giftpay_server.postgres.pool import Connection, Pool
 from giftpay_server.redemption.rules import RedemptionRow
 

@@ -21,9 +21,9 @@ from giftpay.v1 import (
     PayoutWord,
 )
 
-from giftpay_server.ledger.commands import Outcome
-from giftpay_server.ledger.journal import Journal
-from giftpay_server.ledger.worker import PostponedError
+from giftpay_server.journal.journal import Journal
+from giftpay_server.journal.worker import PostponedError
+from giftpay_server.ledger.model import Outcome
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.provider_http import AnswerLost, ProviderUnavailable
 from giftpay_server.redemption.messages import begin_command, hear_command

@@ -17,7 +17,7 @@ from giftpay.v1 import (
     TransactionKind,
 )
 
-from giftpay_server.ledger.commands import Command, wallet
+from giftpay_server.ledger.model import Command, wallet
 from giftpay_server.top_up import rules
 from giftpay_server.top_up.rules import Receipt, TopUpRow, payment_claim
 from giftpay_server.wire.fields import InvalidArgumentError, valid_choice, valid_id, valid_uuid

@@ -9,7 +9,7 @@ from giftpay.v1 import (
     Money,
 )
 
-from giftpay_server.ledger.commands import refuse
+from giftpay_server.ledger.model import refuse
 from giftpay_server.provider_http import ProviderUnavailable
 from giftpay_server.top_up.providers import Payment, PaymentProvider, PaymentState
 from giftpay_server.wire.refusals import RefusedError

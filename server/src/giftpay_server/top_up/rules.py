@@ -28,11 +28,20 @@ from giftpay.v1 import (
 )
 
 from giftpay_server.catalog.pricing import PackagePrice, price_package
-from giftpay_server.ledger.books import Books, Grant, Leg, LotKind, MoneyMovement, Row
-from giftpay_server.ledger.commands import Decision, Posted, Refused, refuse
 from giftpay_server.ledger.gates import is_adult, may_move, room_for
-from giftpay_server.ledger.names import short_name
-from giftpay_server.ledger.times import timestamp
+from giftpay_server.ledger.model import (
+    Books,
+    Decision,
+    Grant,
+    Leg,
+    LotKind,
+    MoneyMovement,
+    Posted,
+    Refused,
+    Row,
+    refuse,
+)
+from giftpay_server.protobuf import short_name, timestamp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

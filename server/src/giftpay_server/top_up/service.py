@@ -26,8 +26,8 @@ from giftpay.v1 import (
     TopUpState,
 )
 
-from giftpay_server.ledger.commands import Outcome, refuse
-from giftpay_server.ledger.journal import Journal
+from giftpay_server.journal.journal import Journal
+from giftpay_server.ledger.model import Outcome, refuse
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.top_up.messages import (
     cancel_command,

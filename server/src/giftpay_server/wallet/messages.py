@@ -17,9 +17,8 @@ from giftpay.v1 import (
     WalletStatus,
 )
 
-from giftpay_server.ledger.books import Account, Personal
-from giftpay_server.ledger.commands import Command, wallet
-from giftpay_server.ledger.times import timestamp
+from giftpay_server.ledger.model import Account, Command, Personal, wallet
+from giftpay_server.protobuf import timestamp
 from giftpay_server.wallet import rules
 from giftpay_server.wallet.store import Standing
 from giftpay_server.wire.fields import (

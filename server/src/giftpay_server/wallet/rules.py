@@ -20,9 +20,8 @@ from giftpay.v1 import (
     UpdateWalletRequest,
 )
 
-from giftpay_server.ledger.books import Books, Owner
-from giftpay_server.ledger.commands import Decision, Posted, Refused, refuse, wallet
 from giftpay_server.ledger.gates import ADULT_AGE
+from giftpay_server.ledger.model import Books, Decision, Owner, Posted, Refused, refuse, wallet
 
 # Of an owner whose age a caller verified without telling it; no date of birth leads here.
 VERIFIED_ADULT = date(1900, 1, 1)

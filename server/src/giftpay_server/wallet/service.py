@@ -29,10 +29,9 @@ from giftpay.v1 import (
     WatchEntriesResponse,
 )
 
-from giftpay_server.ledger.books import AccountKey
-from giftpay_server.ledger.commands import refuse, wallet
-from giftpay_server.ledger.feed import Feed
-from giftpay_server.ledger.journal import Journal
+from giftpay_server.journal.feed import Feed
+from giftpay_server.journal.journal import Journal
+from giftpay_server.ledger.model import AccountKey, refuse, wallet
 from giftpay_server.postgres.pool import Pool, as_durable_as_a_commit
 from giftpay_server.wallet import store
 from giftpay_server.wallet.messages import open_command, update_command, wallet_message

@@ -18,10 +18,9 @@ from giftpay.v1 import (
 )
 from giftpay.v1 import Transaction as TransactionMessage
 
-from giftpay_server.ledger.books import AccountKey, Transaction
-from giftpay_server.ledger.commands import Outcome
-from giftpay_server.ledger.times import timestamp
+from giftpay_server.ledger.model import AccountKey, Outcome, Transaction
 from giftpay_server.postgres.pool import Pool
+from giftpay_server.protobuf import timestamp
 from giftpay_server.wallet.store import Asked, Line, list_after, list_before, read_asked
 from giftpay_server.wire.pages import NUMBER_MAX, Page
 from giftpay_server.wire.refusals import refusal_of

@@ -7,9 +7,9 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 from time import monotonic
 
-from giftpay_server.ledger.books import AccountKey
-from giftpay_server.ledger.feed import Feed
-from giftpay_server.ledger.waiting import ShuttingDownError
+from giftpay_server.journal.feed import Feed
+from giftpay_server.journal.queue import ShuttingDownError
+from giftpay_server.ledger.model import AccountKey
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.wallet.store import Line, list_news
 from giftpay_server.wire.fields import valid_number

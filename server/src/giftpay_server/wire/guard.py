@@ -24,8 +24,8 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_status import rpc_status
 
-from giftpay_server.ledger.failures import AccountBusyError, DatabaseUnavailableError
-from giftpay_server.ledger.waiting import OverloadedError, ShuttingDownError
+from giftpay_server.journal.failures import AccountBusyError, DatabaseUnavailableError
+from giftpay_server.journal.queue import OverloadedError, ShuttingDownError
 from giftpay_server.postgres.clock import ClockSkewError
 from giftpay_server.postgres.faults import is_unavailable
 from giftpay_server.wire.fields import InvalidArgumentError

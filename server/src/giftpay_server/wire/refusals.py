@@ -12,8 +12,8 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode
 
-from giftpay_server.ledger.commands import Answer, Deferred, KeyReused, Outcome, Refused
-from giftpay_server.ledger.names import short_name
+from giftpay_server.ledger.model import Answer, Deferred, KeyReused, Outcome, Refused
+from giftpay_server.protobuf import short_name
 from giftpay_server.wire.fields import InvalidArgumentError
 
 DOMAIN = "giftpay"

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from giftpay.v1 import UNIT_COIN, UNIT_DIAMOND, BrokenRow, SystemAccount, Unit
 
-from giftpay_server.ledger.names import short_name
 from giftpay_server.postgres.pool import Connection
+from giftpay_server.protobuf import short_name
 
 UNITS = (UNIT_COIN, UNIT_DIAMOND)
 OWNERS = ""  # stands for the owners where system accounts go by name

@@ -12,8 +12,8 @@ import sys
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 
-from giftpay_server.ledger.books import Kept, Row, RowKey
-from giftpay_server.ledger.store import Tables
+from giftpay_server.journal.store import Tables
+from giftpay_server.ledger.model import Kept, Row, RowKey
 
 TERMS_MAX = 16 << 20  # bytes
 

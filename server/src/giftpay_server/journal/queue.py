@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from giftpay_server.ledger.commands import Answer, Command
+from giftpay_server.ledger.model import Answer, Command
 
 UNDER_WAY_MAX = 2  # batches: one is written, the next one decided
 GATHER_MAX = 16  # turns of the event loop, as long as each brings more

@@ -15,7 +15,7 @@ from time import monotonic
 
 import asyncpg
 
-from giftpay_server.ledger.books import Draft
+from giftpay_server.ledger.model import Draft
 from giftpay_server.postgres.pool import Connect, Connection
 
 log = logging.getLogger(__name__)

@@ -13,14 +13,13 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from giftpay_server.ledger.aside import SideLane
-from giftpay_server.ledger.books import AccountKey
-from giftpay_server.ledger.commands import Answer, Command
-from giftpay_server.ledger.committer import Committer, DecidedBatch
-from giftpay_server.ledger.feed import Feed
-from giftpay_server.ledger.settlement import Settlement
-from giftpay_server.ledger.store import CatalogAt, Tables, may_others_book
-from giftpay_server.ledger.waiting import Limits, Waiting, WaitingRoom
+from giftpay_server.journal.committer import Committer, DecidedBatch
+from giftpay_server.journal.feed import Feed
+from giftpay_server.journal.queue import Limits, Waiting, WaitingRoom
+from giftpay_server.journal.settlement import Stuck, settle
+from giftpay_server.journal.side_lane import SideLane
+from giftpay_server.journal.store import CatalogAt, Tables, may_others_book
+from giftpay_server.ledger.model import AccountKey, Answer, Command
 from giftpay_server.postgres.clock import ClockWatch
 from giftpay_server.postgres.pool import Connect, Pool
 
@@ -116,7 +115,7 @@ class Journal:
         try:
             while taken := await self._waiting.take():
                 begun = time.monotonic()
-                diverted = [each for each in taken if self._aside.diverts(each)]
+                diverted = [each for each in taken if self._is_diverted(each)]
                 batch = [each for each in taken if each not in diverted] if diverted else taken
                 decided = await self._decided(batch, writing)
                 writing = asyncio.create_task(self._settle(batch, decided, diverted, begun))
@@ -169,25 +168,32 @@ class Journal:
 
         What was diverted follows it, so that it sees what was taken before.
         """
-        settlement = Settlement(self._committer, self._answer)
+        stuck: Sequence[Stuck] = ()
         try:
-            if decided is None:
-                await settlement.run(batch)
-                return False
-            return await self._write(batch, decided, settlement)
+            error = await self._write(batch, decided) if decided is not None else None
+            if decided is not None and error is None:
+                return True
+            stuck = await settle(self._committer, self._answer, batch, after=error)
+            return False
         finally:
-            self._aside.put(diverted, settlement.stuck)
+            if diverted or stuck:
+                self._aside.put(diverted, stuck)
             self._waiting.ended(begun)
 
-    async def _write(self, batch: Batch, decided: DecidedBatch, settlement: Settlement) -> bool:
+    async def _write(self, batch: Batch, decided: DecidedBatch) -> Exception | None:
+        """Writes what was decided without locks; why not, if it was not written."""
         try:
             await self._committer.write_optimistically(decided)
         except Exception as error:
             self._committer.lost(decided, error)
-            await settlement.run_after(error, batch)
-            return False
+            return error
         self._answer(batch, decided)
-        return True
+        return None
+
+    def _is_diverted(self, waiting: Waiting) -> bool:
+        """Whether the side lane is to decide it: alone, or behind others that wait for a row."""
+        command, blocked = waiting.command, self._aside.blocked
+        return command.alone or (bool(blocked) and not blocked.keys().isdisjoint(command.accounts))
 
     def _answer(self, batch: Batch, decided: DecidedBatch) -> None:
         for waiting, answer in zip(batch, decided.answers, strict=True):

@@ -17,14 +17,14 @@ from dataclasses import dataclass, field
 
 from giftpay.v1 import TransactionKind, Unit
 
-from giftpay_server.ledger.books import AccountKey
-from giftpay_server.ledger.committer import Committer
-from giftpay_server.ledger.failures import AccountBusyError
-from giftpay_server.ledger.names import short_name
-from giftpay_server.ledger.settlement import Answered, Settlement, Stuck
-from giftpay_server.ledger.waiting import OverloadedError, Waiting
+from giftpay_server.journal.committer import Committer
+from giftpay_server.journal.failures import AccountBusyError
+from giftpay_server.journal.queue import OverloadedError, Waiting
+from giftpay_server.journal.settlement import Answered, Stuck, settle
+from giftpay_server.ledger.model import AccountKey
 from giftpay_server.logs import SummedLog
 from giftpay_server.postgres.faults import fault_of
+from giftpay_server.protobuf import short_name
 
 log = SummedLog(logging.getLogger(__name__))
 
@@ -65,29 +65,23 @@ class SideLane:
         self._committer = committer
         self._answered = answered
         self._parked: list[Parked] = []
-        self._blocked: Counter[AccountKey] = Counter()
+        self.blocked: Counter[AccountKey] = Counter()  # what is named here waits here as well
         self._named: set[AccountKey] = set()  # of which it was logged who holds them
         self._stirred = asyncio.Event()
         self._closed = False
-
-    def diverts(self, waiting: Waiting) -> bool:
-        """Whether it is decided here: alone, or behind others that wait for the same row."""
-        return waiting.command.alone or not self._blocked.keys().isdisjoint(
-            waiting.command.accounts
-        )
 
     def put(self, diverted: Sequence[Waiting], stuck: Sequence[Stuck]) -> None:
         """Takes what was diverted, and what could not be settled in the main lane."""
         for each in stuck:
             self._park(Parked.of(each))
         for waiting in diverted:
-            blocked = [key for key in waiting.command.accounts if key in self._blocked]
+            blocked = [key for key in waiting.command.accounts if key in self.blocked]
             self._park(Parked(waiting, blocked, blocked))
 
     def _park(self, parked: Parked) -> None:
         if len(self._parked) < ASIDE_MAX:
             self._parked.append(parked)
-            self._blocked.update(parked.blocks)
+            self.blocked.update(parked.blocks)
             self._stirred.set()
         elif not parked.waiting.answer.done():
             parked.waiting.answer.set_exception(OverloadedError(str(ASIDE_MAX)))
@@ -97,7 +91,10 @@ class SideLane:
         pause_s = PAUSE_MIN_S
         while self._parked or not self._closed:
             before = len(self._parked)
-            await self._round()
+            try:
+                await self._round()
+            except Exception:  # a defect of ours: the lane goes on, and those in it end in time
+                log.exception("round", "a round of the side lane failed")
             pause_s = PAUSE_MIN_S if len(self._parked) < before else min(2 * pause_s, PAUSE_MAX_S)
             if self._parked:
                 await asyncio.sleep(pause_s)
@@ -121,33 +118,32 @@ class SideLane:
         groups += [[self._first(key)] for key in held - self._named]  # to see who holds it
         for group in filter(None, groups):
             await self._settle(group)
-        self._named &= self._blocked.keys()
+        self._named &= self.blocked.keys()
 
     async def _still_held(self) -> set[AccountKey]:
-        commands = [each.waiting.command for each in self._parked if each.held]
+        keys = {key for each in self._parked for key in each.held}
         try:
-            return await self._committer.held(commands) if commands else set()
+            return await self._committer.held(keys) if keys else set()
         except Exception as error:
             log.warning(fault_of(error), "cannot look for what is held: %r", error)
             self._committer.drop()
-            return set(self._blocked)
+            return set(self.blocked)
 
     def _first(self, key: AccountKey) -> Parked:
         return next(each for each in self._parked if key in each.held)
 
     async def _settle(self, group: Sequence[Parked]) -> None:
-        settlement = Settlement(self._committer, self._answered)
-        running = asyncio.create_task(settlement.run([each.waiting for each in group]))
+        batch = [each.waiting for each in group]
+        running = asyncio.create_task(settle(self._committer, self._answered, batch))
         holder = await self._holder_during(running)
-        await running
-        stuck = {each.waiting.command.id: each for each in settlement.stuck}
+        stuck = {each.waiting.command.id: each for each in await running}
         for parked in group:
             self._leave(parked)
             if (again := stuck.get(parked.waiting.command.id)) is not None:
                 self._park(Parked.of(again, since=parked.since))
                 self._name(again, holder)
 
-    async def _holder_during(self, running: asyncio.Task[None]) -> str:
+    async def _holder_during(self, running: asyncio.Task[Sequence[Stuck]]) -> str:
         await asyncio.wait({running}, timeout=LOOK_AFTER_S)
         if not running.done():
             with suppress(Exception):  # an engine that cannot tell; or the database is away
@@ -165,7 +161,7 @@ class SideLane:
 
     def _leave(self, parked: Parked) -> None:
         self._parked.remove(parked)
-        self._blocked -= Counter(parked.blocks)
+        self.blocked -= Counter(parked.blocks)
 
 
 def _refuse(parked: Parked) -> None:

@@ -1,34 +1,27 @@
-"""The kernel's SQL: locking accounts, reading the books, and writing a draft."""
+"""The journal's SQL: locking accounts, and reading the books."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from typing import Any
 
-from giftpay_server.ledger.arrays import text_columns
-from giftpay_server.ledger.books import (
+from giftpay_server.ledger.model import (
     Account,
     AccountKey,
     Books,
-    Draft,
+    Command,
     Owner,
     Row,
     RowKey,
     Table,
     Transaction,
 )
-from giftpay_server.ledger.commands import Command
-from giftpay_server.ledger.stripes import stripe_owner
 from giftpay_server.postgres.pool import Connection, Pool
 
 CatalogAt = Callable[[Connection, int, int], Awaitable[Any]]  # by version and etag
 Tables = Mapping[type[Row], Table]
-
-READ_COLUMN = 24  # of what WRITE takes, counted from 0: the versions read
-ANY_VERSION = -1  # in WRITE: of a stripe, which is added to as it is
 
 # Two arrays in place of pairs: what locks has to stay free of joins, since a join would lose the
 # order in which it locks.
@@ -107,44 +100,6 @@ READ_SALTS = """
     SELECT transaction_id, salt FROM personal_data WHERE transaction_id = ANY($1::uuid[])
 """
 
-WRITE = """
-    WITH new_transaction AS (
-        INSERT INTO transactions (id, caller, kind, request, reason, answer, catalog_version,
-                                  entries, create_time)
-        SELECT t.*, $1
-          FROM unnest($2::text::uuid[], $3::text::text[], $4::text::smallint[], $5::bytea[],
-                      $6::text::smallint[], $7::bytea[], $8::text::integer[], $9::text::text[]) AS t
-    ), new_entry AS (
-        INSERT INTO entry (owner_id, unit, seq, transaction_id, system_account, amount, balance,
-                           create_time)
-        SELECT e.owner_id, e.unit, e.seq, e.transaction_id, e.system_account, e.amount, e.balance,
-               coalesce(e.late_time, $1)
-          FROM unnest($10::text::text[], $11::text::smallint[], $12::text::bigint[],
-                      $13::text::uuid[], $14::text::smallint[], $15::text::bigint[],
-                      $16::text::bigint[], $31::timestamptz[])
-               AS e (owner_id, unit, seq, transaction_id, system_account, amount, balance,
-                     late_time)
-    ), moved AS (
-        -- A stripe is added to, whoever else adds to it; an account becomes what was decided.
-        UPDATE account a
-           SET balance = n.balance + CASE WHEN n.read = -1 THEN a.balance ELSE 0 END,
-               seq = n.seq + CASE WHEN n.read = -1 THEN a.seq ELSE 0 END,
-               held = n.held, spent = n.spent, floor = n.floor, taken = n.taken,
-               entry_time = greatest(a.entry_time, $1), version = $26
-          FROM unnest($17::text::text[], $18::text::smallint[], $19::text::bigint[],
-                      $20::text::bigint[], $21::text::bigint[], $22::text::bigint[],
-                      $23::text::bigint[], $24::text::bigint[], $25::text::bigint[])
-               AS n (owner_id, unit, balance, held, seq, spent, floor, taken, read)
-         WHERE a.owner_id = n.owner_id AND a.unit = n.unit AND n.read IN (a.version, -1)
-        RETURNING 1
-    )
-    SELECT assert_writable(
-               (SELECT count(*) FROM moved) = $27
-               AND coalesce((SELECT etag FROM catalog ORDER BY version DESC LIMIT 1), 0) = $28,
-               $29, $30
-           )
-"""
-
 
 async def lock_accounts(connection: Connection, keys: Collection[AccountKey]) -> None:
     """Locks accounts until the transaction ends."""
@@ -171,11 +126,6 @@ async def may_others_book(pool: Pool, at: datetime, ours: Sequence[int]) -> bool
 
 def _by_unit(keys: Collection[AccountKey]) -> list[list[str]]:
     return [[owner for owner, unit in keys if unit == wanted] for wanted in (1, 2)]
-
-
-def named_accounts(commands: Sequence[Command]) -> set[AccountKey]:
-    """All that the commands name."""
-    return set(chain.from_iterable(command.accounts for command in commands))
 
 
 async def read_books(
@@ -246,80 +196,3 @@ async def read_rows(
         for kind, keys in wanted.items()
         for row in await tables[kind].load(connection, list(dict.fromkeys(keys)))
     }
-
-
-async def save_rows(connection: Connection, draft: Draft, tables: Tables) -> None:
-    """Writes the slices' rows, one statement a kind."""
-    changed: dict[type[Row], list[Row]] = {}
-    for (kind, _), row in draft.rows.items():
-        changed.setdefault(kind, []).append(row)
-    for kind, rows in changed.items():
-        await tables[kind].save(connection, rows)
-
-
-def prepare(
-    draft: Draft,
-    *,
-    now: datetime,
-    within: tuple[datetime, datetime],
-    stripe: int,
-    catalog_etag: int,
-) -> list[Any]:
-    """What a batch decided, as `write` sends it; its accounts get the version of this batch.
-
-    It is written `within` two times of Postgres' clock, or not at all. All is in the order of the
-    keys, so that two batches never wait for each other's.
-    """
-    version = secrets.randbits(63)
-    draft.accounts = dict(sorted(draft.accounts.items()))
-    moved = [*map(_account, draft.accounts.values()), *_stripes(draft, stripe)]
-    for account in draft.accounts.values():
-        account.version = version
-    return [
-        now,
-        *text_columns((row[:8] for row in sorted(draft.transactions)), width=8),
-        *text_columns(draft.entries, width=7),
-        *text_columns(moved, width=9),
-        version,
-        len(moved),
-        catalog_etag,
-        *within,
-        _entry_times(draft, now) if draft.late_entries else (),
-    ]
-
-
-async def write(connection: Connection, prepared: Sequence[Any]) -> None:
-    """Writes what a batch decided.
-
-    Raises SerializationError if an account is not as it was read, or the catalog not the newest.
-    """
-    await connection.execute(WRITE, *prepared)
-
-
-def read_versions(prepared: Sequence[Any]) -> list[int]:
-    """The versions that a batch had read of its accounts, in the order of its draft."""
-    return [int(version) for version in prepared[READ_COLUMN].strip("{}").split(",") if version]
-
-
-def _account(account: Account) -> tuple[Any, ...]:
-    return (
-        account.owner_id,
-        account.unit,
-        account.balance,
-        account.held,
-        account.seq,
-        account.spent,
-        account.floor,
-        account.taken,
-        account.version,
-    )
-
-
-def _entry_times(draft: Draft, now: datetime) -> list[datetime]:
-    return [draft.late_entries.get(number, now) for number in range(len(draft.entries))]
-
-
-def _stripes(draft: Draft, stripe: int) -> Iterable[tuple[Any, ...]]:
-    """What is added to the system accounts, as rows like those of accounts."""
-    for (system, unit), (gained, entries) in sorted(draft.systems.items()):
-        yield stripe_owner(system, stripe), unit, gained, 0, entries, 0, 0, 0, ANY_VERSION

@@ -26,9 +26,9 @@ from enum import Enum, auto
 from random import Random
 from typing import Generic, Protocol, TypeVar
 
-from giftpay_server.ledger.backoff import CauseLog, SetAside, delay_s
-from giftpay_server.ledger.failures import AccountBusyError, DatabaseUnavailableError
-from giftpay_server.ledger.waiting import OverloadedError, ShuttingDownError
+from giftpay_server.journal.backoff import CauseLog, SetAside, delay_s
+from giftpay_server.journal.failures import AccountBusyError, DatabaseUnavailableError
+from giftpay_server.journal.queue import OverloadedError, ShuttingDownError
 from giftpay_server.postgres.clock import ClockSkewError
 from giftpay_server.postgres.faults import is_unavailable
 

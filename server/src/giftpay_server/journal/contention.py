@@ -6,9 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from giftpay_server.ledger.books import Account, AccountKey, Draft
-from giftpay_server.ledger.commands import Command
-from giftpay_server.ledger.store import read_versions
+from giftpay_server.journal.writes import read_versions
+from giftpay_server.ledger.model import Account, AccountKey, Command, Draft
 
 ACCOUNTS_MAX = 10_000  # remembered at most
 LOCKED_MAX = 16  # batches in a row that lock an account before it is guessed at again
@@ -26,15 +25,13 @@ class Contention:
     """Remembers lost races by account: after each one in a row, twice as many batches lock it."""
 
     def __init__(self) -> None:
-        self._losses: dict[AccountKey, Losses] = {}
+        self.losses: dict[AccountKey, Losses] = {}
         self._guessed: dict[AccountKey, int] = {}  # the versions that the lost batch had read
 
     def is_expected(self, commands: Sequence[Command]) -> bool:
         """Whether one of the commands names an account that is to be locked at once."""
-        if not self._losses:
-            return False
         named = {key for command in commands for key in command.accounts}
-        contended = [self._losses[key] for key in self._losses.keys() & named]
+        contended = [self.losses[key] for key in self.losses.keys() & named]
         expected = [losses for losses in contended if losses.to_lock]
         for losses in expected:
             losses.to_lock -= 1
@@ -47,16 +44,15 @@ class Contention:
     def learn(self, read: Mapping[AccountKey, Account]) -> None:
         """Counts the accounts that are not as the lost batch had read them."""
         guessed, self._guessed = self._guessed, {}
-        if len(self._losses) > ACCOUNTS_MAX:
-            self._losses.clear()
+        if len(self.losses) > ACCOUNTS_MAX:
+            self.losses.clear()
         for key in guessed.keys() & read.keys():
             if read[key].version != guessed[key]:
-                losses = self._losses.setdefault(key, Losses())
+                losses = self.losses.setdefault(key, Losses())
                 losses.in_a_row += 1
                 losses.to_lock = min(2 ** (losses.in_a_row - 1) - 1, LOCKED_MAX)
 
     def won(self, written: Collection[AccountKey]) -> None:
         """A batch was right about these accounts."""
-        if self._losses:
-            for key in self._losses.keys() & set(written):
-                del self._losses[key]
+        for key in self.losses.keys() & set(written):
+            del self.losses[key]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from giftpay_server.ledger.books import EPOCH, AccountKey
-from giftpay_server.ledger.stripes import open_stripe, stripe_accounts
+from giftpay_server.journal.writes import open_stripe, stripe_accounts
+from giftpay_server.ledger.model import EPOCH, AccountKey
 from giftpay_server.postgres.pool import Connect, Connection
 
 # The journal's statements go by index, always: fresh tables have no statistics, and a plan made

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
-from giftpay_server.ledger.books import AccountKey
-from giftpay_server.ledger.committer import Committer, DecidedBatch
-from giftpay_server.ledger.failures import CommandFailedError, DatabaseUnavailableError
-from giftpay_server.ledger.waiting import Waiting
+from giftpay_server.journal.committer import Committer, DecidedBatch
+from giftpay_server.journal.failures import CommandFailedError, DatabaseUnavailableError
+from giftpay_server.journal.queue import Waiting
+from giftpay_server.ledger.model import AccountKey
 from giftpay_server.logs import SummedLog
 from giftpay_server.postgres.faults import Fault, fault_of
 
@@ -33,7 +33,19 @@ class Stuck(NamedTuple):
     held: Collection[AccountKey]  # the accounts that are; empty: a row of another table
 
 
-class Settlement:
+async def settle(
+    committer: Committer, answered: Answered, batch: Batch, *, after: Exception | None = None
+) -> Sequence[Stuck]:
+    """Answers each command of a batch but those that are stuck, which it returns.
+
+    `after`: why the batch could not be written as it was decided without locks.
+    """
+    settlement = _Settlement(committer, answered)
+    await (settlement.run(batch) if after is None else settlement.run_after(after, batch))
+    return settlement.stuck
+
+
+class _Settlement:
     """Settles one batch, in parts where one of its commands is in the way."""
 
     def __init__(self, committer: Committer, answered: Answered) -> None:
@@ -107,7 +119,9 @@ class Settlement:
 
     async def _held(self, batch: Batch) -> set[AccountKey]:
         try:
-            return await self._committer.held([waiting.command for waiting in batch])
+            return await self._committer.held(
+                {key for waiting in batch for key in waiting.command.accounts}
+            )
         except Exception:  # the next attempt finds out why
             return set()
 

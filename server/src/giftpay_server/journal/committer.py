@@ -11,30 +11,26 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any
 
 import asyncpg
 
-from giftpay_server.ledger import rules
-from giftpay_server.ledger.books import EPOCH, AccountKey, Books, Draft
-from giftpay_server.ledger.commands import Answer, Command
-from giftpay_server.ledger.contention import Contention
-from giftpay_server.ledger.extras import save_extras
-from giftpay_server.ledger.known_rows import KnownRows
-from giftpay_server.ledger.sessions import Sessions
-from giftpay_server.ledger.store import (
+from giftpay_server.journal.contention import Contention
+from giftpay_server.journal.known_rows import KnownRows
+from giftpay_server.journal.sessions import Sessions
+from giftpay_server.journal.store import (
     CatalogAt,
     Tables,
     held_accounts,
     holder,
     lock_accounts,
-    named_accounts,
-    prepare,
     read_books,
     read_rows,
-    save_rows,
-    write,
 )
+from giftpay_server.journal.writes import prepare, save_extras, save_rows, write
+from giftpay_server.ledger import rules
+from giftpay_server.ledger.model import EPOCH, AccountKey, Answer, Books, Command, Draft
 from giftpay_server.postgres.pool import Connect, Connection, as_durable_as_a_commit
 
 ACCOUNTS_MAX = 100_000  # in memory; each takes about half a kilobyte
@@ -85,7 +81,7 @@ class Committer:
         self, commands: Sequence[Command], *, expires: float, ahead: bool
     ) -> DecidedBatch:
         """Decides on the known books; `ahead`: while the batch before is still being written."""
-        session, keys = await self._sessions.writer(), named_accounts(commands)
+        session, keys = await self._sessions.writer(), _named_accounts(commands)
         books = self._next_books(session)
         missing = [key for key in keys if key not in books.accounts]
         if missing or len(commands) >= LOOKED_UP_FROM:
@@ -95,7 +91,8 @@ class Committer:
             books.transactions, books.claims = found.transactions, found.claims
         await self._find_rows(commands, books, ahead=ahead)
         decided = self._decide(commands, books, session, expires)
-        self._rows.add_decided(decided.draft.rows)
+        if decided.draft.rows:
+            self._rows.add_decided(decided.draft.rows)
         self._decided_last = decided.draft.accounts.keys()
         return decided
 
@@ -120,7 +117,8 @@ class Committer:
             offset = self._clock() - datetime.now(UTC)  # of a clock that tests move
             self._closed_time = max(self._closed_time, self._sessions.begin_time + offset)
         books, stale, self._stale = self._books, self._stale, set()
-        self._forget_accounts(stale)
+        if stale:
+            self._forget_accounts(stale)
         if len(books.accounts) > ACCOUNTS_MAX or self._rows.companions > ACCOUNTS_MAX:
             books = books.part(self._decided_last)  # which may be just being written
             self._rows.forget_all_but(owner_id for owner_id, _ in self._decided_last)
@@ -137,11 +135,12 @@ class Committer:
                 await self._write(decided)
         finally:
             self._end(decided)
-        self._contention.won(decided.draft.accounts)
+        if self._contention.losses:
+            self._contention.won(decided.draft.accounts)
 
     async def commit(self, commands: Sequence[Command], *, expires: float) -> DecidedBatch:
         """Decides and writes under locks, so that nothing can change meanwhile."""
-        session, keys = await self._sessions.writer(), named_accounts(commands)
+        session, keys = await self._sessions.writer(), _named_accounts(commands)
         known, decided = self._next_books(session), None
         try:
             async with session.transaction():
@@ -231,15 +230,15 @@ class Committer:
 
     def is_contended(self, commands: Sequence[Command]) -> bool:
         """Whether a batch had better be decided under locks: its accounts lost races of late."""
-        return self._contention.is_expected(commands)
+        return bool(self._contention.losses) and self._contention.is_expected(commands)
 
-    async def held(self, commands: Sequence[Command]) -> set[AccountKey]:
-        """Which of the accounts that the commands name another session holds now.
+    async def held(self, keys: Collection[AccountKey]) -> set[AccountKey]:
+        """Which of these accounts another session holds now.
 
         A stripe of ours that is held is exchanged for another.
         """
         writer, stripes = await self._sessions.writer(), self._sessions.stripes
-        held = await held_accounts(writer, named_accounts(commands) | stripes)
+        held = await held_accounts(writer, stripes.union(keys))
         if held & stripes:
             await self._sessions.change_stripe()
         return held - stripes
@@ -304,3 +303,8 @@ class Committer:
     async def close(self) -> None:
         """Ends the sessions in good order, as far as the database lets us."""
         await self._sessions.close()
+
+
+def _named_accounts(commands: Sequence[Command]) -> set[AccountKey]:
+    """All that the commands name."""
+    return set(chain.from_iterable(command.accounts for command in commands))

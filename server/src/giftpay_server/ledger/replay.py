@@ -10,8 +10,7 @@ from giftpay.v1 import TransactionKind
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from giftpay_server.ledger.books import Personal, Transaction
-from giftpay_server.ledger.commands import Command
+from giftpay_server.ledger.model import Command, Personal, Transaction
 
 
 def stored_request(command: Command) -> bytes:

@@ -1,9 +1,10 @@
-"""Points in time, as messages hold them."""
+"""Enum names and times, as rows and messages hold them."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from functools import lru_cache
+from typing import Any, Protocol
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -14,3 +15,14 @@ def timestamp(time: datetime) -> Timestamp:
     made = Timestamp()
     made.FromDatetime(time)
     return made
+
+
+class Enum(Protocol):
+    """A generated enum."""
+
+    def Name(self, number: Any) -> str: ...
+
+
+def short_name(enum: Enum, value: int) -> str:
+    """The name without what all of its enum share: GIFT_SALES of SYSTEM_ACCOUNT_GIFT_SALES."""
+    return enum.Name(value).removeprefix(enum.Name(0).removesuffix("UNSPECIFIED"))
