@@ -24,7 +24,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from tests.client.scripted import Context, ScriptedServer
 from tests.client.test_face import SERVICES
 
-READS = ("Get", "List", "Watch", "Quote", "Verify")
+READS = ("Get", "List", "Watch", "Quote", "Verify", "Trace")
 
 
 def test_a_key_is_a_uuid_of_version_7() -> None:

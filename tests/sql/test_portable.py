@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -153,6 +154,11 @@ def test_all_sql_is_seen() -> None:
         "wallet.store.CLOSE_TIME",
     }
     assert known <= SQL.keys()
+
+
+def test_of_each_table_it_is_known_where_its_rows_lie() -> None:
+    made = {table for sql in SQL.values() for table in re.findall(r"CREATE TABLE (\w+) \(", sql)}
+    assert made == {*rules.KEYED_BY, "catalog"}
 
 
 def test_all_sql_is_in_constants_of_modules() -> None:
