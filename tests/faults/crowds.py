@@ -14,9 +14,9 @@ from tests.stories.evening import Evening
 from tests.stories.wallets import open_wallet
 
 COINS = 1_000  # of each viewer: more than any trial spends
-PACE_S = 0.02  # between two gifts of one viewer
+PACE_S = 0.04  # between two gifts of one viewer
 DEADLINE_S = 10  # of the default client
-SLICE_S = 3  # in which gifts are counted
+SLICE_S = 2.5  # in which gifts are counted
 AT_LEAST = 3  # a slice with a fault serves the third part of one without
 
 
