@@ -14,6 +14,7 @@ MEET_S = 20  # for somebody to want the row, on a busy machine
 POLL_S = 0.005  # less than any lock_timeout
 
 ACCOUNT = "SELECT FROM account WHERE owner_id = $1 FOR UPDATE"
+ACCOUNTS = "SELECT FROM account WHERE owner_id = ANY($1::text[]) FOR UPDATE"
 OWNER = "SELECT FROM owner WHERE owner_id = $1 FOR UPDATE"
 REDEMPTION = "SELECT FROM redemption WHERE redemption_id = $1 FOR UPDATE"
 KEY = """

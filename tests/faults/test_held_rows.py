@@ -153,3 +153,18 @@ async def test_a_key_that_somebody_has_written_delays_its_own_gift_alone(place: 
 async def test_a_held_stripe_stops_nobody(place: Place) -> None:
     async with place.others_go_on_beside(held_rows.STRIPE):
         pass
+
+
+async def test_a_gift_whose_two_accounts_are_held_is_sent_once_they_are_free(place: Place) -> None:
+    gift = rose(await open_wallet(place.client, coins=COINS), await open_wallet(place.client))
+    owners = [gift.sender_id, gift.recipient_id]
+
+    async def are_named() -> bool:
+        return all(owner in place.server.log() for owner in owners)
+
+    async with held(place.dsn, held_rows.ACCOUNTS, owners):
+        sent = asyncio.ensure_future(place.client.gifts.SendGift(gift))
+        await until(are_named, within_s=BOUND_S)
+    assert not (await sent).replayed
+    assert (await place.client.gifts.SendGift(gift)).replayed
+    await prove_books(place.client)

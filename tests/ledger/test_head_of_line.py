@@ -242,3 +242,19 @@ async def test_what_others_hold_meanwhile_does_not_stop_the_lane(
         again = asyncio.create_task(journal.record(adjust(ben, 1)))
         await all_go_on(journal, [cleo])
     assert isinstance(await again, Outcome)
+
+
+async def test_a_command_with_two_held_accounts_waits_for_both(
+    journal: Journal, admin: Pool, owners: list[str]
+) -> None:
+    anna, ben, cleo = owners
+    both = adjust(anna, 1)
+    both.accounts = [(anna, UNIT_COIN), (ben, UNIT_COIN)]
+    async with holding(admin, HOLD_ACCOUNT, ben):
+        async with holding(admin, HOLD_ACCOUNT, anna):
+            held = asyncio.create_task(journal.record(both))
+            await all_go_on(journal, [cleo])
+        await all_go_on(journal, [cleo])
+        assert not held.done()
+    assert isinstance(await held, Outcome)
+    assert await balance(admin, anna) == 1

@@ -7,6 +7,7 @@ while the one before it is still being written.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
@@ -16,12 +17,14 @@ from typing import Any
 from giftpay_server.journal.committer import Committer, DecidedBatch
 from giftpay_server.journal.feed import Feed
 from giftpay_server.journal.queue import Limits, Waiting, WaitingRoom
-from giftpay_server.journal.settlement import Stuck, settle
+from giftpay_server.journal.settlement import Stuck, fail_with, settle
 from giftpay_server.journal.side_lane import SideLane
 from giftpay_server.journal.store import CatalogAt, Tables, may_others_book
 from giftpay_server.ledger.model import AccountKey, Answer, Command
 from giftpay_server.postgres.clock import ClockWatch
 from giftpay_server.postgres.pool import Connect, Pool
+
+log = logging.getLogger(__name__)
 
 Batch = Sequence[Waiting]
 
@@ -174,6 +177,10 @@ class Journal:
             if decided is not None and error is None:
                 return True
             stuck = await settle(self._committer, self._answer, batch, after=error)
+            return False
+        except Exception as defect:  # of ours: the journal goes on without this batch
+            log.exception("a batch was dropped")
+            fail_with(batch, defect)
             return False
         finally:
             if diverted or stuck:

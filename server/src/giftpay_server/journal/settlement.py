@@ -96,7 +96,7 @@ class _Settlement:
             case Fault.DEFECT if len(batch) > 1:
                 await self._by_halves(batch)
             case Fault.DEFECT:
-                _fail_with(batch[0], error)
+                fail_with(batch, error)
             case _:
                 give_up(self._committer, batch, error)
 
@@ -159,8 +159,10 @@ def fail(batch: Batch) -> None:
             waiting.answer.set_exception(DatabaseUnavailableError())
 
 
-def _fail_with(waiting: Waiting, cause: Exception) -> None:
-    failure = CommandFailedError(waiting.command.id)
-    failure.__cause__ = cause
-    if not waiting.answer.done():
-        waiting.answer.set_exception(failure)
+def fail_with(batch: Batch, cause: Exception) -> None:
+    """Answers that commands could not be decided or written: a defect of ours."""
+    for waiting in batch:
+        if not waiting.answer.done():
+            failure = CommandFailedError(waiting.command.id)
+            failure.__cause__ = cause
+            waiting.answer.set_exception(failure)

@@ -115,7 +115,8 @@ class SideLane:
         ready = [each for each in self._parked if not held & set(each.held)]
         together = [each for each in ready if each.held and not each.waiting.command.alone]
         groups = [together, *([each] for each in ready if each not in together)]
-        groups += [[self._first(key)] for key in held - self._named]  # to see who holds it
+        unnamed = held - self._named
+        groups += [[each] for each in self._parked if unnamed & set(each.held)][:1]  # who holds it?
         for group in filter(None, groups):
             await self._settle(group)
         self._named &= self.blocked.keys()
@@ -129,9 +130,6 @@ class SideLane:
             self._committer.drop()
             return set(self.blocked)
 
-    def _first(self, key: AccountKey) -> Parked:
-        return next(each for each in self._parked if key in each.held)
-
     async def _settle(self, group: Sequence[Parked]) -> None:
         batch = [each.waiting for each in group]
         running = asyncio.create_task(settle(self._committer, self._answered, batch))
@@ -144,10 +142,11 @@ class SideLane:
                 self._name(again, holder)
 
     async def _holder_during(self, running: asyncio.Task[Sequence[Stuck]]) -> str:
-        await asyncio.wait({running}, timeout=LOOK_AFTER_S)
-        if not running.done():
+        while not running.done():
+            await asyncio.wait({running}, timeout=LOOK_AFTER_S)
             with suppress(Exception):  # an engine that cannot tell; or the database is away
-                return await self._committer.holder()
+                if not running.done() and (found := await self._committer.holder()):
+                    return found
         return ""
 
     def _name(self, stuck: Stuck, holder: str) -> None:
