@@ -35,11 +35,13 @@ TABLES = (
     "catalog",
     "claim",
     "entry",
+    "erasure",
     "gift_context",
     "hold",
     "lot",
     "money_movement",
     "owner",
+    "personal_data",
     "redemption",
     "top_up",
     "transactions",
@@ -91,7 +93,12 @@ class Books:
 async def corruptible_books(dsn: str) -> AsyncIterator[Books]:
     """Fills an empty database, and keeps a copy of every table."""
     clock = MovableClock()
-    config = Config(database_url=dsn, listen="127.0.0.1:0", trusted_callers=frozenset({"local"}))
+    config = Config(
+        database_url=dsn,
+        listen="127.0.0.1:0",
+        trusted_callers=frozenset({"local"}),
+        erasure_poll_s=3_600,  # the erasure is still under way
+    )
     async with serving(config, clock=clock) as server, connect(server.address) as client:
         async with running_sandbox(clock=clock) as sandbox, aiohttp.ClientSession() as http:
             await Evening(client, server, clock, sandbox, http).play()

@@ -26,6 +26,7 @@ from giftpay.v1 import (
     ConfirmTopUpRequest,
     CreateRedemptionRequest,
     CreateTopUpRequest,
+    ErasePersonalDataRequest,
     Money,
     OpenWalletRequest,
     PayoutRate,
@@ -89,6 +90,7 @@ class Evening:
         await self._adjust("anna", UNIT_COIN, 7)
         await self._adjust("ben", UNIT_DIAMOND, 1_000)
         await self._redeem()
+        await self.client.admin.ErasePersonalData(ErasePersonalDataRequest(owner_id="cleo"))
 
     async def _sell(self, key: str, *, rose: int) -> None:
         request = ApplyCatalogRequest(idempotency_key=key, catalog=_catalog(rose=rose))

@@ -82,6 +82,19 @@ ROWS = [
     Corruption("gift.context", "gift_context ben/live/1/1", "DELETE FROM gift_context"),
 ]
 
+PERSONS = [
+    Corruption(
+        "erasure.owner",
+        "erasure cleo",
+        "UPDATE owner SET erasures = 0 WHERE owner_id = 'cleo'",
+    ),
+    Corruption(
+        "erasure.owner",
+        "erasure cleo",
+        "UPDATE erasure SET generation = 1",
+    ),
+]
+
 ORDERS = [
     Corruption(
         "top_up.transaction",
@@ -193,6 +206,16 @@ TIMELESS = [
         "gift_context.entry",
         "gift_context ben/live/2/2",
         "INSERT INTO gift_context VALUES (2, 'ben', 'live/2')",
+    ),
+    Corruption(
+        "personal_data.generation",
+        f"personal_data {HELD}",
+        f"UPDATE personal_data SET generation = 1 WHERE transaction_id = '{HELD}'",
+    ),
+    Corruption(
+        "personal_data.generation",
+        f"personal_data {PAID_OUT}",
+        "UPDATE owner SET erasures = 1 WHERE owner_id = 'ben'",
     ),
     Corruption(
         "account.stripes",

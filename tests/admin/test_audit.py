@@ -30,7 +30,7 @@ from giftpay_server.postgres.pool import create_pool
 from tests.admin.corruptible import TABLES, Books, Corruption, corruptible_books
 from tests.admin.evening import GIFT
 from tests.admin.ledger_corruptions import ACCOUNTS, AHEAD, ENTRIES, LOTS
-from tests.admin.slice_corruptions import ORDERS, ROWS, TIMELESS
+from tests.admin.slice_corruptions import ORDERS, PERSONS, ROWS, TIMELESS
 
 LEDGER_DOCUMENT = Path(__file__).parents[2] / "docs" / "ledger.md"
 
@@ -60,7 +60,9 @@ async def test_sound_books_are_clean(books: Books) -> None:
 
 
 @pytest.mark.parametrize(
-    "corruption", [*ENTRIES, *ACCOUNTS, *LOTS, *ROWS, *ORDERS, *AHEAD], ids=lambda each: each.check
+    "corruption",
+    [*ENTRIES, *ACCOUNTS, *LOTS, *ROWS, *ORDERS, *PERSONS, *AHEAD],
+    ids=lambda each: each.check,
 )
 async def test_a_broken_row_is_named(books: Books, corruption: Corruption) -> None:
     async with books.corrupted(corruption.sql):
@@ -76,7 +78,10 @@ def test_every_check_has_a_corruption_that_it_sees_and_stands_in_the_documents()
     names = set(
         re.findall(r"'([a-z_]+\.[a-z_]+)'", "".join((*CHECKS, *WHOLE_CHECKS, *AHEAD_CHECKS)))
     )
-    seen = {each.check for each in (*ENTRIES, *ACCOUNTS, *LOTS, *ROWS, *ORDERS, *AHEAD, *TIMELESS)}
+    seen = {
+        each.check
+        for each in (*ENTRIES, *ACCOUNTS, *LOTS, *ROWS, *ORDERS, *PERSONS, *AHEAD, *TIMELESS)
+    }
     assert len(names) > 30
     assert names <= seen
     document = LEDGER_DOCUMENT.read_text()
@@ -97,11 +102,16 @@ FREE = {
     "account.entry_time",
     "account.version",
     "catalog.etag",
+    "erasure.create_time",
     "hold.end_time",
     "owner.adult_from",
     "owner.country",
     "owner.create_time",
     "owner.status",
+    "personal_data.owner_id",
+    "personal_data.salt",
+    "personal_data.transaction_id",
+    "personal_data.value",
     "redemption.calls",
     "redemption.next_time",
     "redemption.return_reason",

@@ -38,6 +38,7 @@ from giftpay_server.ledger.model import (
     LotKind,
     Outcome,
 )
+from giftpay_server.ledger.replay import personal_value
 from giftpay_server.ledger.rules import decide
 from hypothesis import given
 from hypothesis import strategies as st
@@ -228,17 +229,37 @@ def test_returned_coins_are_a_lot_that_names_the_gift() -> None:
     assert (lot.grant.kind, lot.grant.source_id) == (LotKind.REVERSAL, gift.transaction_id)
 
 
-def test_of_two_erasures_in_a_batch_the_first_finds_it_all() -> None:
-    books = opening_books([0, 0, 0])
-    books.rows[Erasure, "anna"] = Erasure("anna", 3)
-    commands = [
-        erase_command(
-            ErasePersonalDataRequest(idempotency_key=key(n), owner_id="anna"), caller="test"
-        )
-        for n in range(2)
-    ]
-    draft = Draft()
-    decide(commands, books, draft)
-    assert draft.rows == {(Erasure, "anna"): Erasure("anna", 0)}
-    first, second = draft.transactions
-    assert (first.answer, second.answer) == (b"\x08\x03", b"")
+def _erasure(number: int) -> Command:
+    request = ErasePersonalDataRequest(idempotency_key=key(number), owner_id="anna")
+    return erase_command(request, caller="test")
+
+
+def _words(number: int, message: str = "for Ben") -> Command:
+    request = SendGiftRequest(
+        idempotency_key=key(number),
+        sender_id="anna",
+        recipient_id="ben",
+        gift_id="live",
+        message=message,
+    )
+    return gift_command(request, caller="test")
+
+
+def test_an_erasure_hides_what_was_written_before_it_and_nothing_after() -> None:
+    books, draft = opening_books(OPENING), Draft()
+    decide([_words(1), _erasure(2), _words(3), _erasure(4), _words(5)], books, draft)
+    assert [personal.generation for _, personal in draft.personal] == [0, 1, 2]
+    assert draft.rows == {(Erasure, "anna"): Erasure("anna", 1, books.now)}
+    assert draft.owners["anna"].erasures == 2
+
+
+def test_a_replay_in_the_batch_of_the_erasure_repeats_no_words() -> None:
+    books, draft = opening_books(OPENING), Draft()
+    again, other = _words(1), _words(1, "nothing is left to compare with")
+    first, _, *replays = decide([_words(1), _erasure(2), again, other], books, draft)
+    assert isinstance(first, Outcome)
+    assert personal_value(again, first.transaction) == "for Ben"
+    for replay in replays:
+        assert isinstance(replay, Outcome)
+        assert replay.replayed
+        assert personal_value(other, replay.transaction) == ""

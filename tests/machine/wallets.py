@@ -102,4 +102,4 @@ def erase(state: State, request: v1.ErasePersonalDataRequest) -> Any:
         state.gifts[key].message = ""
     for key in keys & state.redemptions.keys():
         state.redemptions[key].destination = ""
-    return v1.ErasePersonalDataResponse(erased=len(keys))
+    return v1.ErasePersonalDataResponse()

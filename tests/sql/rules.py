@@ -16,9 +16,12 @@ Rule = Callable[[Query], bool]
 # By what a table's rows would be spread over machines; a catalog would be on each.
 KEYED_BY = {
     **dict.fromkeys(
-        ("account", "owner", "entry", "hold", "lot", "gift_context", "withdrawal"), "owner"
+        ("account", "owner", "entry", "hold", "lot", "gift_context", "withdrawal", "erasure"),
+        "owner",
     ),
-    **dict.fromkeys(("transactions", "personal_data", "top_up", "redemption"), "id"),
+    **dict.fromkeys(
+        ("transactions", "personal_data", "top_up", "redemption"), "id"
+    ),
     **dict.fromkeys(("money_movement",), "id"),
     "claim": "claim",
 }

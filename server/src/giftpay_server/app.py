@@ -15,6 +15,7 @@ import aiohttp
 import grpc
 import grpc.aio
 
+from giftpay_server.admin.worker import ErasureWorker
 from giftpay_server.catalog.sample import load_sample
 from giftpay_server.catalog.store import Catalogs
 from giftpay_server.config import SANDBOX_PORT, Config, ConfigError
@@ -110,6 +111,7 @@ async def serving(
         create_pool(config.database_url, size=config.pool_size) as pool,
         aiohttp.ClientSession() as http,
         _ledger(config, pool, http, clock=clock, system_clock=system_clock) as rooms,
+        _erasing(rooms),
         _paying_out(rooms),
         _listening(rooms) as address,
     ):
@@ -157,6 +159,15 @@ async def _paying_out(rooms: Rooms) -> AsyncIterator[None]:
     provider = SandboxPayouts(rooms.http, rooms.config.sandbox_url)
     worker = PayoutWorker(rooms.journal, rooms.pool, provider, clock=rooms.clock)
     pace = Pace(poll_s=rooms.config.payout_poll_s)
+    async with _background(Runner(worker, clock=rooms.clock, pace=pace).run()):
+        yield
+
+
+@asynccontextmanager
+async def _erasing(rooms: Rooms) -> AsyncIterator[None]:
+    """Removes what was erased, one erasure at a time: readers need the pool as well."""
+    worker = ErasureWorker(rooms.pool)
+    pace = Pace(poll_s=rooms.config.erasure_poll_s, calls_max=1)
     async with _background(Runner(worker, clock=rooms.clock, pace=pace).run()):
         yield
 

@@ -39,6 +39,7 @@ class Config:
     sample_catalog: bool = False  # GIFTPAY_SAMPLE_CATALOG=1: where there is none; embedded: on
     clock_skew_max_s: float = 5.0  # GIFTPAY_CLOCK_SKEW_MAX_S, between our clock and Postgres'
     payout_poll_s: float = 1.0  # GIFTPAY_PAYOUT_POLL_S, how often due payouts are looked for
+    erasure_poll_s: float = 1.0  # how often it is looked for what was erased and not removed
     limits: Limits = field(
         default_factory=Limits
     )  # GIFTPAY_BATCH_MAX, GIFTPAY_QUEUE_MAX, GIFTPAY_WAIT_MAX_S, GIFTPAY_POST_WITHIN_S

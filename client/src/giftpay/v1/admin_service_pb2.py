@@ -27,19 +27,19 @@ from giftpay.v1 import money_pb2 as giftpay_dot_v1_dot_money__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1egiftpay/v1/admin_service.proto\x12\ngiftpay.v1\x1a\x17giftpay/v1/ledger.proto\x1a\x16giftpay/v1/money.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x81\x01\n\x14\x41\x64justBalanceRequest\x12\x17\n\x0fidempotency_key\x18\x01 \x01(\t\x12\x10\n\x08owner_id\x18\x02 \x01(\t\x12\x1e\n\x04unit\x18\x03 \x01(\x0e\x32\x10.giftpay.v1.Unit\x12\x0e\n\x06\x61mount\x18\x04 \x01(\x03\x12\x0e\n\x06reason\x18\x05 \x01(\t\"K\n\x15\x41\x64justBalanceResponse\x12 \n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x11.giftpay.v1.Entry\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x8c\x01\n\x12ReverseGiftRequest\x12\x17\n\x0fidempotency_key\x18\x01 \x01(\t\x12\x16\n\x0etransaction_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x35\n\x10shortfall_policy\x18\x04 \x01(\x0e\x32\x1b.giftpay.v1.ShortfallPolicy\"k\n\x13ReverseGiftResponse\x12\x13\n\x0breversal_id\x18\x01 \x01(\t\x12\r\n\x05\x63oins\x18\x02 \x01(\x03\x12\x10\n\x08\x64iamonds\x18\x03 \x01(\x03\x12\x0c\n\x04loss\x18\x04 \x01(\x03\x12\x10\n\x08replayed\x18\x05 \x01(\x08\"E\n\x18\x45rasePersonalDataRequest\x12\x17\n\x0fidempotency_key\x18\x01 \x01(\t\x12\x10\n\x08owner_id\x18\x02 \x01(\t\"=\n\x19\x45rasePersonalDataResponse\x12\x0e\n\x06\x65rased\x18\x01 \x01(\x03\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x18\n\x16GetTrialBalanceRequest\"E\n\x17GetTrialBalanceResponse\x12*\n\x08\x62\x61lances\x18\x01 \x03(\x0b\x32\x18.giftpay.v1.TrialBalance\"\x81\x01\n\x0cTrialBalance\x12\x1e\n\x04unit\x18\x01 \x01(\x0e\x32\x10.giftpay.v1.Unit\x12\x0e\n\x06owners\x18\x02 \x01(\x03\x12\x32\n\x0fsystem_accounts\x18\x03 \x03(\x0b\x32\x19.giftpay.v1.SystemBalance\x12\r\n\x05total\x18\x04 \x01(\x03\"S\n\rSystemBalance\x12\x31\n\x0esystem_account\x18\x01 \x01(\x0e\x32\x19.giftpay.v1.SystemAccount\x12\x0f\n\x07\x62\x61lance\x18\x02 \x01(\x03\"E\n\x13VerifyLedgerRequest\x12.\n\nsince_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa2\x01\n\x14VerifyLedgerResponse\x12\r\n\x05\x63lean\x18\x01 \x01(\x08\x12%\n\x06\x62roken\x18\x02 \x01(\x0b\x32\x15.giftpay.v1.BrokenRow\x12-\n\twatermark\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x65ntries\x18\x04 \x01(\x03\x12\x14\n\x0ctransactions\x18\x05 \x01(\x03\"F\n\tBrokenRow\x12\r\n\x05\x63heck\x18\x01 \x01(\t\x12\r\n\x05table\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"1\n\x17TraceTransactionRequest\x12\x16\n\x0etransaction_id\x18\x01 \x01(\t\"h\n\x18TraceTransactionResponse\x12\'\n\x06\x64\x65\x62its\x18\x01 \x03(\x0b\x32\x17.giftpay.v1.TracedDebit\x12#\n\x04lots\x18\x02 \x03(\x0b\x32\x15.giftpay.v1.TracedLot\"\x95\x01\n\x07\x43oinLot\x12#\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x14.giftpay.v1.EntryRef\x12!\n\x04kind\x18\x02 \x01(\x0e\x32\x13.giftpay.v1.LotKind\x12\x11\n\tsource_id\x18\x03 \x01(\t\x12\r\n\x05\x63oins\x18\x04 \x01(\x03\x12 \n\x05price\x18\x05 \x01(\x0b\x32\x11.giftpay.v1.Money\"\xa6\x01\n\x0bTracedDebit\x12#\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x14.giftpay.v1.EntryRef\x12\r\n\x05\x63oins\x18\x02 \x01(\x03\x12\x12\n\nwithdrawal\x18\x03 \x01(\x08\x12#\n\x05roots\x18\x04 \x03(\x0b\x32\x14.giftpay.v1.CoinRoot\x12\x16\n\x0eunlisted_coins\x18\x05 \x01(\x03\x12\x12\n\nowed_coins\x18\x06 \x01(\x03\"]\n\x08\x43oinRoot\x12 \n\x03lot\x18\x01 \x01(\x0b\x32\x13.giftpay.v1.CoinLot\x12\r\n\x05\x63oins\x18\x02 \x01(\x03\x12 \n\x05price\x18\x03 \x01(\x0b\x32\x11.giftpay.v1.Money\"j\n\tTracedLot\x12 \n\x03lot\x18\x01 \x01(\x0b\x32\x13.giftpay.v1.CoinLot\x12#\n\x05\x66\x61tes\x18\x02 \x03(\x0b\x32\x14.giftpay.v1.CoinFate\x12\x16\n\x0eunlisted_coins\x18\x03 \x01(\x03\"\xa5\x01\n\x08\x43oinFate\x12\r\n\x05\x63oins\x18\x01 \x01(\x03\x12$\n\x05state\x18\x02 \x01(\x0e\x32\x15.giftpay.v1.CoinState\x12#\n\x05\x65ntry\x18\x03 \x01(\x0b\x32\x14.giftpay.v1.EntryRef\x12\x16\n\x0etransaction_id\x18\x04 \x01(\t\x12\'\n\tlot_entry\x18\x05 \x01(\x0b\x32\x14.giftpay.v1.EntryRef*r\n\x0fShortfallPolicy\x12 \n\x1cSHORTFALL_POLICY_UNSPECIFIED\x10\x00\x12\"\n\x1eSHORTFALL_POLICY_PLATFORM_LOSS\x10\x01\x12\x19\n\x15SHORTFALL_POLICY_DEBT\x10\x02*z\n\x07LotKind\x12\x18\n\x14LOT_KIND_UNSPECIFIED\x10\x00\x12\x11\n\rLOT_KIND_PAID\x10\x01\x12\x12\n\x0eLOT_KIND_BONUS\x10\x02\x12\x15\n\x11LOT_KIND_REVERSAL\x10\x03\x12\x17\n\x13LOT_KIND_ADJUSTMENT\x10\x04*o\n\tCoinState\x12\x1a\n\x16\x43OIN_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43OIN_STATE_UNSPENT\x10\x01\x12\x14\n\x10\x43OIN_STATE_SPENT\x10\x02\x12\x18\n\x14\x43OIN_STATE_WITHDRAWN\x10\x03\x32\xa4\x04\n\x0c\x41\x64minService\x12T\n\rAdjustBalance\x12 .giftpay.v1.AdjustBalanceRequest\x1a!.giftpay.v1.AdjustBalanceResponse\x12N\n\x0bReverseGift\x12\x1e.giftpay.v1.ReverseGiftRequest\x1a\x1f.giftpay.v1.ReverseGiftResponse\x12`\n\x11\x45rasePersonalData\x12$.giftpay.v1.ErasePersonalDataRequest\x1a%.giftpay.v1.ErasePersonalDataResponse\x12Z\n\x0fGetTrialBalance\x12\".giftpay.v1.GetTrialBalanceRequest\x1a#.giftpay.v1.GetTrialBalanceResponse\x12Q\n\x0cVerifyLedger\x12\x1f.giftpay.v1.VerifyLedgerRequest\x1a .giftpay.v1.VerifyLedgerResponse\x12]\n\x10TraceTransaction\x12#.giftpay.v1.TraceTransactionRequest\x1a$.giftpay.v1.TraceTransactionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1egiftpay/v1/admin_service.proto\x12\ngiftpay.v1\x1a\x17giftpay/v1/ledger.proto\x1a\x16giftpay/v1/money.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x81\x01\n\x14\x41\x64justBalanceRequest\x12\x17\n\x0fidempotency_key\x18\x01 \x01(\t\x12\x10\n\x08owner_id\x18\x02 \x01(\t\x12\x1e\n\x04unit\x18\x03 \x01(\x0e\x32\x10.giftpay.v1.Unit\x12\x0e\n\x06\x61mount\x18\x04 \x01(\x03\x12\x0e\n\x06reason\x18\x05 \x01(\t\"K\n\x15\x41\x64justBalanceResponse\x12 \n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x11.giftpay.v1.Entry\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x8c\x01\n\x12ReverseGiftRequest\x12\x17\n\x0fidempotency_key\x18\x01 \x01(\t\x12\x16\n\x0etransaction_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x35\n\x10shortfall_policy\x18\x04 \x01(\x0e\x32\x1b.giftpay.v1.ShortfallPolicy\"k\n\x13ReverseGiftResponse\x12\x13\n\x0breversal_id\x18\x01 \x01(\t\x12\r\n\x05\x63oins\x18\x02 \x01(\x03\x12\x10\n\x08\x64iamonds\x18\x03 \x01(\x03\x12\x0c\n\x04loss\x18\x04 \x01(\x03\x12\x10\n\x08replayed\x18\x05 \x01(\x08\"E\n\x18\x45rasePersonalDataRequest\x12\x17\n\x0fidempotency_key\x18\x01 \x01(\t\x12\x10\n\x08owner_id\x18\x02 \x01(\t\";\n\x19\x45rasePersonalDataResponse\x12\x10\n\x08replayed\x18\x02 \x01(\x08J\x04\x08\x01\x10\x02R\x06\x65rased\"\x18\n\x16GetTrialBalanceRequest\"E\n\x17GetTrialBalanceResponse\x12*\n\x08\x62\x61lances\x18\x01 \x03(\x0b\x32\x18.giftpay.v1.TrialBalance\"\x81\x01\n\x0cTrialBalance\x12\x1e\n\x04unit\x18\x01 \x01(\x0e\x32\x10.giftpay.v1.Unit\x12\x0e\n\x06owners\x18\x02 \x01(\x03\x12\x32\n\x0fsystem_accounts\x18\x03 \x03(\x0b\x32\x19.giftpay.v1.SystemBalance\x12\r\n\x05total\x18\x04 \x01(\x03\"S\n\rSystemBalance\x12\x31\n\x0esystem_account\x18\x01 \x01(\x0e\x32\x19.giftpay.v1.SystemAccount\x12\x0f\n\x07\x62\x61lance\x18\x02 \x01(\x03\"E\n\x13VerifyLedgerRequest\x12.\n\nsince_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa2\x01\n\x14VerifyLedgerResponse\x12\r\n\x05\x63lean\x18\x01 \x01(\x08\x12%\n\x06\x62roken\x18\x02 \x01(\x0b\x32\x15.giftpay.v1.BrokenRow\x12-\n\twatermark\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x65ntries\x18\x04 \x01(\x03\x12\x14\n\x0ctransactions\x18\x05 \x01(\x03\"F\n\tBrokenRow\x12\r\n\x05\x63heck\x18\x01 \x01(\t\x12\r\n\x05table\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"1\n\x17TraceTransactionRequest\x12\x16\n\x0etransaction_id\x18\x01 \x01(\t\"h\n\x18TraceTransactionResponse\x12\'\n\x06\x64\x65\x62its\x18\x01 \x03(\x0b\x32\x17.giftpay.v1.TracedDebit\x12#\n\x04lots\x18\x02 \x03(\x0b\x32\x15.giftpay.v1.TracedLot\"\x95\x01\n\x07\x43oinLot\x12#\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x14.giftpay.v1.EntryRef\x12!\n\x04kind\x18\x02 \x01(\x0e\x32\x13.giftpay.v1.LotKind\x12\x11\n\tsource_id\x18\x03 \x01(\t\x12\r\n\x05\x63oins\x18\x04 \x01(\x03\x12 \n\x05price\x18\x05 \x01(\x0b\x32\x11.giftpay.v1.Money\"\xa6\x01\n\x0bTracedDebit\x12#\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x14.giftpay.v1.EntryRef\x12\r\n\x05\x63oins\x18\x02 \x01(\x03\x12\x12\n\nwithdrawal\x18\x03 \x01(\x08\x12#\n\x05roots\x18\x04 \x03(\x0b\x32\x14.giftpay.v1.CoinRoot\x12\x16\n\x0eunlisted_coins\x18\x05 \x01(\x03\x12\x12\n\nowed_coins\x18\x06 \x01(\x03\"]\n\x08\x43oinRoot\x12 \n\x03lot\x18\x01 \x01(\x0b\x32\x13.giftpay.v1.CoinLot\x12\r\n\x05\x63oins\x18\x02 \x01(\x03\x12 \n\x05price\x18\x03 \x01(\x0b\x32\x11.giftpay.v1.Money\"j\n\tTracedLot\x12 \n\x03lot\x18\x01 \x01(\x0b\x32\x13.giftpay.v1.CoinLot\x12#\n\x05\x66\x61tes\x18\x02 \x03(\x0b\x32\x14.giftpay.v1.CoinFate\x12\x16\n\x0eunlisted_coins\x18\x03 \x01(\x03\"\xa5\x01\n\x08\x43oinFate\x12\r\n\x05\x63oins\x18\x01 \x01(\x03\x12$\n\x05state\x18\x02 \x01(\x0e\x32\x15.giftpay.v1.CoinState\x12#\n\x05\x65ntry\x18\x03 \x01(\x0b\x32\x14.giftpay.v1.EntryRef\x12\x16\n\x0etransaction_id\x18\x04 \x01(\t\x12\'\n\tlot_entry\x18\x05 \x01(\x0b\x32\x14.giftpay.v1.EntryRef*r\n\x0fShortfallPolicy\x12 \n\x1cSHORTFALL_POLICY_UNSPECIFIED\x10\x00\x12\"\n\x1eSHORTFALL_POLICY_PLATFORM_LOSS\x10\x01\x12\x19\n\x15SHORTFALL_POLICY_DEBT\x10\x02*z\n\x07LotKind\x12\x18\n\x14LOT_KIND_UNSPECIFIED\x10\x00\x12\x11\n\rLOT_KIND_PAID\x10\x01\x12\x12\n\x0eLOT_KIND_BONUS\x10\x02\x12\x15\n\x11LOT_KIND_REVERSAL\x10\x03\x12\x17\n\x13LOT_KIND_ADJUSTMENT\x10\x04*o\n\tCoinState\x12\x1a\n\x16\x43OIN_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43OIN_STATE_UNSPENT\x10\x01\x12\x14\n\x10\x43OIN_STATE_SPENT\x10\x02\x12\x18\n\x14\x43OIN_STATE_WITHDRAWN\x10\x03\x32\xa4\x04\n\x0c\x41\x64minService\x12T\n\rAdjustBalance\x12 .giftpay.v1.AdjustBalanceRequest\x1a!.giftpay.v1.AdjustBalanceResponse\x12N\n\x0bReverseGift\x12\x1e.giftpay.v1.ReverseGiftRequest\x1a\x1f.giftpay.v1.ReverseGiftResponse\x12`\n\x11\x45rasePersonalData\x12$.giftpay.v1.ErasePersonalDataRequest\x1a%.giftpay.v1.ErasePersonalDataResponse\x12Z\n\x0fGetTrialBalance\x12\".giftpay.v1.GetTrialBalanceRequest\x1a#.giftpay.v1.GetTrialBalanceResponse\x12Q\n\x0cVerifyLedger\x12\x1f.giftpay.v1.VerifyLedgerRequest\x1a .giftpay.v1.VerifyLedgerResponse\x12]\n\x10TraceTransaction\x12#.giftpay.v1.TraceTransactionRequest\x1a$.giftpay.v1.TraceTransactionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'giftpay.v1.admin_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SHORTFALLPOLICY']._serialized_start=2194
-  _globals['_SHORTFALLPOLICY']._serialized_end=2308
-  _globals['_LOTKIND']._serialized_start=2310
-  _globals['_LOTKIND']._serialized_end=2432
-  _globals['_COINSTATE']._serialized_start=2434
-  _globals['_COINSTATE']._serialized_end=2545
+  _globals['_SHORTFALLPOLICY']._serialized_start=2192
+  _globals['_SHORTFALLPOLICY']._serialized_end=2306
+  _globals['_LOTKIND']._serialized_start=2308
+  _globals['_LOTKIND']._serialized_end=2430
+  _globals['_COINSTATE']._serialized_start=2432
+  _globals['_COINSTATE']._serialized_end=2543
   _globals['_ADJUSTBALANCEREQUEST']._serialized_start=129
   _globals['_ADJUSTBALANCEREQUEST']._serialized_end=258
   _globals['_ADJUSTBALANCERESPONSE']._serialized_start=260
@@ -51,35 +51,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ERASEPERSONALDATAREQUEST']._serialized_start=589
   _globals['_ERASEPERSONALDATAREQUEST']._serialized_end=658
   _globals['_ERASEPERSONALDATARESPONSE']._serialized_start=660
-  _globals['_ERASEPERSONALDATARESPONSE']._serialized_end=721
-  _globals['_GETTRIALBALANCEREQUEST']._serialized_start=723
-  _globals['_GETTRIALBALANCEREQUEST']._serialized_end=747
-  _globals['_GETTRIALBALANCERESPONSE']._serialized_start=749
-  _globals['_GETTRIALBALANCERESPONSE']._serialized_end=818
-  _globals['_TRIALBALANCE']._serialized_start=821
-  _globals['_TRIALBALANCE']._serialized_end=950
-  _globals['_SYSTEMBALANCE']._serialized_start=952
-  _globals['_SYSTEMBALANCE']._serialized_end=1035
-  _globals['_VERIFYLEDGERREQUEST']._serialized_start=1037
-  _globals['_VERIFYLEDGERREQUEST']._serialized_end=1106
-  _globals['_VERIFYLEDGERRESPONSE']._serialized_start=1109
-  _globals['_VERIFYLEDGERRESPONSE']._serialized_end=1271
-  _globals['_BROKENROW']._serialized_start=1273
-  _globals['_BROKENROW']._serialized_end=1343
-  _globals['_TRACETRANSACTIONREQUEST']._serialized_start=1345
-  _globals['_TRACETRANSACTIONREQUEST']._serialized_end=1394
-  _globals['_TRACETRANSACTIONRESPONSE']._serialized_start=1396
-  _globals['_TRACETRANSACTIONRESPONSE']._serialized_end=1500
-  _globals['_COINLOT']._serialized_start=1503
-  _globals['_COINLOT']._serialized_end=1652
-  _globals['_TRACEDDEBIT']._serialized_start=1655
-  _globals['_TRACEDDEBIT']._serialized_end=1821
-  _globals['_COINROOT']._serialized_start=1823
-  _globals['_COINROOT']._serialized_end=1916
-  _globals['_TRACEDLOT']._serialized_start=1918
-  _globals['_TRACEDLOT']._serialized_end=2024
-  _globals['_COINFATE']._serialized_start=2027
-  _globals['_COINFATE']._serialized_end=2192
-  _globals['_ADMINSERVICE']._serialized_start=2548
-  _globals['_ADMINSERVICE']._serialized_end=3096
+  _globals['_ERASEPERSONALDATARESPONSE']._serialized_end=719
+  _globals['_GETTRIALBALANCEREQUEST']._serialized_start=721
+  _globals['_GETTRIALBALANCEREQUEST']._serialized_end=745
+  _globals['_GETTRIALBALANCERESPONSE']._serialized_start=747
+  _globals['_GETTRIALBALANCERESPONSE']._serialized_end=816
+  _globals['_TRIALBALANCE']._serialized_start=819
+  _globals['_TRIALBALANCE']._serialized_end=948
+  _globals['_SYSTEMBALANCE']._serialized_start=950
+  _globals['_SYSTEMBALANCE']._serialized_end=1033
+  _globals['_VERIFYLEDGERREQUEST']._serialized_start=1035
+  _globals['_VERIFYLEDGERREQUEST']._serialized_end=1104
+  _globals['_VERIFYLEDGERRESPONSE']._serialized_start=1107
+  _globals['_VERIFYLEDGERRESPONSE']._serialized_end=1269
+  _globals['_BROKENROW']._serialized_start=1271
+  _globals['_BROKENROW']._serialized_end=1341
+  _globals['_TRACETRANSACTIONREQUEST']._serialized_start=1343
+  _globals['_TRACETRANSACTIONREQUEST']._serialized_end=1392
+  _globals['_TRACETRANSACTIONRESPONSE']._serialized_start=1394
+  _globals['_TRACETRANSACTIONRESPONSE']._serialized_end=1498
+  _globals['_COINLOT']._serialized_start=1501
+  _globals['_COINLOT']._serialized_end=1650
+  _globals['_TRACEDDEBIT']._serialized_start=1653
+  _globals['_TRACEDDEBIT']._serialized_end=1819
+  _globals['_COINROOT']._serialized_start=1821
+  _globals['_COINROOT']._serialized_end=1914
+  _globals['_TRACEDLOT']._serialized_start=1916
+  _globals['_TRACEDLOT']._serialized_end=2022
+  _globals['_COINFATE']._serialized_start=2025
+  _globals['_COINFATE']._serialized_end=2190
+  _globals['_ADMINSERVICE']._serialized_start=2546
+  _globals['_ADMINSERVICE']._serialized_end=3094
 # @@protoc_insertion_point(module_scope)

@@ -276,21 +276,17 @@ class ErasePersonalDataResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    ERASED_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
-    erased: _builtins.int
-    """How many transactions had personal data of this owner."""
     replayed: _builtins.bool
     """Whether the key had already been decided."""
     def __init__(
         self,
         *,
-        erased: _builtins.int = ...,
         replayed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["erased", b"erased", "replayed", b"replayed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["replayed", b"replayed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

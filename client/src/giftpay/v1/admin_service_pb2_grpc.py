@@ -95,9 +95,11 @@ class AdminServiceServicer(object):
 
     def ErasePersonalData(self, request, context):
         """ErasePersonalData erases what is known of an owner as a person: the words of the gifts it
-        sent, payout addresses, the date of coming of age. The books stay as they are: who is of age
-        stays so, without a date, and every key keeps its answer. A redemption that was not sent yet
-        is cancelled for want of its address. Refused with WALLET_NOT_FOUND.
+        sent, payout addresses, the date of coming of age. None of it is shown from the moment that the
+        command is decided; the rows are removed after that, of many gifts within minutes. What is
+        written later stays. The books stay as they are: who is of age stays so, without a date, and
+        every key keeps its answer. A redemption that was not sent yet is cancelled for want of its
+        address. Refused with WALLET_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

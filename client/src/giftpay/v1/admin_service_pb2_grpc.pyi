@@ -32,9 +32,11 @@ class AdminServiceStub:
     """
     ErasePersonalData: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ErasePersonalDataRequest, _admin_service_pb2.ErasePersonalDataResponse]
     """ErasePersonalData erases what is known of an owner as a person: the words of the gifts it
-    sent, payout addresses, the date of coming of age. The books stay as they are: who is of age
-    stays so, without a date, and every key keeps its answer. A redemption that was not sent yet
-    is cancelled for want of its address. Refused with WALLET_NOT_FOUND.
+    sent, payout addresses, the date of coming of age. None of it is shown from the moment that the
+    command is decided; the rows are removed after that, of many gifts within minutes. What is
+    written later stays. The books stay as they are: who is of age stays so, without a date, and
+    every key keeps its answer. A redemption that was not sent yet is cancelled for want of its
+    address. Refused with WALLET_NOT_FOUND.
     """
     GetTrialBalance: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetTrialBalanceRequest, _admin_service_pb2.GetTrialBalanceResponse]
     """GetTrialBalance sums all accounts: per unit, the owners' balances and those of the system
@@ -85,9 +87,11 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_admin_service_pb2.ErasePersonalDataRequest, _abc.Awaitable[_admin_service_pb2.ErasePersonalDataResponse]],
     ) -> _abc.Awaitable[_admin_service_pb2.ErasePersonalDataResponse]:
         """ErasePersonalData erases what is known of an owner as a person: the words of the gifts it
-        sent, payout addresses, the date of coming of age. The books stay as they are: who is of age
-        stays so, without a date, and every key keeps its answer. A redemption that was not sent yet
-        is cancelled for want of its address. Refused with WALLET_NOT_FOUND.
+        sent, payout addresses, the date of coming of age. None of it is shown from the moment that the
+        command is decided; the rows are removed after that, of many gifts within minutes. What is
+        written later stays. The books stay as they are: who is of age stays so, without a date, and
+        every key keeps its answer. A redemption that was not sent yet is cancelled for want of its
+        address. Refused with WALLET_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod

@@ -20,7 +20,6 @@ from giftpay.v1 import (
 )
 
 from giftpay_server.admin import rules
-from giftpay_server.admin.rules import Erasure
 from giftpay_server.gift.rules_reversal import reversal_claim, reverse_gift
 from giftpay_server.ledger.model import AMOUNT_LIMIT, Command, refuse, wallet
 from giftpay_server.wire.fields import (
@@ -103,6 +102,4 @@ def erase_command(request: ErasePersonalDataRequest, *, caller: str) -> Command:
         request=request,
         accounts=wallet(request.owner_id),
         decide=partial(rules.erase, request),
-        reads=((Erasure, request.owner_id),),
-        alone=True,  # what is counted and goes is what is written: nothing is in the same batch
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import NamedTuple
 
 from giftpay.v1 import (
@@ -17,7 +17,6 @@ from giftpay.v1 import (
     AdjustBalanceRequest,
     Entry,
     ErasePersonalDataRequest,
-    ErasePersonalDataResponse,
 )
 
 from giftpay_server.ledger.gates import room_for
@@ -38,14 +37,19 @@ from giftpay_server.wallet.rules import VERIFIED_ADULT
 
 
 class Erasure(NamedTuple):
-    """What is known of an owner as a person; once it is changed, nothing."""
+    """An owner's personal data is hidden, up to a generation, and to be removed."""
 
     owner_id: str
-    transactions: int  # that hold personal data
+    generation: int
+    create_time: datetime
 
     @property
     def key(self) -> str:
         return self.owner_id
+
+    @property
+    def due_time(self) -> datetime:
+        return self.create_time
 
 
 def adjust(request: AdjustBalanceRequest, books: Books, *, transaction_id: str) -> Decision:
@@ -93,15 +97,12 @@ def _may_lose(owner: Owner, account: Account, amount: int) -> Refused | None:
 
 
 def erase(request: ErasePersonalDataRequest, books: Books) -> Decision:
-    """Personal data goes; of the age, only that the owner is of age remains."""
+    """Personal data is hidden, to be removed; of the age, only that it suffices remains."""
     owner = books.owners[request.owner_id]
-    found = books.row(Erasure, owner.owner_id)
-    erased = found.transactions if found is not None else 0
-    general = replace(owner, adult_from=_generalised(owner.adult_from, books.now.date()))
+    adult_from = _generalised(owner.adult_from, books.now.date())
     return Posted(
-        owners=(general,),
-        rows=(Erasure(owner.owner_id, 0),),
-        answer=ErasePersonalDataResponse(erased=erased).SerializeToString(),
+        owners=(replace(owner, adult_from=adult_from, erasures=owner.erasures + 1),),
+        rows=(Erasure(owner.owner_id, owner.erasures, books.now),),
     )
 
 

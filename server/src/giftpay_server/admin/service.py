@@ -79,9 +79,7 @@ class AdminService(AdminServiceServicer):
         self, request: ErasePersonalDataRequest, context: Context
     ) -> ErasePersonalDataResponse:
         outcome = settle(await self._journal.record(erase_command(request, caller=LOCAL)))
-        response = ErasePersonalDataResponse.FromString(outcome.transaction.answer)
-        response.replayed = outcome.replayed
-        return response
+        return ErasePersonalDataResponse(replayed=outcome.replayed)
 
     async def GetTrialBalance(
         self, request: GetTrialBalanceRequest, context: Context

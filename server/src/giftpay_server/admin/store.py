@@ -3,34 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from giftpay_server.admin.rules import Erasure
 from giftpay_server.journal.store import Tables
 from giftpay_server.ledger.model import Table
-from giftpay_server.postgres.pool import Connection
+from giftpay_server.postgres.pool import Connection, Pool
 
-COUNT_PERSONAL = """
-    SELECT owner_id, count(*) AS transactions
-      FROM personal_data
-     WHERE owner_id = ANY($1::text[])
-     GROUP BY owner_id
+SAVE_ERASURES = """
+    INSERT INTO erasure (owner_id, generation, create_time)
+    SELECT * FROM unnest($1::text[], $2::integer[], $3::timestamptz[])
+        ON CONFLICT (owner_id) DO UPDATE
+       SET generation = excluded.generation, create_time = excluded.create_time
 """
 
 
-async def count_personal(connection: Connection, keys: Sequence[str]) -> Sequence[Erasure]:
-    """What is known of owners as persons."""
-    rows = await connection.fetch(COUNT_PERSONAL, keys)
-    return [Erasure(row["owner_id"], row["transactions"]) for row in rows]
+async def save_erasures(connection: Connection, rows: Sequence[Erasure]) -> None:
+    """From the commit on, what is of these generations or earlier is shown nowhere."""
+    await connection.execute(SAVE_ERASURES, *zip(*sorted(rows), strict=True))
+
+
+TABLES: Tables = {Erasure: Table(save=save_erasures)}
+
+
+LIST_ERASURES = """
+    SELECT owner_id, generation, create_time FROM erasure ORDER BY create_time LIMIT $1
+"""
+
+
+async def list_erasures(pool: Pool, *, limit: int) -> list[Erasure]:
+    """Those whose rows are still to be removed, the oldest first."""
+    return [Erasure(*row) for row in await pool.fetch(LIST_ERASURES, limit)]
+
+
+LIST_HIDDEN = """
+    SELECT transaction_id FROM personal_data WHERE owner_id = $1 AND generation <= $2 LIMIT $3
+"""
+
+
+async def list_hidden(pool: Pool, erasure: Erasure, *, limit: int) -> list[UUID]:
+    """The transactions whose personal data is hidden and not removed yet."""
+    rows = await pool.fetch(LIST_HIDDEN, erasure.owner_id, erasure.generation, limit)
+    return [row["transaction_id"] for row in rows]
 
 
 DELETE_PERSONAL = """
-    DELETE FROM personal_data WHERE owner_id = ANY($1::text[])
+    DELETE FROM personal_data WHERE transaction_id = ANY($1::uuid[])
 """
 
 
-async def delete_personal(connection: Connection, rows: Sequence[Erasure]) -> None:
-    """Personal data goes with its salts."""
-    await connection.execute(DELETE_PERSONAL, [erasure.owner_id for erasure in rows])
+async def delete_personal(pool: Pool, transaction_ids: Sequence[UUID]) -> None:
+    """Removes personal data with its salts."""
+    await pool.execute(DELETE_PERSONAL, transaction_ids)
 
 
-TABLES: Tables = {Erasure: Table(load=count_personal, save=delete_personal)}
+# What another process is just removing is seen as still there: then the erasure stays a while.
+END_ERASURE = """
+    DELETE FROM erasure
+     WHERE owner_id = $1 AND generation = $2
+       AND NOT EXISTS (SELECT 1 FROM personal_data WHERE owner_id = $1 AND generation <= $2)
+"""
+
+
+async def end_erasure(pool: Pool, erasure: Erasure) -> None:
+    """Ends it if nothing of it is left, and the owner was not erased again since."""
+    await pool.execute(END_ERASURE, erasure.owner_id, erasure.generation)

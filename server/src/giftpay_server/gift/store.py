@@ -39,7 +39,7 @@ TABLES: Tables = {GiftContext: Table(save=insert_contexts)}
 READ_GIFT = """
     SELECT t.*, p.value AS message
       FROM transactions t
-      LEFT JOIN personal_data p ON p.transaction_id = t.id
+      LEFT JOIN shown_personal_data p ON p.transaction_id = t.id
      WHERE t.id = $1 AND t.kind = 7 AND t.reason = 0
 """
 
@@ -89,7 +89,7 @@ LIST_SENT = """
 READ_LISTED = """
     SELECT t.*, p.value AS message
       FROM transactions t
-      LEFT JOIN personal_data p ON p.transaction_id = t.id
+      LEFT JOIN shown_personal_data p ON p.transaction_id = t.id
      WHERE t.id = ANY($1::uuid[])
 """
 

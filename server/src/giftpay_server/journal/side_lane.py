@@ -1,7 +1,7 @@
 """The side lane: commands that would hold up everybody else are settled beside the others.
 
 Two kinds come here: those that need a row which another session holds, and those that are decided
-alone, since they count many rows. The lane has sessions of its own. To the main lane it is one more
+alone, since they count rows. The lane has sessions of its own. To the main lane it is one more
 server on the same database: the versions of the accounts prove to each what the other changed.
 """
 

@@ -89,7 +89,7 @@ READ = """
              WHERE unit = 1 AND owner_id = ANY($1::text[])
                 OR unit = 2 AND owner_id = ANY($2::text[])) AS a,
            (SELECT array_agg(owner_id), array_agg(status), array_agg(country),
-                   array_agg(adult_from), array_agg(create_time)
+                   array_agg(adult_from), array_agg(create_time), array_agg(erasures)
               FROM owner
              WHERE owner_id = ANY($1::text[] || $2::text[])) AS o
 """
@@ -97,7 +97,9 @@ ACCOUNT_COLUMNS = slice(3, 13)
 OWNER_COLUMNS = slice(13, None)
 
 READ_SALTS = """
-    SELECT transaction_id, salt FROM personal_data WHERE transaction_id = ANY($1::uuid[])
+    SELECT transaction_id, salt, generation
+      FROM shown_personal_data
+     WHERE transaction_id = ANY($1::uuid[])
 """
 
 
@@ -164,11 +166,11 @@ def _rows(columns: Sequence[Sequence[Any] | None]) -> Iterable[tuple[Any, ...]]:
 
 async def _with_salts(connection: Connection, found: Sequence[Any]) -> dict[str, Transaction]:
     rows = await connection.fetch(READ_SALTS, [row["id"] for row in found])
-    salts = {row["transaction_id"]: row["salt"] for row in rows}
-    return {str(row["id"]): transaction(row, salts.get(row["id"], b"")) for row in found}
+    salts = {row["transaction_id"]: (row["salt"], row["generation"]) for row in rows}
+    return {str(row["id"]): transaction(row, *salts.get(row["id"], ())) for row in found}
 
 
-def transaction(row: Any, salt: bytes = b"") -> Transaction:
+def transaction(row: Any, salt: bytes = b"", generation: int = 0) -> Transaction:
     """A row of `transactions`."""
     return Transaction(
         id=str(row["id"]),
@@ -181,6 +183,7 @@ def transaction(row: Any, salt: bytes = b"") -> Transaction:
         entries=row["entries"],
         create_time=row["create_time"],
         salt=salt,
+        generation=generation,
     )
 
 

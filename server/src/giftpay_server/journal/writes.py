@@ -210,10 +210,11 @@ def stripe_owner(system: int, stripe: int) -> str:
 
 
 SAVE_OWNERS = """
-    INSERT INTO owner (owner_id, status, country, adult_from, create_time)
-    SELECT * FROM unnest($1::text[], $2::smallint[], $3::text[], $4::date[], $5::timestamptz[])
+    INSERT INTO owner (owner_id, status, country, adult_from, create_time, erasures)
+    SELECT * FROM unnest($1::text[], $2::smallint[], $3::text[], $4::date[], $5::timestamptz[],
+                         $6::integer[])
         ON CONFLICT (owner_id) DO UPDATE
-       SET status = excluded.status, adult_from = excluded.adult_from
+       SET status = excluded.status, adult_from = excluded.adult_from, erasures = excluded.erasures
 """
 
 INSERT_CLAIMS = """
@@ -232,8 +233,8 @@ INSERT_WITHDRAWALS = """
 """
 
 INSERT_PERSONAL = """
-    INSERT INTO personal_data (transaction_id, owner_id, salt, value)
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::text[])
+    INSERT INTO personal_data (transaction_id, owner_id, salt, value, generation)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::text[], $5::integer[])
 """
 
 # A hold ends once: the row that is not open is not found, and the count tells.
@@ -277,7 +278,8 @@ async def _save_holds(connection: Connection, holds: Sequence[Hold]) -> None:
 
 
 def _owner(owner: Owner) -> tuple[Any, ...]:
-    return owner.owner_id, owner.status, owner.country, owner.adult_from, owner.create_time
+    opened = (owner.owner_id, owner.status, owner.country)
+    return *opened, owner.adult_from, owner.create_time, owner.erasures
 
 
 def _lot(lot: Lot) -> tuple[Any, ...]:
@@ -289,7 +291,7 @@ def _lot(lot: Lot) -> tuple[Any, ...]:
 def _personal(pair: tuple[str, Personal]) -> tuple[Any, ...]:
     transaction_id, personal = pair
     value = personal.value if personal.shown else None
-    return transaction_id, personal.owner_id, personal.salt, value
+    return transaction_id, personal.owner_id, personal.salt, value, personal.generation
 
 
 def _hold(hold: Hold) -> tuple[Any, ...]:

@@ -67,6 +67,7 @@ class Owner:
     country: str
     adult_from: date | None  # None: age unverified
     create_time: datetime
+    erasures: int = 0  # of its personal data so far: the generation of what is written next
 
 
 class LotKind(IntEnum):
@@ -223,6 +224,7 @@ class Personal(NamedTuple):
     value: str
     salt: bytes  # 16 random bytes
     shown: bool = True  # whether the value is kept to be shown, or only compared
+    generation: int = 0  # how often the owner's data had been erased before
 
 
 class Transaction(NamedTuple):
@@ -237,7 +239,8 @@ class Transaction(NamedTuple):
     catalog_version: int
     entries: str  # 'anna/1/17 ben/2/4'
     create_time: datetime
-    salt: bytes = b""
+    salt: bytes = b""  # of its personal field; empty: there is none, or it was erased
+    generation: int = 0  # of that field
 
 
 @dataclass(slots=True)

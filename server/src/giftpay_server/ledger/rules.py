@@ -24,6 +24,7 @@ from giftpay_server.ledger.model import (
     Leg,
     Lot,
     Outcome,
+    Personal,
     Posted,
     Refused,
     Transaction,
@@ -45,7 +46,7 @@ def decide(commands: Sequence[Command], books: Books, draft: Draft) -> list[Answ
 def _decide_one(command: Command, books: Books, draft: Draft) -> Answer:
     earlier = books.transactions.get(command.id)
     if earlier is not None:
-        return replay(command, earlier)
+        return replay(command, _as_shown(earlier, command, books))
     decision = _gate(command, books)
     if isinstance(decision, Deferred):
         if not command.may_defer:
@@ -65,8 +66,20 @@ def _decide_one(command: Command, books: Books, draft: Draft) -> Answer:
     books.transactions[command.id] = transaction
     draft.transactions.append(transaction)
     if personal is not None:
-        draft.personal.append((command.id, personal))
+        kept = personal._replace(generation=transaction.generation)
+        draft.personal.append((command.id, kept))
     return Outcome(transaction)
+
+
+def _generation(personal: Personal | None, books: Books) -> int:
+    owner = books.owners.get(personal.owner_id) if personal is not None else None
+    return owner.erasures if owner is not None else 0
+
+
+def _as_shown(earlier: Transaction, command: Command, books: Books) -> Transaction:
+    """What stands under the key, without the salt if that was erased earlier in the batch."""
+    erased = earlier.generation < _generation(command.personal, books)
+    return earlier._replace(salt=b"") if erased else earlier
 
 
 def replay(command: Command, earlier: Transaction) -> Answer:
@@ -122,6 +135,7 @@ def _transaction(
         entries=entries,
         create_time=books.now,
         salt=command.personal.salt if command.personal is not None else b"",
+        generation=_generation(command.personal, books),
     )
 
 

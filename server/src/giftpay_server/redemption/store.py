@@ -20,7 +20,7 @@ COLUMNS = [field.name for field in fields(RedemptionRow)]
 LOAD_REDEMPTIONS = """
     SELECT r.*, p.value IS NULL AS erased
       FROM redemption r
-      LEFT JOIN personal_data p ON p.transaction_id = r.redemption_id
+      LEFT JOIN shown_personal_data p ON p.transaction_id = r.redemption_id
      WHERE r.redemption_id = ANY($1::uuid[])
 """
 
@@ -75,7 +75,7 @@ READ_REDEMPTION = """
     SELECT r.*, p.value IS NULL AS erased, t.answer AS quote, p.value AS destination
       FROM redemption r
       JOIN transactions t ON t.id = r.redemption_id
-      LEFT JOIN personal_data p ON p.transaction_id = r.redemption_id
+      LEFT JOIN shown_personal_data p ON p.transaction_id = r.redemption_id
      WHERE r.redemption_id = $1
 """
 
@@ -90,7 +90,7 @@ LIST_REDEMPTIONS = """
     SELECT r.*, p.value IS NULL AS erased, t.answer AS quote, p.value AS destination
       FROM redemption r
       JOIN transactions t ON t.id = r.redemption_id
-      LEFT JOIN personal_data p ON p.transaction_id = r.redemption_id
+      LEFT JOIN shown_personal_data p ON p.transaction_id = r.redemption_id
      WHERE r.owner_id = $1 AND (r.create_time, r.redemption_id) < ($2, $3)
        AND ($4 = 0 OR r.state = $4)
      ORDER BY r.create_time DESC, r.redemption_id DESC

@@ -200,7 +200,7 @@ async def list_news(
 READ_ASKED = """
     SELECT t.id, t.kind, t.request, p.value AS words
       FROM transactions t
-      LEFT JOIN personal_data p ON p.transaction_id = t.id
+      LEFT JOIN shown_personal_data p ON p.transaction_id = t.id
      WHERE t.id = ANY($1::uuid[])
 """
 

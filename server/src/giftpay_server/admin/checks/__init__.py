@@ -7,7 +7,16 @@ find a broken row early would walk all of a sound table in the order of its keys
 
 from __future__ import annotations
 
-from giftpay_server.admin.checks import accounts, ahead, entries, lots, orders, redemptions, rows
+from giftpay_server.admin.checks import (
+    accounts,
+    ahead,
+    entries,
+    lots,
+    orders,
+    persons,
+    redemptions,
+    rows,
+)
 
 # $1: look at what was written at or after this time, and at the accounts touched since, with what
 # hangs on them. Every batch that moves an account sets its entry_time.
@@ -18,10 +27,11 @@ CHECKS = (
     *rows.CHECKS,
     *orders.CHECKS,
     *redemptions.CHECKS,
+    *persons.CHECKS,
 )
 
 # Without a parameter: these look at everything, where nothing tells the age of a row.
-WHOLE_CHECKS = (*accounts.WHOLE_CHECKS, *rows.WHOLE_CHECKS)
+WHOLE_CHECKS = (*accounts.WHOLE_CHECKS, *rows.WHOLE_CHECKS, *persons.WHOLE_CHECKS)
 
 # $1: the latest time that a clock may say. Made last: one clock that was wrong once would hide the
 # rest. Cheap enough to be made always.

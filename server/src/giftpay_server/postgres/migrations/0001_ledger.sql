@@ -12,7 +12,8 @@ CREATE TABLE owner (
     status      smallint NOT NULL CHECK (status > 0),         -- giftpay.v1.WalletStatus
     country     text NOT NULL CHECK (country ~ '^[A-Z]{2}$'),
     adult_from  date,                                           -- NULL: age unverified
-    create_time timestamptz NOT NULL
+    create_time timestamptz NOT NULL,
+    erasures    integer NOT NULL DEFAULT 0 CHECK (erasures >= 0)  -- generation of what is written
 );
 
 -- Balances live here and nowhere else. Rows whose owner begins with ~ are stripes of the system
@@ -104,11 +105,27 @@ CREATE TABLE withdrawal (
 -- stands in the stored request in place of the value, and goes with it.
 CREATE TABLE personal_data (
     transaction_id uuid PRIMARY KEY,
+    generation     integer NOT NULL,                            -- the owner's erasures before it
     salt           bytea NOT NULL,
     owner_id       text COLLATE "C" NOT NULL,
     value          text                                         -- NULL: only compared, never shown
 );
 CREATE INDEX personal_data_owner ON personal_data (owner_id);
+
+-- An erasure under way: what is of this generation or an earlier one is hidden, and to be removed.
+CREATE TABLE erasure (
+    create_time timestamptz NOT NULL,
+    generation  integer NOT NULL CHECK (generation >= 0),
+    owner_id    text COLLATE "C" PRIMARY KEY
+);
+
+-- A subquery and not a join, so that a look by key stays one, whatever the view is joined to.
+CREATE VIEW shown_personal_data AS
+    SELECT p.transaction_id, p.owner_id, p.generation, p.salt, p.value
+      FROM personal_data p
+     WHERE p.generation > coalesce(
+               (SELECT e.generation FROM erasure e WHERE e.owner_id = p.owner_id), -1
+           );
 
 -- The role belongs to the cluster: an operator or another database's server may have made it.
 DO $$
@@ -130,7 +147,11 @@ $$;
 GRANT SELECT, INSERT ON entry, transactions, claim TO giftpay_server;
 GRANT SELECT, INSERT, UPDATE ON owner, account, hold TO giftpay_server;
 GRANT SELECT, INSERT ON lot, withdrawal TO giftpay_server;
-GRANT SELECT, INSERT, DELETE ON personal_data TO giftpay_server;
+-- Words and salts are read through the view alone.
+GRANT SELECT (transaction_id, owner_id, generation), INSERT, DELETE ON personal_data
+    TO giftpay_server;
+GRANT SELECT ON shown_personal_data TO giftpay_server;
+GRANT SELECT, INSERT, UPDATE, DELETE ON erasure TO giftpay_server;
 
 -- What must hold for a batch to be written.
 --
