@@ -19,9 +19,7 @@ KEYED_BY = {
         ("account", "owner", "entry", "hold", "lot", "gift_context", "withdrawal", "erasure"),
         "owner",
     ),
-    **dict.fromkeys(
-        ("transactions", "personal_data", "top_up", "redemption"), "id"
-    ),
+    **dict.fromkeys(("transactions", "personal_data", "top_up", "redemption"), "id"),
     **dict.fromkeys(("money_movement",), "id"),
     "claim": "claim",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -186,11 +187,19 @@ async def _background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 @asynccontextmanager
 async def _draining(journal: Journal) -> AsyncIterator[None]:
     task = asyncio.create_task(journal.run())
+    task.add_done_callback(_stop_if_it_failed)
     try:
         yield
     finally:
         journal.drain()
         await task
+
+
+def _stop_if_it_failed(journal: asyncio.Task[None]) -> None:
+    """Nothing is decided without the journal: better no server than one that only waits."""
+    if not journal.cancelled() and (error := journal.exception()) is not None:
+        log.critical("the journal ended; the server stops", exc_info=error)
+        signal.raise_signal(signal.SIGTERM)
 
 
 @asynccontextmanager

@@ -30,7 +30,7 @@ from giftpay_server.journal.store import (
 )
 from giftpay_server.journal.writes import prepare, save_extras, save_rows, write
 from giftpay_server.ledger import rules
-from giftpay_server.ledger.model import EPOCH, AccountKey, Answer, Books, Command, Draft
+from giftpay_server.ledger.model import EPOCH, AccountKey, Answer, Books, Command, Draft, Outcome
 from giftpay_server.postgres.pool import Connect, Connection, as_durable_as_a_commit
 
 ACCOUNTS_MAX = 100_000  # in memory; each takes about half a kilobyte
@@ -62,9 +62,10 @@ class Committer:
         catalog_at: CatalogAt,
         tables: Tables,
         clock_skew_max: timedelta,
+        lock_timeout_ms: int,
     ) -> None:
         self._clock_skew_max = clock_skew_max
-        self._sessions = Sessions(connect)
+        self._sessions = Sessions(connect, lock_timeout_ms=lock_timeout_ms)
         self._clock = clock
         self._catalog_at = catalog_at
         self._tables = tables
@@ -79,11 +80,16 @@ class Committer:
 
     async def decide_optimistically(
         self, commands: Sequence[Command], *, expires: float, ahead: bool
-    ) -> DecidedBatch:
-        """Decides on the known books; `ahead`: while the batch before is still being written."""
+    ) -> DecidedBatch | None:
+        """Decides on the known books; `ahead`: while the batch before is still being written.
+
+        None if the write could not prove what was decided.
+        """
         session, keys = await self._sessions.writer(), _named_accounts(commands)
         books = self._next_books(session)
         missing = [key for key in keys if key not in books.accounts]
+        # A companion must never be older than an account of its owner that is read now.
+        self._rows.forget(owner_id for owner_id, _ in missing)
         if missing or len(commands) >= LOOKED_UP_FROM:
             reader = await self._sessions.reader() if ahead else session
             found = await read_books(reader, commands, missing, catalog_at=self._catalog_at)
@@ -94,6 +100,9 @@ class Committer:
         if decided.draft.rows:
             self._rows.add_decided(decided.draft.rows)
         self._decided_last = decided.draft.accounts.keys()
+        if any(map(_is_unproven, commands, decided.answers)):
+            self.forget(decided)
+            return None
         return decided
 
     async def _find_rows(self, commands: Sequence[Command], books: Books, *, ahead: bool) -> None:
@@ -119,7 +128,7 @@ class Committer:
         books, stale, self._stale = self._books, self._stale, set()
         if stale:
             self._forget_accounts(stale)
-        if len(books.accounts) > ACCOUNTS_MAX or self._rows.companions > ACCOUNTS_MAX:
+        if max(len(books.accounts), len(books.owners), self._rows.companions) > ACCOUNTS_MAX:
             books = books.part(self._decided_last)  # which may be just being written
             self._rows.forget_all_but(owner_id for owner_id, _ in self._decided_last)
         # A key or a claim that was used before is noticed when it is written again, if not before.
@@ -141,7 +150,8 @@ class Committer:
     async def commit(self, commands: Sequence[Command], *, expires: float) -> DecidedBatch:
         """Decides and writes under locks, so that nothing can change meanwhile."""
         session, keys = await self._sessions.writer(), _named_accounts(commands)
-        known, decided = self._next_books(session), None
+        decided = None
+        self._next_books(session)
         try:
             async with session.transaction():
                 await lock_accounts(session, keys)
@@ -152,7 +162,7 @@ class Committer:
         finally:
             if decided is not None:
                 self._end(decided)
-        known.take_in(books)
+        self._books.take_in(books)
         self._rows.forget(owner_id for owner_id, _ in books.accounts)
         self._rows.add(books.rows)
         return decided
@@ -183,6 +193,8 @@ class Committer:
         expires: float,
     ) -> DecidedBatch:
         books.now = self._now()
+        offset = self._clock() - datetime.now(UTC)  # of a clock that tests move
+        earliest = books.now - offset - self._clock_skew_max
         catalog_etag, draft = books.catalog_etag, Draft()
         answers = rules.decide(commands, books, draft)
         for account in draft.accounts.values():
@@ -191,7 +203,7 @@ class Committer:
         prepared = prepare(
             draft,
             now=books.now,
-            within=(datetime.now(UTC) - self._clock_skew_max, datetime.fromtimestamp(expires, UTC)),
+            within=(earliest, datetime.fromtimestamp(expires, UTC)),
             stripe=self._sessions.stripe,
             catalog_etag=catalog_etag,
         )
@@ -222,9 +234,7 @@ class Committer:
     def is_plain(self, commands: Sequence[Command]) -> bool:
         """Whether a batch may be decided without locks: the write proves all that it looks at."""
         return all(
-            command.accounts
-            and not command.alone
-            and (not command.reads or self._rows.are_kept(command.reads))
+            not command.alone and (not command.reads or self._rows.are_kept(command.reads))
             for command in commands
         )
 
@@ -274,6 +284,10 @@ class Committer:
             self._books.accounts.pop(key, None)
         self._rows.forget(owner_id for owner_id, _ in keys)
 
+    def forget_commands(self, commands: Sequence[Command]) -> None:
+        """Forgets the accounts that commands name: others may have written them."""
+        self._forget_accounts(_named_accounts(commands))
+
     def forget_all(self) -> None:
         """Forgets what the books were: they are not as they were thought to be."""
         self._books = Books()
@@ -308,3 +322,8 @@ class Committer:
 def _named_accounts(commands: Sequence[Command]) -> set[AccountKey]:
     """All that the commands name."""
     return set(chain.from_iterable(command.accounts for command in commands))
+
+
+def _is_unproven(command: Command, answer: Answer) -> bool:
+    """A refusal takes no claim, so that the write does not tell whether one was taken meanwhile."""
+    return bool(command.claims) and isinstance(answer, Outcome) and answer.transaction.reason != 0

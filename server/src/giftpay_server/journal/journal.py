@@ -19,12 +19,15 @@ from giftpay_server.journal.feed import Feed
 from giftpay_server.journal.queue import Limits, Waiting, WaitingRoom
 from giftpay_server.journal.settlement import Stuck, fail_with, settle
 from giftpay_server.journal.side_lane import SideLane
-from giftpay_server.journal.store import CatalogAt, Tables, may_others_book
+from giftpay_server.journal.store import CatalogAt, Tables, look_around
 from giftpay_server.ledger.model import AccountKey, Answer, Command
-from giftpay_server.postgres.clock import ClockWatch
+from giftpay_server.postgres.clock import ClockSkewError, ClockWatch
 from giftpay_server.postgres.pool import Connect, Pool
 
 log = logging.getLogger(__name__)
+
+LOCK_TIMEOUT_MS = 100
+ASIDE_LOCK_TIMEOUT_MS = 20  # who waits there holds accounts that the main lane may need
 
 Batch = Sequence[Waiting]
 
@@ -56,8 +59,8 @@ class Journal:
             tables=tables,
             clock_skew_max=timedelta(seconds=clock_watch.bound_s),
         )
-        self._committer = new_committer()
-        self._aside_committer = new_committer()
+        self._committer = new_committer(lock_timeout_ms=LOCK_TIMEOUT_MS)
+        self._aside_committer = new_committer(lock_timeout_ms=ASIDE_LOCK_TIMEOUT_MS)
         self._aside = SideLane(self._aside_committer, self._answer_aside)
         self._waiting = WaitingRoom(limits)
 
@@ -104,12 +107,16 @@ class Journal:
         Returns whether no other server can either. Nothing is written: what was decided before is
         waited for, and whoever decides from now on does it later.
         """
+        self._clock_watch.check()
         committers = (self._committer, self._aside_committer)
-        for committer in committers:
-            await committer.close_time(keys, at)
         ours = [pid for committer in committers for pid in committer.pids]
         offset = self._clock() - datetime.now(UTC)  # of a clock that tests move
-        return not await may_others_book(self._pool, at - offset, ours)
+        ahead_s, others = await look_around(self._pool, at - offset, ours)
+        if ahead_s > self._clock_watch.bound_s:  # nothing is closed for longer than clocks differ
+            raise ClockSkewError(-ahead_s, self._clock_watch.bound_s)
+        for committer in committers:
+            await committer.close_time(keys, at)
+        return ahead_s <= 0 and not others
 
     async def run(self) -> None:
         """Commits batch after batch until `drain` is called and nothing waits."""
@@ -119,7 +126,8 @@ class Journal:
             while taken := await self._waiting.take():
                 begun = time.monotonic()
                 diverted = [each for each in taken if self._is_diverted(each)]
-                batch = [each for each in taken if each not in diverted] if diverted else taken
+                others = set(map(id, diverted))
+                batch = [each for each in taken if id(each) not in others] if diverted else taken
                 decided = await self._decided(batch, writing)
                 writing = asyncio.create_task(self._settle(batch, decided, diverted, begun))
             if writing is not None:
@@ -151,12 +159,12 @@ class Journal:
 
     async def _guess(self, batch: Batch, *, ahead: bool) -> DecidedBatch | None:
         commands = [waiting.command for waiting in batch]
-        if not batch or not self._committer.is_plain(commands):
-            return None
-        if self._committer.is_contended(commands):
+        if not batch:
             return None
         expires = min(waiting.expires for waiting in batch)
         try:
+            if not self._committer.is_plain(commands) or self._committer.is_contended(commands):
+                return None
             return await self._committer.decide_optimistically(
                 commands, expires=expires, ahead=ahead
             )
@@ -199,7 +207,8 @@ class Journal:
 
     def _is_diverted(self, waiting: Waiting) -> bool:
         """Whether the side lane is to decide it: alone, or behind others that wait for a row."""
-        command, blocked = waiting.command, self._aside.blocked
+        command = waiting.command
+        blocked = self._aside.held if command.moves_only else self._aside.blocked
         return command.alone or (bool(blocked) and not blocked.keys().isdisjoint(command.accounts))
 
     def _answer(self, batch: Batch, decided: DecidedBatch) -> None:

@@ -12,7 +12,7 @@ from giftpay_server.postgres.pool import Connect, Connection
 # The journal's statements go by index, always: fresh tables have no statistics, and a plan made
 # without them may scan. One plan for all batches then does, and saves planning each.
 SESSION = """
-    SET application_name = 'giftpay-server journal'; SET lock_timeout = '100ms';
+    SET application_name = 'giftpay-server journal'; SET lock_timeout = {lock_timeout_ms};
     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
     SET plan_cache_mode = force_generic_plan
 """
@@ -23,8 +23,9 @@ READ_CLOCK = "SELECT clock_timestamp()"
 class Sessions:
     """Opened when they are needed, outside any pool: the journal must not wait behind readers."""
 
-    def __init__(self, connect: Connect) -> None:
+    def __init__(self, connect: Connect, *, lock_timeout_ms: int) -> None:
         self._connect = connect
+        self._settings = SESSION.format(lock_timeout_ms=lock_timeout_ms)
         self._opening = asyncio.Lock()  # or two who ask at once would open two
         self._reader: Connection | None = None
         self._writer: Connection | None = None
@@ -78,7 +79,7 @@ class Sessions:
     async def _open(self) -> Connection:
         connection = await self._connect()
         try:
-            await connection.execute(SESSION)
+            await connection.execute(self._settings)
         except BaseException:
             connection.terminate()
             raise

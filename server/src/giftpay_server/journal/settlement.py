@@ -63,12 +63,15 @@ class _Settlement:
         if self._attempts < 0:
             fail(batch)
             return
+        expires = min(waiting.expires for waiting in batch)
+        commands = [waiting.command for waiting in batch]
         try:
-            expires = min(waiting.expires for waiting in batch)
-            commands = [waiting.command for waiting in batch]
             self._answered(batch, await self._committer.commit(commands, expires=expires))
         except Exception as error:
-            self._committer.forget_all()
+            if fault_of(error) in (Fault.HELD, Fault.SLOW):
+                self._committer.forget_commands(commands)
+            else:
+                self._committer.forget_all()
             await self._attend_to(error, batch, races)
 
     async def run_after(self, error: Exception, batch: Batch) -> None:
@@ -88,12 +91,12 @@ class _Settlement:
                 await self.run(batch, races=races + 1)
             case Fault.LATE if len(rest := unexpired(batch)) < len(batch):
                 await self.run(rest, races=races)
-            case Fault.LATE:  # by the database's clock; ours is behind
+            case Fault.LATE if len(batch) == 1:  # by the database's clock; ours is behind
                 fail(batch)
             case Fault.HELD | Fault.SLOW:
                 self._attempts -= WAIT_COSTS
                 await self._set_aside(batch)
-            case Fault.DEFECT if len(batch) > 1:
+            case Fault.DEFECT | Fault.LATE | Fault.LOST_RACE if len(batch) > 1:
                 await self._by_halves(batch)
             case Fault.DEFECT:
                 fail_with(batch, error)
@@ -114,8 +117,8 @@ class _Settlement:
             await self._by_halves(batch)
             return
         self.stuck += stuck or [Stuck(each, ()) for each in batch]
-        aside = {each.waiting.command.id for each in self.stuck}
-        await self.run([each for each in batch if each.command.id not in aside])
+        aside = {id(each.waiting) for each in self.stuck}  # two may have one key
+        await self.run([each for each in batch if id(each) not in aside])
 
     async def _held(self, batch: Batch) -> set[AccountKey]:
         try:

@@ -32,7 +32,9 @@ ASIDE_MAX = 1_000  # commands; more are refused at once
 HELD_MAX_S = 8.0  # that a command waits for a row: less than a caller's usual deadline
 PAUSE_MIN_S = 0.02  # between two rounds
 PAUSE_MAX_S = 0.5
-LOOK_AFTER_S = 0.03  # at who holds a row, while we wait for it
+LOOK_AFTER_S = 0.004  # at who holds a row, while we wait for it
+LOOKS_MAX = 5  # before it is logged without a name
+SINGLES_MAX = 10  # commands of a round that are tried one by one
 
 
 @dataclass(slots=True, eq=False)
@@ -41,21 +43,20 @@ class Parked:
 
     waiting: Waiting
     held: Collection[AccountKey] = ()  # by another session, when we last looked
-    blocks: Collection[AccountKey] = ()  # commands that name these would wait as well
+    tries: int = 0  # in which it was stuck: it waits for a row
     since: float = field(default_factory=time.monotonic)
 
-    @classmethod
-    def of(cls, stuck: Stuck, *, since: float | None = None) -> Parked:
-        accounts = stuck.waiting.command.accounts
-        begun = time.monotonic() if since is None else since
-        return cls(stuck.waiting, stuck.held, stuck.held or accounts, begun)
-
     @property
-    def is_due(self) -> bool:
+    def has_waited(self) -> bool:
         """Whether it has waited for a row for as long as it may."""
-        if not self.blocks:
+        if not self.tries:
             return False
         return time.monotonic() > self.since + HELD_MAX_S or time.time() > self.waiting.expires
+
+    @property
+    def blocks(self) -> Collection[AccountKey]:
+        """The accounts whose commands would wait as well, as far as they change other rows too."""
+        return self.held or (self.waiting.command.accounts if self.tries else ())
 
 
 class SideLane:
@@ -64,8 +65,9 @@ class SideLane:
     def __init__(self, committer: Committer, answered: Answered) -> None:
         self._committer = committer
         self._answered = answered
-        self._parked: list[Parked] = []
-        self.blocked: Counter[AccountKey] = Counter()  # what is named here waits here as well
+        self._parked: dict[Parked, None] = {}  # in the order in which they came, or were tried
+        self.held: Counter[AccountKey] = Counter()  # what names these waits here as well
+        self.blocked: Counter[AccountKey] = Counter()  # and these, if it changes other rows too
         self._named: set[AccountKey] = set()  # of which it was logged who holds them
         self._stirred = asyncio.Event()
         self._closed = False
@@ -73,18 +75,27 @@ class SideLane:
     def put(self, diverted: Sequence[Waiting], stuck: Sequence[Stuck]) -> None:
         """Takes what was diverted, and what could not be settled in the main lane."""
         for each in stuck:
-            self._park(Parked.of(each))
+            self._park(Parked(each.waiting, each.held, tries=1))
         for waiting in diverted:
-            blocked = [key for key in waiting.command.accounts if key in self.blocked]
-            self._park(Parked(waiting, blocked, blocked))
+            held = [key for key in waiting.command.accounts if key in self.held]
+            self._park(Parked(waiting, held, tries=int(bool(held))))
 
     def _park(self, parked: Parked) -> None:
         if len(self._parked) < ASIDE_MAX:
-            self._parked.append(parked)
+            self._parked[parked] = None
+            self.held.update(parked.held)
             self.blocked.update(parked.blocks)
             self._stirred.set()
         elif not parked.waiting.answer.done():
             parked.waiting.answer.set_exception(OverloadedError(str(ASIDE_MAX)))
+
+    def _leave(self, parked: Parked) -> None:
+        del self._parked[parked]
+        for counter, keys in ((self.held, parked.held), (self.blocked, parked.blocks)):
+            for key in keys:
+                counter[key] -= 1
+                if not counter[key]:
+                    del counter[key]
 
     async def run(self) -> None:
         """Goes round until `close` is called and nothing is left."""
@@ -108,38 +119,49 @@ class SideLane:
         self._stirred.set()
 
     async def _round(self) -> None:
-        for parked in [each for each in self._parked if each.is_due or each.waiting.answer.done()]:
-            self._leave(parked)  # one whose caller has gone is dropped: nothing was decided
-            _refuse(parked)
+        self._let_go()
         held = await self._still_held()
-        ready = [each for each in self._parked if not held & set(each.held)]
-        together = [each for each in ready if each.held and not each.waiting.command.alone]
-        groups = [together, *([each] for each in ready if each not in together)]
+        ready = [each for each in self._parked if held.isdisjoint(each.held)]
+        free = {each for each in ready if each.held and not each.waiting.command.alone}
         unnamed = held - self._named
-        groups += [[each] for each in self._parked if unnamed & set(each.held)][:1]  # who holds it?
+        groups = [[each for each in ready if each in free]]
+        groups += [[each] for each in ready if each not in free][:SINGLES_MAX]
+        groups += [[each] for each in self._parked if not unnamed.isdisjoint(each.held)][:1]
         for group in filter(None, groups):
             await self._settle(group)
-        self._named &= self.blocked.keys()
+            self._let_go()
+        self._named &= self.held.keys()
+
+    def _let_go(self) -> None:
+        """Refuses those that have waited long enough, and drops those whose caller has gone."""
+        for parked in [each for each in self._parked if each.has_waited]:
+            self._leave(parked)
+            _refuse(parked)
+        for parked in [each for each in self._parked if each.waiting.answer.done()]:
+            self._leave(parked)  # nothing was decided
 
     async def _still_held(self) -> set[AccountKey]:
-        keys = {key for each in self._parked for key in each.held}
+        keys = set(self.held)
         try:
             return await self._committer.held(keys) if keys else set()
         except Exception as error:
             log.warning(fault_of(error), "cannot look for what is held: %r", error)
             self._committer.drop()
-            return set(self.blocked)
+            return keys
 
     async def _settle(self, group: Sequence[Parked]) -> None:
+        group = [each for each in group if each in self._parked]
         batch = [each.waiting for each in group]
         running = asyncio.create_task(settle(self._committer, self._answered, batch))
         holder = await self._holder_during(running)
-        stuck = {each.waiting.command.id: each for each in await running}
+        stuck = {id(each.waiting): each for each in await running}  # two may have one key
         for parked in group:
             self._leave(parked)
-            if (again := stuck.get(parked.waiting.command.id)) is not None:
-                self._park(Parked.of(again, since=parked.since))
-                self._name(again, holder)
+            if (again := stuck.get(id(parked.waiting))) is not None:
+                tries = parked.tries + 1
+                self._park(Parked(again.waiting, again.held, tries=tries, since=parked.since))
+                if holder or tries >= LOOKS_MAX:
+                    self._name(again, holder)
 
     async def _holder_during(self, running: asyncio.Task[Sequence[Stuck]]) -> str:
         while not running.done():
@@ -157,10 +179,6 @@ class SideLane:
         self._named.update(stuck.held)
         by = holder or "another session"
         log.warning(row, "%s holds the row %s; its commands wait, all others go on", by, row)
-
-    def _leave(self, parked: Parked) -> None:
-        self._parked.remove(parked)
-        self.blocked -= Counter(parked.blocks)
 
 
 def _refuse(parked: Parked) -> None:

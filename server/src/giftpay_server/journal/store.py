@@ -61,14 +61,14 @@ READ_HOLDER = """
 
 # A journal shows itself by the name of its sessions. One whose session begins later decides at a
 # later time, by Postgres' clock.
-MAY_OTHERS_BOOK = """
-    SELECT $1 > clock_timestamp()
-        OR EXISTS (
-           SELECT 1
-             FROM pg_stat_activity
-            WHERE datname = current_database() AND application_name = 'giftpay-server journal'
-              AND pid <> ALL($2::integer[])
-           )
+LOOK_AROUND = """
+    SELECT extract(epoch FROM $1 - clock_timestamp())::float8 AS ahead_s,
+           EXISTS (
+               SELECT 1
+                 FROM pg_stat_activity
+                WHERE datname = current_database() AND application_name = 'giftpay-server journal'
+                  AND pid <> ALL($2::integer[])
+           ) AS others
 """
 
 # A statement of its own, after any lock: its snapshot then holds what committed while we waited.
@@ -121,9 +121,11 @@ async def holder(asking: Connection, waiting_pid: int) -> str:
     return "process {} ({}, {!r})".format(*row) if row is not None else ""
 
 
-async def may_others_book(pool: Pool, at: datetime, ours: Sequence[int]) -> bool:
-    """Whether another server's journal may still book something at or before a time."""
-    return bool(await pool.fetchval(MAY_OTHERS_BOOK, at, ours))
+async def look_around(pool: Pool, at: datetime, ours: Sequence[int]) -> tuple[float, bool]:
+    """How far a time is ahead of Postgres' clock, and whether other servers' journals are there."""
+    row = await pool.fetchrow(LOOK_AROUND, at, ours)
+    assert row is not None  # it has no WHERE
+    return row["ahead_s"], row["others"]
 
 
 def _by_unit(keys: Collection[AccountKey]) -> list[list[str]]:

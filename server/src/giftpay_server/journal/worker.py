@@ -223,9 +223,10 @@ class Runner(Generic[ItemT]):
     def _begin(self, due: Sequence[ItemT], room: int, figures: Figures) -> bool:
         """Takes as many at random as there is room for; whether there were more."""
         now = self._clock()
+        once = {item.key: item for item in due}.values()  # one may be read twice
         ready = [
             item
-            for item in due
+            for item in once
             if not self._has(item) and not self._aside.is_waiting(item.key, now)
         ]
         for item in self._chance.sample(ready, min(room, len(ready))):

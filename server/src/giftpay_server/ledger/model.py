@@ -262,6 +262,8 @@ class Books:
 
     def take_in(self, read: Books) -> None:
         """Adds accounts, with their owners, as they were read later; and the catalog."""
+        for owner_id, _ in read.accounts:
+            self.owners.pop(owner_id, None)  # one whose opening was never written is not read
         self.accounts.update(read.accounts)
         self.owners.update(read.owners)
         self.catalog = read.catalog
