@@ -12,7 +12,7 @@ from benchmarks.conditions import conditions
 from benchmarks.databases import audit, copy_population, make_naive, make_population, named
 from benchmarks.picture import draw
 from benchmarks.report import results, table, write_json
-from benchmarks.scenarios import calls, footprint, growth, many, overload, processes
+from benchmarks.scenarios import calls, footprint, growth, many, mixed, overload, processes
 from benchmarks.servers import echo, giftpay, naive
 
 
@@ -50,6 +50,7 @@ async def _measure(bench: Bench) -> None:
         await calls.measure(bench, servers, databases)
         await many.measure(bench, server, databases)
         await many.measure_spreads(bench, server)
+        await mixed.measure(bench, server)
         await overload.measure(bench, server)
     await growth.measure(bench)
     await footprint.measure(bench)
@@ -58,12 +59,12 @@ async def _measure(bench: Bench) -> None:
 
 
 async def _audited(bench: Bench) -> dict[str, Any]:
-    """That every gift acknowledged is in the books, and that these balance."""
+    """That every command acknowledged is in the books, and that these balance."""
     found = {}
     for database in sorted(bench.acknowledged.keys() - {"", "naive"}):
-        gifts, faults = await audit(named(bench.dsn, database))
-        missing = bench.acknowledged[database] - gifts
-        found[database] = {"gifts": gifts, "missing": max(0, missing), "faults": faults}
+        commands, faults = await audit(named(bench.dsn, database))
+        missing = bench.acknowledged[database] - commands
+        found[database] = {"commands": commands, "missing": max(0, missing), "faults": faults}
     return found
 
 

@@ -25,6 +25,7 @@ from benchmarks.servers import Server
 from benchmarks.summary import TARGETS, Ratio, Target, figure
 
 Contender = Callable[[float], Awaitable[Sample]]  # for so many seconds
+Run = Callable[[Load, float, float], Sample]  # what run_load does
 Slices = dict[str, list[Sample]]
 
 OUT = Path("benchmarks/out")
@@ -92,7 +93,9 @@ class Bench:
         self.figures.setdefault("further ratios", {})[name] = told
         self._say(f"{name}: {told}")
 
-    def served(self, server: Server, database: str = "", **shape: Any) -> Contender:
+    def served(
+        self, server: Server, database: str = "", *, run_load: Run = run_load, **shape: Any
+    ) -> Contender:
         """Load on a server; `database` is where what it acknowledges must be found."""
         pids = {"server": server.pids, "postgres": (self.postgres,)}
         load = Load(addresses=server.addresses, pids=pids, **shape)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 import asyncpg
-from giftpay.v1 import Catalog, CatalogGift, Rational
+from giftpay.v1 import Catalog, CatalogGift, CoinPackage, Money, Rational
 from giftpay_server.postgres.migrations import migrate
 
-from benchmarks.gifts import CREATORS, GIFT_ID, ZIPF_VIEWERS
+from benchmarks.gifts import CREATORS, GIFT_ID, PACKAGE_ID, ZIPF_VIEWERS
 
 COINS = 10**12  # of each viewer
 
@@ -21,8 +21,9 @@ INSERT_CATALOG = """
     VALUES (now(), gen_random_uuid(), 1, 1, $1)
 """
 
-COUNT_GIFTS = """
-    SELECT count(*) FROM transactions WHERE kind = 7 AND reason = 0
+# Gifts, orders for coins and their payments.
+COUNT_ACCEPTED = """
+    SELECT count(*) FROM transactions WHERE kind IN (7, 4, 5) AND reason = 0
 """
 
 UNBALANCED_UNITS = """
@@ -78,7 +79,7 @@ async def make_naive(dsn: str) -> str:
 
 
 async def audit(dsn: str) -> tuple[int, list[str]]:
-    """How many gifts were accepted, and what is wrong with the books (nothing, one hopes)."""
+    """How many commands were accepted, and what is wrong with the books (nothing, one hopes)."""
     connection = await asyncpg.connect(dsn)
     try:
         faults = [
@@ -86,7 +87,7 @@ async def audit(dsn: str) -> tuple[int, list[str]]:
         ]
         if unsound := await connection.fetchval(UNSOUND_ACCOUNTS):
             faults.append(f"{unsound} accounts differ from their entries")
-        return await connection.fetchval(COUNT_GIFTS), faults
+        return await connection.fetchval(COUNT_ACCEPTED), faults
     finally:
         await connection.close()
 
@@ -155,10 +156,13 @@ def sql(name: str) -> str:
 
 
 async def _insert_catalog(dsn: str) -> None:
+    price = Money(currency_code="EUR", minor_units=139)
     catalog = Catalog(
         version=1,
+        packages=[CoinPackage(package_id=PACKAGE_ID, price=price, coins=100)],
         gifts=[CatalogGift(gift_id=GIFT_ID, name="Rose", coins=1)],
         diamonds_per_coin=Rational(numerator=1, denominator=1),
+        default_currency_code=price.currency_code,
     )
     connection = await asyncpg.connect(dsn)
     try:

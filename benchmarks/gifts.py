@@ -17,6 +17,7 @@ VIEWERS = 10_000
 ZIPF_VIEWERS = 100_000
 CREATORS = 10_000
 GIFT_ID = "rose"
+PACKAGE_ID = "coins-100"
 
 KEYS_AT_ONCE = 100  # little enough that making them delays no call by much
 

@@ -16,6 +16,7 @@ from benchmarks.gifts import Spread, batches, gifts
 from benchmarks.http2 import Connection
 from benchmarks.meters import cpu_by_part
 from benchmarks.outcomes import OutcomeCounter
+from benchmarks.pace import paced
 from benchmarks.samples import Count, Sample
 
 UNARY = "/giftpay.v1.GiftService/SendGift"
@@ -61,7 +62,7 @@ class _Driver(ABC):
 
     async def run(self, warm_up_s: float, seconds: float) -> Sample:
         where = islice(cycle(self._load.addresses), self._load.connections)
-        self._connections = [await self._connect(address) for address in where]
+        self._connections = [await self._connect(at, self._connection) for at in where]
         self._start()
         await asyncio.sleep(warm_up_s)
         sample = await self._measure(seconds)
@@ -72,10 +73,10 @@ class _Driver(ABC):
             connection.close()
         return sample(acknowledged=self._acknowledged)
 
-    async def _connect(self, address: str) -> Connection:
+    async def _connect(self, address: str, make: Callable[[], Connection]) -> Connection:
         host, _, port = address.rpartition(":")
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(self._connection, host, int(port))
+        _, connection = await loop.create_connection(make, host, int(port))
         await asyncio.wait_for(connection.ready, DRAIN_S)
         return connection
 
@@ -117,11 +118,19 @@ class Calls(_Driver):
 
     def _start(self) -> None:
         if self._load.rate is not None:
-            self._pace = asyncio.create_task(self._keep_rate(self._load.rate))
+            self._pace = asyncio.create_task(paced(self._load.rate, self._call_next))
             return
         for connection in self._connections:
             for _ in range(self._load.callers):
                 self._call(connection)
+
+    def _stop(self) -> None:
+        super()._stop()
+        if self._load.rate is not None:
+            self._pace.cancel()
+
+    def _call_next(self, number: int) -> None:
+        self._call(self._connections[number % len(self._connections)])
 
     def _call(self, connection: Connection) -> None:
         if self._going:
@@ -141,15 +150,6 @@ class Calls(_Driver):
             self._call(connection)
         else:
             asyncio.get_running_loop().call_later(BACK_OFF_S, self._call, connection)
-
-    async def _keep_rate(self, rate: float) -> None:
-        started, made = perf_counter(), 0
-        while self._going:
-            due = int((perf_counter() - started) * rate) + 1
-            for number in range(made, due):
-                self._call(self._connections[number % len(self._connections)])
-            made = due
-            await asyncio.sleep(max(0.0, started + made / rate - perf_counter()))
 
 
 class Streams(_Driver):

@@ -15,9 +15,10 @@ class Sample:
 
     seconds: float
     gifts: int  # accepted (for an echo: calls answered)
+    others: int = 0  # other commands that were accepted beside them
     refused: int = 0  # gifts turned away with RESOURCE_EXHAUSTED
     failed: int = 0  # gifts whose call ended in any other way
-    acknowledged: int = 0  # accepted before, within and after the slice
+    acknowledged: int = 0  # of both, accepted before, within and after the slice
     p50_ms: float = 0.0  # of accepted calls
     p99_ms: float = 0.0
     cpu_s: Mapping[str, float] = field(default_factory=dict)  # by part: server, postgres, load
@@ -53,6 +54,7 @@ class Count:
     """
 
     gifts: int = 0
+    others: int = 0
     refused: int = 0
     failed: int = 0
     times: list[float] = field(default_factory=list)
@@ -66,6 +68,11 @@ class Count:
             self.gifts += gifts
         else:
             self.first = self.last
+
+    def accepted_beside(self) -> None:
+        """One other command that was answered while the clock ran."""
+        if self.first:
+            self.others += 1
 
     def turned_away(self, gifts: int, status: int) -> None:
         """Gifts whose call ended in another gRPC status than OK."""
@@ -83,6 +90,7 @@ class Count:
         return Sample(
             seconds=seconds,
             gifts=self.gifts,
+            others=self.others,
             refused=round(self.refused * seconds / window_s),
             failed=self.failed,
             acknowledged=acknowledged,

@@ -58,6 +58,7 @@ async def giftpay(
     """giftpay on a database, or on an embedded one in a state folder; of another tree, if named."""
     environment = tree.environment() if tree else {}
     environment |= {"GIFTPAY_DATABASE_URL": dsn, "GIFTPAY_STATE": f"{state or ''}"}
+    environment["GIFTPAY_TRUSTED_CALLERS"] = "local"  # whose word pays for an order
     arguments = ("giftpay_server", "--listen", "127.0.0.1:0", *options)
     async with _running(name, *arguments, logs=logs, environment=environment) as server:
         yield server

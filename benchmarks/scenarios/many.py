@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks.bench import Bench, Contender
+from benchmarks.bench import Bench, Contender, Run
 from benchmarks.gifts import Spread
-from benchmarks.load import BATCH, STREAM
+from benchmarks.load import BATCH, STREAM, run_load
 from benchmarks.pgbench import BULK, BULK_SIZE
 from benchmarks.servers import Server
 from benchmarks.summary import divided
@@ -54,10 +54,11 @@ def batch(
     *,
     callers: int = BATCH_CALLERS,
     spread: Spread = Spread.UNIFORM,
+    run_load: Run = run_load,
 ) -> Contender:
     """Callers that send batches of 1,000."""
     shape = {"connections": callers, "size": BULK_SIZE, "spread": spread}
-    return bench.served(server, database, method=BATCH, **shape)
+    return bench.served(server, database, run_load=run_load, method=BATCH, **shape)
 
 
 def _stream(bench: Bench, server: Server, size: int) -> Contender:

@@ -1,8 +1,8 @@
 -- Viewers with coins and creators without, as the server itself would have left them: each viewer
 -- was given the coins by one adjustment, so that all books balance.
 
-INSERT INTO owner (owner_id, status, country, create_time)
-SELECT id, 1, 'DE', now()
+INSERT INTO owner (owner_id, status, country, adult_from, create_time)
+SELECT id, 1, 'DE', '2020-01-01', now()
   FROM (SELECT 'v' || lpad(n::text, 9, '0') FROM generate_series(0, {viewers} - 1) AS n
          UNION ALL
         SELECT 'c' || lpad(n::text, 9, '0') FROM generate_series(0, {creators} - 1) AS n) AS o (id);
