@@ -83,8 +83,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"skew_s": "-12.5", "bound_s": "5"}
     """
     ERROR_REASON_ACCOUNT_BUSY: _ErrorReason.ValueType  # 12
-    """Another session holds a row of this owner in the database; nothing was decided. UNAVAILABLE.
-    Not pinned.
+    """Another session holds a row of this owner in the database. This attempt decided nothing; whether
+    an earlier one did, the same key tells. UNAVAILABLE. Not pinned.
 
         {"owner_id": "ben"}
     """
@@ -326,8 +326,8 @@ Not pinned.
     {"skew_s": "-12.5", "bound_s": "5"}
 """
 ERROR_REASON_ACCOUNT_BUSY: ErrorReason.ValueType  # 12
-"""Another session holds a row of this owner in the database; nothing was decided. UNAVAILABLE.
-Not pinned.
+"""Another session holds a row of this owner in the database. This attempt decided nothing; whether
+an earlier one did, the same key tells. UNAVAILABLE. Not pinned.
 
     {"owner_id": "ben"}
 """

@@ -8,7 +8,7 @@ class DatabaseUnavailableError(Exception):
 
 
 class AccountBusyError(Exception):
-    """Another session held a row of the owner for too long; nothing was decided."""
+    """Another session held a row of the owner for too long; this attempt decided nothing."""
 
     def __init__(self, owner_id: str) -> None:
         super().__init__(owner_id)

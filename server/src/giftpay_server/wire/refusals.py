@@ -58,7 +58,7 @@ TABLE: Mapping[str, _Told] = {
     ),
     "ACCOUNT_BUSY": _Told(
         StatusCode.UNAVAILABLE,
-        "Another session holds a row of {owner_id}; nothing was decided. Send the same key again.",
+        "Another session holds a row of {owner_id}. Send the same key again.",
     ),
     "NO_CATALOG": _Told(_NO, "No catalog was applied."),
     "WALLET_NOT_FOUND": _Told(StatusCode.NOT_FOUND, "{owner_id} has no wallet."),
