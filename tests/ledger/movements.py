@@ -22,7 +22,7 @@ from giftpay.v1 import (
     AdjustBalanceRequest,
     Unit,
 )
-from giftpay_server.journal.store import Tables
+from giftpay_server.journal.store import Table, Tables
 from giftpay_server.ledger.lots import Withdrawn
 from giftpay_server.ledger.model import (
     Books,
@@ -34,7 +34,6 @@ from giftpay_server.ledger.model import (
     Leg,
     LotKind,
     Posted,
-    Table,
     refuse,
     wallet,
 )

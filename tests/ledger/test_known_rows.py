@@ -19,19 +19,17 @@ from giftpay.v1 import (
 from giftpay_server.journal import committer, known_rows
 from giftpay_server.journal.known_rows import KnownRows, Terms
 from giftpay_server.journal.queue import Limits
-from giftpay_server.journal.store import Tables, lock_accounts
+from giftpay_server.journal.store import Kept, Table, Tables, lock_accounts
 from giftpay_server.ledger.model import (
     AccountKey,
     Books,
     Command,
     Decision,
     Grant,
-    Kept,
     Leg,
     LotKind,
     Outcome,
     Posted,
-    Table,
     refuse,
     wallet,
 )
@@ -208,4 +206,6 @@ def test_what_is_not_kept_is_not_found() -> None:
     rows = KnownRows({Term: Table()})
     assert not rows.are_kept([(Term, "a")])
     rows.add({(Term, "a"): Term("a", "")})
-    assert rows.find((), [(Term, "a")]) == {}
+    command = give("anna", 1)
+    command.reads = ((Term, "a"),)
+    assert rows.find([command]) == {}

@@ -160,7 +160,7 @@ class House:
 
     def erase(self) -> None:
         for row in self.rows:
-            self.books.rows[RedemptionRow, row.key] = replace(row, erased=True)
+            self.books.rows[RedemptionRow, row.key] = replace(row, generation=-1)
 
     def begin(self, redemption_id: str, *, number: int) -> Call | None:
         """The right to make this call, if there is one and nobody else has it."""

@@ -187,7 +187,7 @@ class Payouts(RuleBasedStateMachine):
 
     def _begun(self, row: RedemptionRow) -> Call | None:
         call = self.house.begin(row.redemption_id, number=row.calls + 1)
-        if row.state == REDEMPTION_STATE_HELD and (row.erased or self.house.is_frozen):
+        if row.state == REDEMPTION_STATE_HELD and (row.generation < 0 or self.house.is_frozen):
             assert call is None
         if call is not None:  # nobody else may make it
             assert self.house.begin(row.redemption_id, number=call.number) is None

@@ -14,6 +14,7 @@ TRACE = "an operator's question, rare and beside the way of money"
 EXCEPTIONS: Mapping[Rule, Mapping[str, str]] = {
     rules.only_postgres: {
         "0001_ledger.sql": "makes the role unless it is there: once, by whoever sets up",
+        "admin.store.LIST_ERASURES": "a standby removes nothing",
         "admin.audit.READ_SETTLED": "what still commits, and how far a standby is",
         "journal.feed.HINT": "a hint: where it is refused, readers poll",
         "journal.store.READ_HOLDER": "for a line in the log",

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from giftpay_server.admin.rules import Erasure
-from giftpay_server.journal.store import Tables
-from giftpay_server.ledger.model import Table
+from giftpay_server.journal.store import Table, Tables
 from giftpay_server.postgres.pool import Connection, Pool
 
 SAVE_ERASURES = """
@@ -27,7 +26,11 @@ TABLES: Tables = {Erasure: Table(save=save_erasures)}
 
 
 LIST_ERASURES = """
-    SELECT owner_id, generation, create_time FROM erasure ORDER BY create_time LIMIT $1
+    SELECT owner_id, generation, create_time
+      FROM erasure
+     WHERE NOT pg_is_in_recovery()  -- a standby removes nothing
+     ORDER BY create_time
+     LIMIT $1
 """
 
 

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from giftpay.v1 import Catalog as CatalogMessage
 
 from giftpay_server.catalog.rules import Catalog, CatalogVersion
-from giftpay_server.journal.store import Tables
-from giftpay_server.ledger.model import Table
+from giftpay_server.journal.store import Table, Tables
 from giftpay_server.postgres.pool import Connection
 
 KEPT_MAX = 100  # catalogs in memory

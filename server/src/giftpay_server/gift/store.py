@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from giftpay_server.gift.rules import GiftContext
-from giftpay_server.journal.store import Tables, transaction
-from giftpay_server.ledger.model import Table, Transaction
+from giftpay_server.journal.store import Table, Tables, transaction
+from giftpay_server.ledger.model import Transaction
 from giftpay_server.postgres.pool import Connection, Pool
 
 

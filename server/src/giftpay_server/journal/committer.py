@@ -97,20 +97,19 @@ class Committer:
             books.transactions, books.claims = found.transactions, found.claims
         await self._find_rows(commands, books, ahead=ahead)
         decided = self._decide(commands, books, session, expires)
-        if decided.draft.rows:
-            self._rows.add_decided(decided.draft.rows)
         self._decided_last = decided.draft.accounts.keys()
         if any(map(_is_unproven, commands, decided.answers)):
             self.forget(decided)
             return None
+        if decided.draft.rows:
+            self._rows.add_decided(decided.draft.rows)
         return decided
 
     async def _find_rows(self, commands: Sequence[Command], books: Books, *, ahead: bool) -> None:
         names = [name for command in commands for name in command.reads]
         if not names:
             return
-        owners = {owner_id for command in commands for owner_id, _ in command.accounts}
-        books.rows = self._rows.find(owners, names)
+        books.rows = self._rows.find(commands)
         if missing := [name for name in names if name not in books.rows]:
             # After the accounts, so that a row which changed meanwhile is found to have.
             reader = await (self._sessions.reader() if ahead else self._sessions.writer())
@@ -123,8 +122,10 @@ class Committer:
             self.forget_all()  # another Postgres may answer now, and not have all of it
             self._known_to = session
             # Who looked at the past before we came did not wait for us.
-            offset = self._clock() - datetime.now(UTC)  # of a clock that tests move
-            self._closed_time = max(self._closed_time, self._sessions.begin_time + offset)
+            # By at most what clocks may differ: theirs may have been wrong as well.
+            now = self._clock()
+            begin_time = self._sessions.begin_time + (now - datetime.now(UTC))
+            self._closed_time = max(self._closed_time, min(begin_time, now + self._clock_skew_max))
         books, stale, self._stale = self._books, self._stale, set()
         if stale:
             self._forget_accounts(stale)

@@ -17,7 +17,7 @@ from typing import Any
 from giftpay_server.journal.committer import Committer, DecidedBatch
 from giftpay_server.journal.feed import Feed
 from giftpay_server.journal.queue import Limits, Waiting, WaitingRoom
-from giftpay_server.journal.settlement import Stuck, fail_with, settle
+from giftpay_server.journal.settlement import Stuck, fail, fail_with, settle
 from giftpay_server.journal.side_lane import SideLane
 from giftpay_server.journal.store import CatalogAt, Tables, look_around
 from giftpay_server.ledger.model import AccountKey, Answer, Command
@@ -130,9 +130,10 @@ class Journal:
                 batch = [each for each in taken if id(each) not in others] if diverted else taken
                 decided = await self._decided(batch, writing)
                 writing = asyncio.create_task(self._settle(batch, decided, diverted, begun))
-            if writing is not None:
-                await writing
         finally:
+            fail(self._waiting.close())
+            if writing is not None:
+                await asyncio.wait({writing})
             self._aside.close()
             await aside
             for committer in (self._committer, self._aside_committer):
@@ -140,7 +141,7 @@ class Journal:
 
     def drain(self) -> None:
         """Takes no new commands; `run` returns once what waits is answered."""
-        self._waiting.close()
+        self._waiting.drain()
 
     async def _decided(
         self, batch: Batch, writing: asyncio.Task[bool] | None
@@ -152,8 +153,10 @@ class Journal:
         ahead = writing is not None and not writing.done()
         decided = await self._guess(batch, ahead=ahead)
         written = writing is None or await writing
-        if decided is not None and ahead and not written:
-            self._committer.forget(decided)  # what it was decided on was never written
+        if ahead and not written:  # what it was decided on was never written
+            if decided is not None:
+                self._committer.forget(decided)
+            self._committer.forget_commands([waiting.command for waiting in batch])
             return None
         return decided
 

@@ -12,8 +12,8 @@ import sys
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 
-from giftpay_server.journal.store import Tables
-from giftpay_server.ledger.model import Kept, Row, RowKey
+from giftpay_server.journal.store import Kept, Tables
+from giftpay_server.ledger.model import Command, Row, RowKey
 
 TERMS_MAX = 16 << 20  # bytes
 
@@ -31,13 +31,20 @@ class KnownRows:
         """Whether all rows of these names may be known without a lock."""
         return all(self._kept[kind] is not Kept.NOT for kind, _ in names)
 
-    def find(self, owner_ids: Iterable[str], names: Iterable[RowKey]) -> dict[RowKey, Row]:
-        """Those that are known, of rows that belong to one of these owners or are terms."""
-        known: dict[RowKey, Row] = {}
-        for owner_id in owner_ids:
-            known |= self._companions.get(owner_id, {})
-        rows = ((name, known.get(name) or self._terms.get(name)) for name in names)
-        return {name: row for name, row in rows if row is not None}
+    def find(self, commands: Iterable[Command]) -> dict[RowKey, Row]:
+        """Those that are known, of the rows that commands read."""
+        found = {}
+        for command in commands:
+            for name in command.reads:
+                if (row := self._find(command, name)) is not None:
+                    found[name] = row
+        return found
+
+    def _find(self, command: Command, name: RowKey) -> Row | None:
+        for owner_id, _ in command.accounts:
+            if (row := self._companions.get(owner_id, {}).get(name)) is not None:
+                return row
+        return self._terms.get(name)
 
     def add(self, rows: Mapping[RowKey, Row]) -> None:
         """Keeps rows as they were read, or written."""

@@ -127,7 +127,14 @@ class WaitingRoom:
         self._under_way -= 1
         self._stirred.set()
 
-    def close(self) -> None:
+    def drain(self) -> None:
         """Takes no new commands; those that wait are still to be served."""
         self._closed = True
         self._stirred.set()
+
+    def close(self) -> Sequence[Waiting]:
+        """Takes no new commands; those that wait will not be served, and are returned."""
+        self.drain()
+        left = list(self._queue)
+        self._queue.clear()
+        return left

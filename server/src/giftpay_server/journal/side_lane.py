@@ -33,6 +33,7 @@ HELD_MAX_S = 8.0  # that a command waits for a row: less than a caller's usual d
 PAUSE_MIN_S = 0.02  # between two rounds
 PAUSE_MAX_S = 0.5
 LOOK_AFTER_S = 0.004  # at who holds a row, while we wait for it
+LOOK_MAX_S = 1.0
 LOOKS_MAX = 5  # before it is logged without a name
 SINGLES_MAX = 10  # commands of a round that are tried one by one
 
@@ -49,9 +50,9 @@ class Parked:
     @property
     def has_waited(self) -> bool:
         """Whether it has waited for a row for as long as it may."""
-        if not self.tries:
-            return False
-        return time.monotonic() > self.since + HELD_MAX_S or time.time() > self.waiting.expires
+        if time.time() > self.waiting.expires:
+            return True
+        return self.tries > 0 and time.monotonic() > self.since + HELD_MAX_S
 
     @property
     def blocks(self) -> Collection[AccountKey]:
@@ -69,6 +70,7 @@ class SideLane:
         self.held: Counter[AccountKey] = Counter()  # what names these waits here as well
         self.blocked: Counter[AccountKey] = Counter()  # and these, if it changes other rows too
         self._named: set[AccountKey] = set()  # of which it was logged who holds them
+        self._settled = 0  # commands since the start
         self._stirred = asyncio.Event()
         self._closed = False
 
@@ -87,7 +89,7 @@ class SideLane:
             self.blocked.update(parked.blocks)
             self._stirred.set()
         elif not parked.waiting.answer.done():
-            parked.waiting.answer.set_exception(OverloadedError(str(ASIDE_MAX)))
+            parked.waiting.answer.set_exception(OverloadedError(str(len(self._parked))))
 
     def _leave(self, parked: Parked) -> None:
         del self._parked[parked]
@@ -101,12 +103,12 @@ class SideLane:
         """Goes round until `close` is called and nothing is left."""
         pause_s = PAUSE_MIN_S
         while self._parked or not self._closed:
-            before = len(self._parked)
+            before = self._settled
             try:
                 await self._round()
             except Exception:  # a defect of ours: the lane goes on, and those in it end in time
                 log.exception("round", "a round of the side lane failed")
-            pause_s = PAUSE_MIN_S if len(self._parked) < before else min(2 * pause_s, PAUSE_MAX_S)
+            pause_s = PAUSE_MIN_S if self._settled > before else min(2 * pause_s, PAUSE_MAX_S)
             if self._parked:
                 await asyncio.sleep(pause_s)
             elif not self._closed:
@@ -157,7 +159,9 @@ class SideLane:
         stuck = {id(each.waiting): each for each in await running}  # two may have one key
         for parked in group:
             self._leave(parked)
-            if (again := stuck.get(id(parked.waiting))) is not None:
+            if (again := stuck.get(id(parked.waiting))) is None:
+                self._settled += 1
+            else:
                 tries = parked.tries + 1
                 self._park(Parked(again.waiting, again.held, tries=tries, since=parked.since))
                 if holder or tries >= LOOKS_MAX:
@@ -166,9 +170,13 @@ class SideLane:
     async def _holder_during(self, running: asyncio.Task[Sequence[Stuck]]) -> str:
         while not running.done():
             await asyncio.wait({running}, timeout=LOOK_AFTER_S)
+            looking = asyncio.create_task(self._committer.holder())
+            await asyncio.wait({running, looking}, return_when=asyncio.FIRST_COMPLETED)
             with suppress(Exception):  # an engine that cannot tell; or the database is away
-                if not running.done() and (found := await self._committer.holder()):
-                    return found
+                if looking.done() and looking.result():
+                    return looking.result()
+            await asyncio.wait({looking}, timeout=LOOK_MAX_S)
+            looking.cancel()
         return ""
 
     def _name(self, stuck: Stuck, holder: str) -> None:

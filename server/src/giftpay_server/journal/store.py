@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from enum import Enum
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from giftpay_server.ledger.model import (
     Account,
@@ -15,12 +16,33 @@ from giftpay_server.ledger.model import (
     Owner,
     Row,
     RowKey,
-    Table,
     Transaction,
 )
 from giftpay_server.postgres.pool import Connection, Pool
 
 CatalogAt = Callable[[Connection, int, int], Awaitable[Any]]  # by version and etag
+
+
+async def _never(connection: Any, _: Sequence[Any]) -> Any:
+    raise NotImplementedError
+
+
+class Kept(Enum):
+    """How a row may be known without a lock."""
+
+    NOT = "it is read under locks, with each command that names it"
+    COMPANION = "it changes only with its owner's accounts, whose versions prove it; has owner_id"
+    TERMS = "it never changes once it is written"
+
+
+class Table(NamedTuple):
+    """Where a slice keeps one kind of row, a batch at a time; what no command does is left out."""
+
+    load: Callable[[Any, Sequence[Any]], Awaitable[Sequence[Row]]] = _never  # by their keys
+    save: Callable[[Any, Sequence[Any]], Awaitable[None]] = _never
+    kept: Kept = Kept.NOT
+
+
 Tables = Mapping[type[Row], Table]
 
 # Two arrays in place of pairs: what locks has to stay free of joins, since a join would lose the

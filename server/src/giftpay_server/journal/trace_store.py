@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from giftpay_server.journal.store import Tables
+from giftpay_server.journal.store import Table, Tables
 from giftpay_server.ledger.lots import Odometer, Share, Withdrawn
-from giftpay_server.ledger.model import Entry, Grant, Lot, LotKind, Table, Withdrawal
+from giftpay_server.ledger.model import Entry, Grant, Lot, LotKind, Withdrawal
 from giftpay_server.ledger.trace import CameBack, Past
 from giftpay_server.postgres.pool import Connection
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from enum import Enum, IntEnum
+from enum import IntEnum
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 from giftpay.v1 import (
@@ -178,26 +178,6 @@ class Row(Protocol):
 
 R = TypeVar("R", bound=Row)
 RowKey = tuple[type[Row], Hashable]
-
-
-async def _never(connection: Any, _: Sequence[Any]) -> Any:
-    raise NotImplementedError
-
-
-class Kept(Enum):
-    """How a row may be known without a lock."""
-
-    NOT = "it is read under locks, with each command that names it"
-    COMPANION = "it changes only with its owner's accounts, whose versions prove it; has owner_id"
-    TERMS = "it never changes once it is written"
-
-
-class Table(NamedTuple):
-    """Where a slice keeps one kind of row, a batch at a time; what no command does is left out."""
-
-    load: Callable[[Any, Sequence[Any]], Awaitable[Sequence[Row]]] = _never  # by their keys
-    save: Callable[[Any, Sequence[Any]], Awaitable[None]] = _never
-    kept: Kept = Kept.NOT
 
 
 class MoneyMovement(NamedTuple):

@@ -32,6 +32,7 @@ from giftpay_server.ledger.model import (
     Hold,
     HoldState,
     Leg,
+    Owner,
     Posted,
     Refused,
     refuse,
@@ -61,7 +62,7 @@ class RedemptionRow:
     calls: int = 0  # to the provider, begun so far
     provider_key: str | None = None
     return_reason: str | None = None
-    erased: bool = False  # whether its destination is gone; read, never written
+    generation: int = 0  # of its destination, -1 where that is erased; read, never written
 
     @property
     def key(self) -> str:
@@ -126,6 +127,7 @@ def _opened(
         create_time=books.now,
         update_time=books.now,
         next_time=books.now,
+        generation=books.owners[request.owner_id].erasures,
     )
 
 
@@ -171,6 +173,11 @@ def moved(before: RedemptionRow, after: RedemptionRow, *, now: datetime) -> Post
         amount = -after.diamonds if is_paid(after) else after.diamonds
         posted.legs = (Leg(after.owner_id, UNIT_DIAMOND, amount, SYSTEM_ACCOUNT_PAYOUTS),)
     return posted
+
+
+def is_erased(row: RedemptionRow, owner: Owner) -> bool:
+    """Whether nobody knows any more whom to pay."""
+    return row.generation < owner.erasures
 
 
 def is_paid(row: RedemptionRow) -> bool:

@@ -27,6 +27,7 @@ from giftpay_server.ledger.model import Books, Decision, MoneyMovement, Posted
 from giftpay_server.redemption.rules import (
     RedemptionRow,
     cancelled,
+    is_erased,
     is_paid,
     moved,
     not_found,
@@ -66,16 +67,18 @@ def begin(step: PayoutStep, dedupe_window: timedelta, books: Books) -> Decision:
         return not_found(step.redemption_id)
     if row.state not in (REDEMPTION_STATE_HELD, *SENT, REDEMPTION_STATE_PAID):
         return wrong_state(row)
-    frozen = may_move(books.owners[row.owner_id]) is not None
+    owner = books.owners[row.owner_id]
+    frozen, erased = may_move(owner) is not None, is_erased(row, owner)
     if row.state == REDEMPTION_STATE_HELD:
-        return _start(replace(row, calls=step.call), books.now, frozen=frozen)
+        begun = replace(row, calls=step.call)
+        return _start(begun, books.now, frozen=frozen, erased=erased)
     begun = replace(row, calls=step.call, next_time=_next_look(row, books.now))
-    right = _right(row, books.now, frozen=frozen, dedupe_window=dedupe_window)
+    right = _right(row, books.now, may_send=not frozen and not erased, window=dedupe_window)
     return Posted(rows=(begun,), answer=right.encode())
 
 
-def _start(row: RedemptionRow, now: datetime, *, frozen: bool) -> Posted:
-    if row.erased:
+def _start(row: RedemptionRow, now: datetime, *, frozen: bool, erased: bool) -> Posted:
+    if erased:
         return moved(row, cancelled(row, now, reason=DESTINATION_ERASED), now=now)
     if frozen:
         # Not a refusal: that would be the answer to this call for ever, thawed or not.
@@ -91,13 +94,13 @@ def _start(row: RedemptionRow, now: datetime, *, frozen: bool) -> Posted:
     return Posted(rows=(submitted,), answer=Right.SEND.encode())
 
 
-def _right(row: RedemptionRow, now: datetime, *, frozen: bool, dedupe_window: timedelta) -> Right:
+def _right(row: RedemptionRow, now: datetime, *, may_send: bool, window: timedelta) -> Right:
     if is_paid(row):
         return Right.LOOK
     # The last tenth of the window is left to orders that travel long and clocks that differ.
-    if now >= (row.submit_time or now) + dedupe_window * 9 / 10:
+    if now >= (row.submit_time or now) + window * 9 / 10:
         return Right.LAST_LOOK
-    return Right.LOOK if frozen or row.erased else Right.LOOK_OR_SEND
+    return Right.LOOK_OR_SEND if may_send else Right.LOOK
 
 
 def has_expired(begin_time: datetime, now: datetime) -> bool:

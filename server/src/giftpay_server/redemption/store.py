@@ -9,16 +9,16 @@ from typing import Any, NamedTuple
 
 from giftpay.v1 import REDEMPTION_STATE_HELD, RedemptionState
 
-from giftpay_server.journal.store import Tables
+from giftpay_server.journal.store import Kept, Table, Tables
 from giftpay_server.journal.writes import insert_money_movements
-from giftpay_server.ledger.model import Kept, MoneyMovement, Table
+from giftpay_server.ledger.model import MoneyMovement
 from giftpay_server.postgres.pool import Connection, Pool
 from giftpay_server.redemption.rules import RedemptionRow
 
 COLUMNS = [field.name for field in fields(RedemptionRow)]
 
 LOAD_REDEMPTIONS = """
-    SELECT r.*, p.value IS NULL AS erased
+    SELECT r.*, coalesce(p.generation, -1) AS generation
       FROM redemption r
       LEFT JOIN shown_personal_data p ON p.transaction_id = r.redemption_id
      WHERE r.redemption_id = ANY($1::uuid[])
@@ -50,7 +50,7 @@ async def load_redemptions(connection: Connection, keys: Sequence[str]) -> Seque
 
 async def save_redemptions(connection: Connection, rows: Sequence[RedemptionRow]) -> None:
     """New and changed redemptions; raises RuntimeError where one had ended before."""
-    columns = zip(*(astuple(row)[:-1] for row in rows), strict=True)  # `erased` is no column
+    columns = zip(*(astuple(row)[:-1] for row in rows), strict=True)  # `generation` is no column
     saved = await connection.fetch(SAVE_REDEMPTIONS, *columns)
     if len(saved) != len(rows):
         raise RuntimeError(f"{len(saved)} redemptions saved instead of {len(rows)}")
@@ -72,7 +72,7 @@ class Standing:
 
 
 READ_REDEMPTION = """
-    SELECT r.*, p.value IS NULL AS erased, t.answer AS quote, p.value AS destination
+    SELECT r.*, coalesce(p.generation, -1) AS generation, t.answer AS quote, p.value AS destination
       FROM redemption r
       JOIN transactions t ON t.id = r.redemption_id
       LEFT JOIN shown_personal_data p ON p.transaction_id = r.redemption_id
@@ -87,7 +87,7 @@ async def read_redemption(pool: Pool, redemption_id: str) -> Standing | None:
 
 
 LIST_REDEMPTIONS = """
-    SELECT r.*, p.value IS NULL AS erased, t.answer AS quote, p.value AS destination
+    SELECT r.*, coalesce(p.generation, -1) AS generation, t.answer AS quote, p.value AS destination
       FROM redemption r
       JOIN transactions t ON t.id = r.redemption_id
       LEFT JOIN shown_personal_data p ON p.transaction_id = r.redemption_id

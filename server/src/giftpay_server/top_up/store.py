@@ -9,9 +9,9 @@ from typing import Any
 
 from giftpay.v1 import TopUpState
 
-from giftpay_server.journal.store import Tables
+from giftpay_server.journal.store import Kept, Table, Tables
 from giftpay_server.journal.writes import insert_money_movements
-from giftpay_server.ledger.model import Kept, MoneyMovement, Table
+from giftpay_server.ledger.model import MoneyMovement
 from giftpay_server.postgres.pool import Connection, Pool
 from giftpay_server.top_up.rules import Receipt, TopUpRow
 

@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from giftpay_server.journal.store import Tables, transaction
-from giftpay_server.ledger.model import Account, AccountKey, Entry, Owner, Table, Transaction
+from giftpay_server.journal.store import Table, Tables, transaction
+from giftpay_server.ledger.model import Account, AccountKey, Entry, Owner, Transaction
 from giftpay_server.postgres.pool import Connection, Pool
 from giftpay_server.wallet.rules import PendingTopUps
 
