@@ -88,8 +88,8 @@ class Committer:
         session, keys = await self._sessions.writer(), _named_accounts(commands)
         books = self._next_books(session)
         missing = [key for key in keys if key not in books.accounts]
-        # A companion must never be older than an account of its owner that is read now.
-        self._rows.forget(owner_id for owner_id, _ in missing)
+        if missing:  # a companion must never be older than an account of its owner that is read
+            self._rows.forget(owner_id for owner_id, _ in missing)
         if missing or len(commands) >= LOOKED_UP_FROM:
             reader = await self._sessions.reader() if ahead else session
             found = await read_books(reader, commands, missing, catalog_at=self._catalog_at)
