@@ -7,10 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import giftpay
 import grpc
-from giftpay.client import Client
 from giftpay.status import call_error
 from giftpay.v1 import (
-    GetTransactionRequest,
     GetWalletRequest,
     GiftServiceStub,
     SendGiftRequest,
@@ -41,16 +39,6 @@ def assert_unavailable(error: giftpay.GiftpayError | None) -> None:
     assert error is not None
     assert (error.code, error.pinned) == (grpc.StatusCode.UNAVAILABLE, False), repr(error)
     assert error.reason, repr(error)
-
-
-async def is_decided(client: Client, gift: SendGiftRequest) -> bool:
-    """Whether anything was ever decided under the gift's key."""
-    named = GetTransactionRequest(idempotency_key=gift.idempotency_key)
-    try:
-        await client.wallets.GetTransaction(named)
-    except giftpay.TransactionNotFound:
-        return False
-    return True
 
 
 async def is_ready(address: str) -> bool:

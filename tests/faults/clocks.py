@@ -18,7 +18,7 @@ def wrong_clock(offset: str) -> dict[str, str]:
 
 
 def movable_clock(file: Path) -> dict[str, str]:
-    """The environment of a server whose clock is off by what stands in a file at the time."""
+    """The environment of a server whose clock is off by what a file says at the time."""
     moved = {"FAKETIME_TIMESTAMP_FILE": str(file), "FAKETIME_NO_CACHE": "1"}
     return {**COMMON, **moved, "LD_PRELOAD": _library()}
 

@@ -1,4 +1,4 @@
-"""A way to Postgres that may forget its connections without a word, as a NAT or a firewall does."""
+"""A TCP proxy to Postgres that may drop its connections silently, as a NAT or a firewall does."""
 
 from __future__ import annotations
 

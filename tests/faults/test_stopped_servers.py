@@ -1,4 +1,4 @@
-"""A server that is stopped where it stands, as a paused machine or a debugger does."""
+"""A server process that is stopped at any point (SIGSTOP), as by a paused machine or a debugger."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from giftpay.v1 import UNIT_DIAMOND, SendGiftRequest
 from grpc import StatusCode
 
 from tests.faults import held_rows
-from tests.faults.attempts import is_decided
 from tests.faults.crowds import AT_LEAST, COINS, crowd, rose
 from tests.faults.held_rows import held
 from tests.stories.processes import ServerProcess, server_process
-from tests.stories.wallets import apply_catalog, open_wallet, prove_books, statement
+from tests.stories.wallets import apply_catalog, is_decided, open_wallet, prove_books, statement
 
 VIEWERS, FANS = 20, 5
 PATIENCE_S = 30  # to be served once nothing is stopped

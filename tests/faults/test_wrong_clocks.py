@@ -13,12 +13,12 @@ import giftpay
 import pytest
 from giftpay.client import Client
 
-from tests.faults.attempts import assert_unavailable, attempt, is_decided, is_ready, until
+from tests.faults.attempts import assert_unavailable, attempt, is_ready, until
 from tests.faults.clocks import movable_clock, wrong_clock
 from tests.faults.crowds import COINS, rose
 from tests.stories.evening import evening
 from tests.stories.processes import ServerProcess, server_process
-from tests.stories.wallets import apply_catalog, open_wallet, prove_books
+from tests.stories.wallets import apply_catalog, is_decided, open_wallet, prove_books
 
 SKEW_MAX = "5 s"  # GIFTPAY_CLOCK_SKEW_MAX_S unless it is set
 NOTICE_S = 20  # in which a clock that jumps is noticed, generously

@@ -156,9 +156,9 @@ async def test_no_service_serves_until_the_clock_is_right(
 
 async def test_what_stops_does_not_serve_again() -> None:
     health = Health(["giftpay.v1.WalletService"])
-    await health.tell(True)
+    await health.set(True)
     await health.stop()
-    await health.tell(True)
+    await health.set(True)
     for name in SERVICES[:2]:
         asked = health_pb2.HealthCheckRequest(service=name)
         assert (await health.servicer.Check(asked, None)).status == NOT_SERVING

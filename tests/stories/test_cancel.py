@@ -7,12 +7,12 @@ import asyncio
 import giftpay
 import pytest
 from giftpay.client import Client
-from giftpay.v1 import BatchSendGiftsRequest, GetTransactionRequest, SendGiftRequest
+from giftpay.v1 import BatchSendGiftsRequest, SendGiftRequest
 from giftpay_server.postgres.pool import Pool
 
 from tests.conftest import OpenWallet
 from tests.stories.blocking import blocked, round_trips
-from tests.stories.wallets import balances
+from tests.stories.wallets import balances, is_decided
 
 
 def rose(sender_id: str, recipient_id: str) -> SendGiftRequest:
@@ -20,15 +20,6 @@ def rose(sender_id: str, recipient_id: str) -> SendGiftRequest:
     return SendGiftRequest(
         idempotency_key=key, sender_id=sender_id, recipient_id=recipient_id, gift_id="rose"
     )
-
-
-async def is_decided(client: Client, request: SendGiftRequest) -> bool:
-    named = GetTransactionRequest(idempotency_key=request.idempotency_key)
-    try:
-        await client.wallets.GetTransaction(named)
-    except giftpay.TransactionNotFound:
-        return False
-    return True
 
 
 async def test_a_gift_cancelled_before_it_was_taken_is_never_sent(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 
+import giftpay
 from giftpay.client import Client
 from giftpay.v1 import (
     PAYMENT_PROVIDER_TRUSTED,
@@ -15,6 +16,7 @@ from giftpay.v1 import (
     ConfirmTopUpRequest,
     CreateTopUpRequest,
     Entry,
+    GetTransactionRequest,
     GetTrialBalanceRequest,
     GetWalletRequest,
     ListEntriesRequest,
@@ -22,6 +24,7 @@ from giftpay.v1 import (
     OpenWalletRequest,
     PayoutRate,
     Rational,
+    SendGiftRequest,
     Unit,
     VerifyLedgerRequest,
 )
@@ -98,3 +101,13 @@ async def balances(client: Client, owner_id: str) -> tuple[int, int]:
     """An owner's coins and diamonds."""
     wallet = (await client.wallets.GetWallet(GetWalletRequest(owner_id=owner_id))).wallet
     return wallet.coins.balance, wallet.diamonds.balance
+
+
+async def is_decided(client: Client, gift: SendGiftRequest) -> bool:
+    """Whether anything was ever decided under the gift's key."""
+    named = GetTransactionRequest(idempotency_key=gift.idempotency_key)
+    try:
+        await client.wallets.GetTransaction(named)
+    except giftpay.TransactionNotFound:
+        return False
+    return True

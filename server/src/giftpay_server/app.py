@@ -211,7 +211,7 @@ async def _listening(rooms: Rooms) -> AsyncIterator[str]:
         port = server.add_insecure_port(config.listen)
     except RuntimeError as error:
         raise ConfigError(f"cannot listen on {config.listen}: {error}") from error
-    async with _background(rooms.clock_watch.run(health.tell)):
+    async with _background(rooms.clock_watch.run(health.set)):
         await server.start()
         try:
             yield f"{config.listen.rpartition(':')[0]}:{port}"

@@ -44,33 +44,33 @@ TABLES: Tables = {
 
 
 class Health:
-    """What is told of the services: all of them serve, or none does."""
+    """The health of the services: all of them serve, or none does."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = ("", *names)
         self.servicer = health.aio.HealthServicer()
 
-    async def tell(self, serving: bool) -> None:
+    async def set(self, serving: bool) -> None:
         """Says so to whoever asks or watches, unless the server is stopping."""
-        word = health_pb2.HealthCheckResponse
+        status = health_pb2.HealthCheckResponse
         for name in self._names:
-            await self.servicer.set(name, word.SERVING if serving else word.NOT_SERVING)
+            await self.servicer.set(name, status.SERVING if serving else status.NOT_SERVING)
 
     async def stop(self) -> None:
-        """None serves any more, whatever is told afterwards."""
+        """None serves any more, whatever is set afterwards."""
         await self.servicer.enter_graceful_shutdown()
 
 
 async def add_services(server: grpc.aio.Server, rooms: Rooms) -> Health:
     """Registers every service, health for each of them, and reflection."""
     names = [_add(server, name, servicer) for name, servicer in _servicers(rooms).items()]
-    told = Health(names)
-    health_pb2_grpc.add_HealthServicer_to_server(told.servicer, server)
-    await told.tell(rooms.clock_watch.is_right)
+    health_of_all = Health(names)
+    health_pb2_grpc.add_HealthServicer_to_server(health_of_all.servicer, server)
+    await health_of_all.set(rooms.clock_watch.is_right)
     reflection.enable_server_reflection(
         [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
     )
-    return told
+    return health_of_all
 
 
 def _servicers(rooms: Rooms) -> Mapping[str, Any]:

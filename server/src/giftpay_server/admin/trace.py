@@ -23,9 +23,9 @@ from giftpay_server.ledger.model import Entry, Lot
 from giftpay_server.ledger.trace import Fate, Past, State, fate, key, roots
 from giftpay_server.postgres.pool import Pool
 
-ROOTS_MAX = 1_000  # told of a debit
+ROOTS_MAX = 1_000  # listed of a debit
 SPENDS_MAX = 1_000  # read for the lots of a transaction, the first of them
-FATES_MAX = 2_000  # told of a lot: these spends, and what is withdrawn or there
+FATES_MAX = 2_000  # listed of a lot: these spends, and what is withdrawn or there
 
 
 async def trace(pool: Pool, transaction_id: str) -> TraceTransactionResponse | None:

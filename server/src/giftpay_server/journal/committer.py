@@ -121,8 +121,8 @@ class Committer:
         if session is not self._known_to:
             self.forget_all()  # another Postgres may answer now, and not have all of it
             self._known_to = session
-            # Who looked at the past before we came did not wait for us.
-            # By at most what clocks may differ: theirs may have been wrong as well.
+            # A look at the past did not wait for a session that began after it: we decide later
+            # than our begin by Postgres' clock, but never by more than clocks may differ.
             now = self._clock()
             begin_time = self._sessions.begin_time + (now - datetime.now(UTC))
             self._closed_time = max(self._closed_time, min(begin_time, now + self._clock_skew_max))
@@ -232,7 +232,7 @@ class Committer:
             if not decided.draft.accounts.keys().isdisjoint(keys):
                 await decided.ended.wait()
 
-    def is_plain(self, commands: Sequence[Command]) -> bool:
+    def is_provable(self, commands: Sequence[Command]) -> bool:
         """Whether a batch may be decided without locks: the write proves all that it looks at."""
         return all(
             not command.alone and (not command.reads or self._rows.are_kept(command.reads))

@@ -16,7 +16,7 @@ from typing import Any
 
 from giftpay_server.journal.committer import Committer, DecidedBatch
 from giftpay_server.journal.feed import Feed
-from giftpay_server.journal.queue import Limits, Waiting, WaitingRoom
+from giftpay_server.journal.queue import CommandQueue, Limits, Waiting
 from giftpay_server.journal.settlement import Stuck, fail, fail_with, settle
 from giftpay_server.journal.side_lane import SideLane
 from giftpay_server.journal.store import CatalogAt, Tables, look_around
@@ -27,7 +27,7 @@ from giftpay_server.postgres.pool import Connect, Pool
 log = logging.getLogger(__name__)
 
 LOCK_TIMEOUT_MS = 100
-ASIDE_LOCK_TIMEOUT_MS = 20  # who waits there holds accounts that the main lane may need
+SIDE_LANE_LOCK_TIMEOUT_MS = 20  # who waits there holds accounts that the main lane may need
 
 Batch = Sequence[Waiting]
 
@@ -60,9 +60,9 @@ class Journal:
             clock_skew_max=timedelta(seconds=clock_watch.bound_s),
         )
         self._committer = new_committer(lock_timeout_ms=LOCK_TIMEOUT_MS)
-        self._aside_committer = new_committer(lock_timeout_ms=ASIDE_LOCK_TIMEOUT_MS)
-        self._aside = SideLane(self._aside_committer, self._answer_aside)
-        self._waiting = WaitingRoom(limits)
+        self._side_committer = new_committer(lock_timeout_ms=SIDE_LANE_LOCK_TIMEOUT_MS)
+        self._side_lane = SideLane(self._side_committer, self._answer_from_side_lane)
+        self._queue = CommandQueue(limits)
 
     async def record(self, command: Command) -> Answer:
         """Decides one command; returns once its outcome is committed.
@@ -72,13 +72,13 @@ class Journal:
         it is unknown whether it was committed.
         """
         self._clock_watch.check()
-        (waiting,) = self._waiting.put((command,))
+        (waiting,) = self._queue.put((command,))
         return await waiting.answer
 
     def check_room(self, commands: int) -> None:
         """Raises as `record` would if so many were not taken now: to refuse before any work."""
         self._clock_watch.check()
-        self._waiting.check(commands)
+        self._queue.check(commands)
 
     async def record_all(self, commands: Sequence[Command]) -> list[Answer | Exception]:
         """Decides commands in their order; they are taken all or none.
@@ -87,7 +87,7 @@ class Journal:
         that needs a row which another session holds is decided later than those behind it.
         """
         self._clock_watch.check()
-        waiting = [item.answer for item in self._waiting.put(commands)]
+        waiting = [item.answer for item in self._queue.put(commands)]
         try:
             answers: list[Any] = await asyncio.gather(*waiting, return_exceptions=True)
         except asyncio.CancelledError:
@@ -108,7 +108,7 @@ class Journal:
         waited for, and whoever decides from now on does it later.
         """
         self._clock_watch.check()
-        committers = (self._committer, self._aside_committer)
+        committers = (self._committer, self._side_committer)
         ours = [pid for committer in committers for pid in committer.pids]
         offset = self._clock() - datetime.now(UTC)  # of a clock that tests move
         ahead_s, others = await look_around(self._pool, at - offset, ours)
@@ -121,9 +121,9 @@ class Journal:
     async def run(self) -> None:
         """Commits batch after batch until `drain` is called and nothing waits."""
         writing: asyncio.Task[bool] | None = None
-        aside = asyncio.create_task(self._aside.run())
+        side_lane = asyncio.create_task(self._side_lane.run())
         try:
-            while taken := await self._waiting.take():
+            while taken := await self._queue.take():
                 begun = time.monotonic()
                 diverted = [each for each in taken if self._is_diverted(each)]
                 others = set(map(id, diverted))
@@ -131,17 +131,17 @@ class Journal:
                 decided = await self._decided(batch, writing)
                 writing = asyncio.create_task(self._settle(batch, decided, diverted, begun))
         finally:
-            fail(self._waiting.close())
+            fail(self._queue.close())
             if writing is not None:
                 await asyncio.wait({writing})
-            self._aside.close()
-            await aside
-            for committer in (self._committer, self._aside_committer):
+            self._side_lane.close()
+            await side_lane
+            for committer in (self._committer, self._side_committer):
                 await committer.close()
 
     def drain(self) -> None:
         """Takes no new commands; `run` returns once what waits is answered."""
-        self._waiting.drain()
+        self._queue.drain()
 
     async def _decided(
         self, batch: Batch, writing: asyncio.Task[bool] | None
@@ -166,7 +166,7 @@ class Journal:
             return None
         expires = min(waiting.expires for waiting in batch)
         try:
-            if not self._committer.is_plain(commands) or self._committer.is_contended(commands):
+            if not self._committer.is_provable(commands) or self._committer.is_contended(commands):
                 return None
             return await self._committer.decide_optimistically(
                 commands, expires=expires, ahead=ahead
@@ -195,8 +195,8 @@ class Journal:
             return False
         finally:
             if diverted or stuck:
-                self._aside.put(diverted, stuck)
-            self._waiting.ended(begun)
+                self._side_lane.put(diverted, stuck)
+            self._queue.ended(begun)
 
     async def _write(self, batch: Batch, decided: DecidedBatch) -> Exception | None:
         """Writes what was decided without locks; why not, if it was not written."""
@@ -211,7 +211,7 @@ class Journal:
     def _is_diverted(self, waiting: Waiting) -> bool:
         """Whether the side lane is to decide it: alone, or behind others that wait for a row."""
         command = waiting.command
-        blocked = self._aside.held if command.moves_only else self._aside.blocked
+        blocked = self._side_lane.held if command.moves_only else self._side_lane.blocked
         return command.alone or (bool(blocked) and not blocked.keys().isdisjoint(command.accounts))
 
     def _answer(self, batch: Batch, decided: DecidedBatch) -> None:
@@ -220,7 +220,7 @@ class Journal:
                 waiting.answer.set_result(answer)
         self._feed.announce(decided.draft)
 
-    def _answer_aside(self, batch: Batch, decided: DecidedBatch) -> None:
+    def _answer_from_side_lane(self, batch: Batch, decided: DecidedBatch) -> None:
         # The main lane learns by its next write that these accounts changed, or spares itself that.
         self._committer.note_stale(decided.draft.accounts)
         self._answer(batch, decided)

@@ -11,11 +11,19 @@ from __future__ import annotations
 import sys
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol, cast
 
 from giftpay_server.journal.store import Kept, Tables
 from giftpay_server.ledger.model import Command, Row, RowKey
 
 TERMS_MAX = 16 << 20  # bytes
+
+
+class Companion(Row, Protocol):
+    """A row of one owner."""
+
+    @property
+    def owner_id(self) -> str: ...
 
 
 class KnownRows:
@@ -57,7 +65,7 @@ class KnownRows:
         """Keeps companions as they were decided; they fall with their accounts if need be."""
         for name, row in rows.items():
             if self._kept[name[0]] is Kept.COMPANION:
-                of_owner = self._companions.setdefault(row.owner_id, {})  # type: ignore[attr-defined]
+                of_owner = self._companions.setdefault(cast("Companion", row).owner_id, {})
                 self.companions += name not in of_owner
                 of_owner[name] = row
 

@@ -44,8 +44,8 @@ class Waiting:
     expires: float  # by the system's clock; posted until then or never
 
 
-class WaitingRoom:
-    """A queue that refuses at once what it could not serve in time."""
+class CommandQueue:
+    """Refuses at once what could not be served in time (backpressure)."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits

@@ -117,8 +117,8 @@ class _Settlement:
             await self._by_halves(batch)
             return
         self.stuck += stuck or [Stuck(each, ()) for each in batch]
-        aside = {id(each.waiting) for each in self.stuck}  # two may have one key
-        await self.run([each for each in batch if id(each) not in aside])
+        left_out = {id(each.waiting) for each in self.stuck}  # by identity: two may have one key
+        await self.run([each for each in batch if id(each) not in left_out])
 
     async def _held(self, batch: Batch) -> set[AccountKey]:
         try:

@@ -28,7 +28,7 @@ from giftpay_server.protobuf import short_name
 
 log = SummedLog(logging.getLogger(__name__))
 
-ASIDE_MAX = 1_000  # commands; more are refused at once
+PARKED_MAX = 1_000  # commands; more are refused at once
 HELD_MAX_S = 8.0  # that a command waits for a row: less than a caller's usual deadline
 PAUSE_MIN_S = 0.02  # between two rounds
 PAUSE_MAX_S = 0.5
@@ -83,7 +83,7 @@ class SideLane:
             self._park(Parked(waiting, held, tries=int(bool(held))))
 
     def _park(self, parked: Parked) -> None:
-        if len(self._parked) < ASIDE_MAX:
+        if len(self._parked) < PARKED_MAX:
             self._parked[parked] = None
             self.held.update(parked.held)
             self.blocked.update(parked.blocks)
@@ -100,7 +100,7 @@ class SideLane:
                     del counter[key]
 
     async def run(self) -> None:
-        """Goes round until `close` is called and nothing is left."""
+        """Runs round after round until `close` is called and nothing is left."""
         pause_s = PAUSE_MIN_S
         while self._parked or not self._closed:
             before = self._settled

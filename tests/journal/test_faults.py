@@ -11,7 +11,7 @@ from giftpay_server.journal.journal import Journal
 from giftpay_server.ledger.model import Outcome
 from giftpay_server.postgres.pool import Pool
 
-from tests.ledger.journals import adjust, balance, frozen, running_journal
+from tests.journal.journals import adjust, balance, frozen, running_journal
 
 END_JOURNALS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity

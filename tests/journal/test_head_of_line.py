@@ -12,7 +12,7 @@ from time import monotonic
 
 import pytest
 from giftpay.v1 import UNIT_COIN, UpdateWalletRequest
-from giftpay_server.journal import side_lane as aside
+from giftpay_server.journal import side_lane
 from giftpay_server.journal.failures import AccountBusyError, DatabaseUnavailableError
 from giftpay_server.journal.journal import Journal
 from giftpay_server.journal.queue import Limits
@@ -20,7 +20,7 @@ from giftpay_server.ledger.model import Command, Outcome
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.wallet.messages import update_command
 
-from tests.ledger.journals import adjust, balance, frozen, open_wallets, running_journal
+from tests.journal.journals import adjust, balance, frozen, open_wallets, running_journal
 
 HOLD_ACCOUNT = "SELECT 1 FROM account WHERE owner_id = $1 FOR UPDATE"
 HOLD_OWNER = "SELECT 1 FROM owner WHERE owner_id = $1 FOR UPDATE"
@@ -125,7 +125,7 @@ async def test_held_stripes_are_left_for_others(
 async def test_a_row_held_for_too_long_is_refused_and_nothing_is_decided(
     journal: Journal, admin: Pool, owners: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(aside, "HELD_MAX_S", 0.5)
+    monkeypatch.setattr(side_lane, "HELD_MAX_S", 0.5)
     command = adjust(owners[0], 1)
     async with holding(admin, HOLD_ACCOUNT, owners[0]):
         with pytest.raises(AccountBusyError) as busy:
@@ -156,7 +156,7 @@ async def test_the_log_names_the_row_and_who_holds_it(
 async def test_many_held_accounts_are_more_than_the_lane_takes(
     journal: Journal, admin: Pool, owners: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(aside, "ASIDE_MAX", 3)
+    monkeypatch.setattr(side_lane, "PARKED_MAX", 3)
     async with holding(admin, HOLD_ACCOUNT, owners[0]):
         waiting = [asyncio.create_task(journal.record(adjust(owners[0], 1))) for _ in range(5)]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -216,7 +216,7 @@ async def test_a_locked_table_holds_up_everybody_and_is_survived(
         first = asyncio.gather(*map(journal.record, commands), return_exceptions=True)
         await asyncio.wait([first], timeout=3)
     answers = await first
-    assert monotonic() - begun < aside.HELD_MAX_S + 5
+    assert monotonic() - begun < side_lane.HELD_MAX_S + 5
     assert all(isinstance(a, (Outcome, DatabaseUnavailableError)) for a in answers), answers
     again = await asyncio.gather(*map(journal.record, commands))
     assert all(isinstance(answer, Outcome) for answer in again)

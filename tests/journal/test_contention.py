@@ -14,7 +14,7 @@ from giftpay_server.ledger.model import AccountKey, Outcome, wallet
 from giftpay_server.postgres.pool import Connection, Pool
 from giftpay_server.wallet.store import close_time
 
-from tests.ledger.journals import adjust, balance, frozen, running_journal
+from tests.journal.journals import adjust, balance, frozen, running_journal
 
 READ_VERSIONS = "SELECT version FROM account WHERE owner_id = $1 ORDER BY unit"
 

@@ -9,7 +9,7 @@ from giftpay_server.journal.queue import Limits, OverloadedError, ShuttingDownEr
 from giftpay_server.ledger.model import Outcome
 from giftpay_server.postgres.pool import Pool
 
-from tests.ledger.journals import adjust, balance, frozen, running_journal
+from tests.journal.journals import adjust, balance, frozen, running_journal
 
 
 async def test_a_full_queue_refuses_at_once_and_takes_a_call_whole_or_not_at_all(

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.catalog import examples
+from tests.journal.journals import open_wallets, running_journal
 from tests.ledger.histories import (
     GIFTS,
     NOW,
@@ -29,7 +30,6 @@ from tests.ledger.histories import (
     owners,
     price_list,
 )
-from tests.ledger.journals import open_wallets, running_journal
 from tests.ledger.movements import adjust
 
 Journals = tuple[Journal, Journal]

@@ -8,15 +8,15 @@ from copy import deepcopy
 import pytest
 from giftpay_server.journal.failures import CommandFailedError
 from giftpay_server.journal.journal import Journal
-from giftpay_server.journal.queue import WEIGHT_MAX, Limits, WaitingRoom
+from giftpay_server.journal.queue import WEIGHT_MAX, CommandQueue, Limits
 from giftpay_server.ledger.model import Books, Command, Deferred, Draft, Outcome
 from giftpay_server.ledger.rules import decide
 from giftpay_server.postgres.pool import Pool
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.journal.journals import adjust, balance
 from tests.ledger.histories import commands, opening_balances, opening_books
-from tests.ledger.journals import adjust, balance
 
 LATER = str(uuid.UUID(int=2**64))
 
@@ -69,7 +69,7 @@ async def test_only_the_servers_own_commands_defer(journal: Journal, owners: lis
 
 
 async def test_a_batch_is_bounded_by_what_its_commands_touch() -> None:
-    room = WaitingRoom(Limits(batch_max=10))
+    room = CommandQueue(Limits(batch_max=10))
     heavy = [adjust("anna", 1) for _ in range(6)]
     for command in heavy:
         command.accounts = [(f"owner-{number}", 1) for number in range(15)]  # type: ignore[misc]

@@ -29,9 +29,9 @@ from giftpay_server.postgres.pool import Pool
 from giftpay_server.wallet.messages import update_command
 
 from tests.catalog import examples
+from tests.journal.journals import adjust, balance, frozen, open_wallets, running_journal
+from tests.journal.test_faults import END_JOURNALS
 from tests.ledger import histories
-from tests.ledger.journals import adjust, balance, frozen, open_wallets, running_journal
-from tests.ledger.test_journal_faults import END_JOURNALS
 
 BATCH = 5
 

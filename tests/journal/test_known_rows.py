@@ -35,7 +35,7 @@ from giftpay_server.ledger.model import (
 )
 from giftpay_server.postgres.pool import Connection, Pool
 
-from tests.ledger.journals import adjust, balance, running_journal
+from tests.journal.journals import adjust, balance, running_journal
 
 MOST = 30  # coins that an owner may be given, all in all
 CREATE = """

@@ -12,7 +12,7 @@ from giftpay_server.journal import writes as stripes
 from giftpay_server.ledger.model import KeyReused, Outcome
 from giftpay_server.postgres.pool import Pool
 
-from tests.ledger.journals import adjust, balance, running_journal
+from tests.journal.journals import adjust, balance, running_journal
 
 
 def replayed(answers: Sequence[Any]) -> list[bool]:

@@ -12,7 +12,7 @@ from giftpay_server.admin.audit import verify
 from giftpay_server.journal.journal import Journal
 from giftpay_server.postgres.pool import Pool
 
-from tests.ledger.journals import open_wallets, running_journal
+from tests.journal.journals import open_wallets, running_journal
 
 
 @pytest.fixture(scope="module")

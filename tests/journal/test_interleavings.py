@@ -15,18 +15,18 @@ from giftpay.v1 import (
     AdjustBalanceRequest,
     OpenWalletRequest,
 )
-from giftpay_server.journal import side_lane
-from giftpay_server.journal.failures import AccountBusyError
+from giftpay_server.journal import sessions, side_lane
+from giftpay_server.journal.failures import AccountBusyError, DatabaseUnavailableError
 from giftpay_server.journal.journal import Journal
-from giftpay_server.journal.queue import Limits
+from giftpay_server.journal.queue import CommandQueue, Limits, ShuttingDownError
 from giftpay_server.journal.sessions import Sessions
 from giftpay_server.ledger.model import Command, KeyReused, Outcome, refuse, wallet
 from giftpay_server.postgres.clock import ClockSkewError
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.wallet.messages import open_command
 
-from tests.ledger.journals import adjust, balance, running_journal
-from tests.ledger.test_head_of_line import (
+from tests.journal.journals import adjust, balance, running_journal
+from tests.journal.test_head_of_line import (
     HOLD_ACCOUNT,
     USE_KEY,
     all_go_on,
@@ -34,7 +34,7 @@ from tests.ledger.test_head_of_line import (
     many,
     verify_age,
 )
-from tests.ledger.test_known_rows import CREATE, MOST, TABLES, give, posted
+from tests.journal.test_known_rows import CREATE, MOST, TABLES, give, posted
 
 FORGED_ENTRY = """
     INSERT INTO entry (owner_id, unit, seq, transaction_id, system_account, amount, balance,
@@ -163,3 +163,37 @@ async def test_a_command_without_accounts_waits_no_longer_than_others(
         with pytest.raises(AccountBusyError):
             await journal.record(command)
         await all_go_on(journal, owners)
+
+
+async def test_a_session_that_began_under_a_wrong_clock_of_postgres_spoils_nothing(
+    database: str, owners: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead = "SELECT clock_timestamp() + interval '1 hour'"
+    with monkeypatch.context() as patched:
+        patched.setattr(sessions, "READ_CLOCK", ahead)
+        async with running_journal(database) as journal:
+            answer = await journal.record(adjust(owners[0], 1))
+    assert isinstance(answer, Outcome)
+    assert answer.transaction.create_time < datetime.now(UTC) + timedelta(seconds=10)
+
+
+async def test_what_waits_for_a_journal_that_ends_is_answered(
+    database: str, owners: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_: CommandQueue) -> None:
+        await asyncio.sleep(0)
+        raise ZeroDivisionError
+
+    async def ask() -> None:
+        async with running_journal(database) as journal:
+            with pytest.raises(DatabaseUnavailableError):
+                await journal.record(adjust(owners[0], 1))
+            with pytest.raises(ShuttingDownError):
+                await journal.record(adjust(owners[0], 1))
+            answered.append(True)
+
+    answered: list[bool] = []
+    monkeypatch.setattr(CommandQueue, "take", broken)
+    with pytest.raises(ZeroDivisionError):
+        await ask()
+    assert answered == [True]

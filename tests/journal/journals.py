@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -27,6 +25,7 @@ from giftpay_server.postgres.pool import Pool, connector, create_pool
 from giftpay_server.services import TABLES
 
 from tests.ledger.movements import HOLDS
+from tests.stories.blocking import blocked
 
 
 @asynccontextmanager
@@ -89,24 +88,12 @@ def adjust(owner_id: str, amount: int, *, key: str = "") -> Command:
     )
 
 
-JOURNALS = """
-    SELECT pid FROM pg_stat_activity
-     WHERE application_name = 'giftpay-server journal' AND datname = current_database()
-"""
-
-
 @asynccontextmanager
 async def frozen(journal: Journal, admin: Pool, owner_id: str) -> AsyncIterator[None]:
     """No session of a journal goes on meanwhile: what is sent to Postgres is not answered."""
     await journal.record(adjust(owner_id, 1))  # so that there is a session
-    pids = [row["pid"] for row in await admin.fetch(JOURNALS)]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
+    async with blocked(admin):
         yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
 
 
 async def balance(admin: Pool, owner_id: str) -> int:
