@@ -73,6 +73,22 @@ async def test_of_a_connection_that_comes_and_goes_each_change_is_said(
     assert on == "the hints of other servers are on again"
 
 
+async def test_a_connection_that_ends_while_it_is_opened_is_opened_again(
+    dsn: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers: list[Exception] = [asyncpg.InternalClientError("another operation is in progress")]
+
+    async def connect() -> Connection:
+        if answers:
+            raise answers.pop()
+        return await connector(dsn)()
+
+    feed, other = Feed(), Feed()
+    async with listening(feed, connect), listening(other, connector(dsn)):
+        await asyncio.wait_for(heard(feed, other), 10)
+    assert len(caplog.messages) == 2
+
+
 async def heard(feed: Feed, other: Feed) -> None:
     """Waits until what moved elsewhere wakes who follows it here."""
     with feed.watching("anna") as woken:

@@ -22,6 +22,7 @@ from giftpay_server.postgres.embedded import (
     default_state_folder,
     embedded_postgres,
 )
+from giftpay_server.postgres.faults import CONNECTION_ERRORS
 from giftpay_server.postgres.system_user import SystemUser, postgres_user, run_as
 
 PATIENCE_S = 30
@@ -29,9 +30,7 @@ WRITERS = 4
 CONNECTION_LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    OSError,
+    *CONNECTION_ERRORS,
 )
 
 LONG_COMPUTATION = "SELECT count(*) FROM generate_series(1, 8000000) number"

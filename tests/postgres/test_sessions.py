@@ -13,6 +13,7 @@ from giftpay.client import Client, connect
 from giftpay.v1 import UNIT_COIN, AdjustBalanceRequest, GetWalletRequest, OpenWalletRequest
 from giftpay_server.app import Running, serving
 from giftpay_server.config import Config
+from giftpay_server.postgres.faults import DATABASE_ERRORS
 from giftpay_server.postgres.pool import Pool, connector, create_pool
 from giftpay_server.postgres.session import is_unusable
 
@@ -187,7 +188,7 @@ async def test_a_cursor_whose_session_is_ended_gives_it_up(
             await owner.execute(END_ALL)
             await rows.fetch(3)
 
-    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)) as ended:
+    with pytest.raises(DATABASE_ERRORS) as ended:
         await read_on()
     assert is_unusable(ended.value)
     assert await pool.fetchval("SELECT 1") == 1

@@ -13,13 +13,13 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-import asyncpg
 import uvloop
 
 from giftpay_server.app import foundation, serving
 from giftpay_server.config import SANDBOX_PORT, Config, ConfigError, from_environment
 from giftpay_server.postgres.clock import ClockSkewError
 from giftpay_server.postgres.embedded import EmbeddedPostgresError
+from giftpay_server.postgres.faults import DATABASE_ERRORS
 from giftpay_server.postgres.migrations import MigrationError
 from giftpay_server.supervisor import supervise
 
@@ -36,9 +36,7 @@ CANNOT_START = (
     ConfigError,
     EmbeddedPostgresError,
     MigrationError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    OSError,
+    *DATABASE_ERRORS,
     ValueError,
 )
 

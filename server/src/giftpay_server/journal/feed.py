@@ -16,6 +16,7 @@ from time import monotonic
 import asyncpg
 
 from giftpay_server.ledger.model import Draft
+from giftpay_server.postgres.faults import DATABASE_ERRORS
 from giftpay_server.postgres.pool import Connect, Connection
 
 log = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ class Feed:
             except HintsNotSupportedError as error:
                 log.warning("no hints between servers, readers poll: %s", error)
                 return
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            except DATABASE_ERRORS as error:
                 self._lost(error)
             if monotonic() - begun > RECONNECT_MAX_S:
                 delay = RECONNECT_S

@@ -32,6 +32,7 @@ from giftpay_server.postgres.data_folder import (
     socket_folder,
     write_settings,
 )
+from giftpay_server.postgres.faults import DATABASE_ERRORS
 from giftpay_server.postgres.postmaster import Postmaster, locked
 from giftpay_server.postgres.system_user import SystemUser, postgres_user
 
@@ -155,7 +156,7 @@ def _dsn(state: Path, socket_folder: Path, port: int) -> str:
 async def _create_database(dsn: str) -> None:
     try:
         connection = await asyncpg.connect(dsn, database="postgres", timeout=CONNECT_S)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except DATABASE_ERRORS as error:
         raise EmbeddedPostgresError(f"Postgres runs, but does not let us in: {error}") from error
     try:
         if not await connection.fetchval(DATABASE_EXISTS):

@@ -9,6 +9,11 @@ from enum import Enum
 
 import asyncpg
 
+# Of a connection, and not of a statement. InternalClientError is what asyncpg says of one whose end
+# it has read in part (https://github.com/MagicStack/asyncpg/issues/1069).
+CONNECTION_ERRORS = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+DATABASE_ERRORS = (asyncpg.PostgresError, *CONNECTION_ERRORS)
+
 # Our own, raised by assert_writable.
 LATE = "GPT01"
 AHEAD = "GPT02"
@@ -54,11 +59,7 @@ def fault_of(error: BaseException) -> Fault:
     # What asyncpg raises for a value that it cannot send is an InterfaceError as well.
     if isinstance(error, ValueError):
         return Fault.DEFECT
-    if isinstance(
-        error, (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
-    ):
-        return Fault.LOST
-    return Fault.DEFECT
+    return Fault.LOST if isinstance(error, CONNECTION_ERRORS) else Fault.DEFECT
 
 
 def is_unavailable(error: BaseException) -> bool:

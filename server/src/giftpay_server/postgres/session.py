@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import asyncpg
 from asyncpg.transaction import Transaction
 
-from giftpay_server.postgres.faults import Fault, fault_of
+from giftpay_server.postgres.faults import CONNECTION_ERRORS, Fault, fault_of
 
 if TYPE_CHECKING:
     _Connection: TypeAlias = asyncpg.Connection[asyncpg.Record]
@@ -72,7 +72,7 @@ class Session(_Connection):
 
     async def close(self, **options: float | None) -> None:
         """Ends in good order, or within a second without it."""
-        with suppress(OSError, TimeoutError, asyncpg.InterfaceError):
+        with suppress(*CONNECTION_ERRORS):
             await super().close(timeout=options.get("timeout") or CLOSE_MAX_S)
 
 
