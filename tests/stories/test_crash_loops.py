@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -174,3 +175,11 @@ async def test_a_database_that_no_process_can_use_ends_the_server_with_its_sente
     assert process.returncode == 2
     assert 'giftpay-server: database "nowhere" does not exist' in lines
     assert lines[-1] == "giftpay-server: none of 2 processes can start: see above"
+
+
+def test_an_error_is_said_in_one_write_so_that_those_of_other_processes_stay_apart() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)  # a message a write
+    with ours, theirs:
+        command = [sys.executable, "-m", "giftpay_server", "--processes", "0"]
+        assert subprocess.call(command, stderr=theirs.fileno()) == 2
+        assert ours.recv(1000) == b"giftpay-server: --processes must be 1..64\n"

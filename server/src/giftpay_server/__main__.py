@@ -50,7 +50,8 @@ def main() -> int:
     try:
         uvloop.run(_run(_config(arguments), arguments))
     except CANNOT_START as error:
-        print(f"giftpay-server: {error or type(error).__name__}", file=sys.stderr)
+        # In one write, or those of other processes come in between.
+        sys.stderr.write(f"giftpay-server: {error or type(error).__name__}\n")
         return 2
     return 0
 
