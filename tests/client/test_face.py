@@ -20,6 +20,7 @@ from tests.client.scripted import ScriptedServer
 MODULES = [
     importlib.import_module(f"giftpay.v1.{module.name}")
     for module in pkgutil.iter_modules(v1.__path__)
+    if not module.name.startswith("options")  # what is said of the contract, and not to callers
 ]
 SERVICES: list[ServiceDescriptor] = [
     service

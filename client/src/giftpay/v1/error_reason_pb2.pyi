@@ -28,476 +28,225 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Never sent."""
     ERROR_REASON_INVALID_ARGUMENT: _ErrorReason.ValueType  # 1
-    """The request is malformed; nothing was decided. INVALID_ARGUMENT with a google.rpc.BadRequest.
-    Not pinned.
-
-        {"field": "count", "limit": "0..10000"}
-    """
+    """The request is malformed; nothing was decided. With a google.rpc.BadRequest."""
     ERROR_REASON_IDEMPOTENCY_KEY_REUSED: _ErrorReason.ValueType  # 2
-    """The key already stands for another request. ALREADY_EXISTS. `fields` names what differs; it is
-    empty where the key belongs to another caller. Not pinned: the key keeps its first answer.
-
-        {"fields": "count,gift_id"}
+    """The key already stands for another request. `fields` names what differs; it is empty where the
+    key belongs to another caller. The key keeps its first answer.
     """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 3
-    """More waits than can be served within the bound; the call was refused at once.
-    RESOURCE_EXHAUSTED with a google.rpc.RetryInfo. Not pinned.
-
-        {"queued": "8192"}
+    """More waits than can be served within the bound; the call was refused at once. With a
+    google.rpc.RetryInfo.
     """
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 4
-    """The database cannot be reached or did not answer. UNAVAILABLE. The outcome may be unknown:
-    send the same key again, or ask GetTransaction. Not pinned.
+    """The database cannot be reached or did not answer. The outcome may be unknown: send the same
+    key again, or ask GetTransaction.
     """
     ERROR_REASON_SHUTTING_DOWN: _ErrorReason.ValueType  # 5
-    """The server is stopping and takes no new commands. UNAVAILABLE. Not pinned."""
+    """The server is stopping and takes no new commands."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 6
-    """A defect of the server. INTERNAL. The details are in its log, under the id in the metadata.
-    Not pinned.
-
-        {"incident": "5f0e6c1a"}
-    """
+    """A defect of the server. The details are in its log, under the id in the metadata."""
     ERROR_REASON_PERMISSION_DENIED: _ErrorReason.ValueType  # 7
-    """The caller may not do this. PERMISSION_DENIED. Not pinned.
-
-        {"right": "trusted_payments"}
-    """
+    """The caller may not do this."""
     ERROR_REASON_TRANSACTION_NOT_FOUND: _ErrorReason.ValueType  # 8
-    """Nothing was decided under this id or key. NOT_FOUND. Not pinned.
-
-        {"transaction_id": "0198c0de-..."}
-    """
+    """Nothing was decided under this id or key."""
     ERROR_REASON_SLOW_READER: _ErrorReason.ValueType  # 9
     """The reader of a stream takes messages more slowly than they arise; the stream was ended.
-    ABORTED. Resume after the last position that was delivered. Not pinned.
-
-        {"last_seq": "1041"}
+    Resume after the last position that was delivered.
     """
     ERROR_REASON_NO_CATALOG: _ErrorReason.ValueType  # 10
-    """No catalog was ever applied. FAILED_PRECONDITION. Pinned for commands."""
+    """No catalog was ever applied."""
     ERROR_REASON_CLOCK_SKEW: _ErrorReason.ValueType  # 11
-    """The clocks of the server and of its database are too far apart; nothing was decided.
-    UNAVAILABLE. Both figures are seconds; `skew_s` is below 0 where the server is ahead.
-    Not pinned.
-
-        {"skew_s": "-12.5", "bound_s": "5"}
+    """The clocks of the server and of its database are too far apart; nothing was decided. Both
+    figures are seconds; `skew_s` is below 0 where the server is ahead.
     """
     ERROR_REASON_ACCOUNT_BUSY: _ErrorReason.ValueType  # 12
-    """Another session holds a row of this owner in the database. This attempt decided nothing; whether
-    an earlier one did, the same key tells. UNAVAILABLE. Not pinned.
-
-        {"owner_id": "ben"}
+    """Another session holds a row of this owner in the database. This attempt decided nothing;
+    whether an earlier one did, the same key tells.
     """
     ERROR_REASON_WALLET_NOT_FOUND: _ErrorReason.ValueType  # 20
-    """No wallet is open for this owner. NOT_FOUND. Pinned for commands.
-
-        {"owner_id": "anna"}
-    """
+    """No wallet is open for this owner."""
     ERROR_REASON_WALLET_EXISTS: _ErrorReason.ValueType  # 21
-    """The owner's wallet is already open with other details. ALREADY_EXISTS. Pinned.
-
-        {"owner_id": "anna", "fields": "country_code"}
-    """
+    """The owner's wallet is already open with other details."""
     ERROR_REASON_WALLET_FROZEN: _ErrorReason.ValueType  # 22
-    """The wallet is frozen: it neither sends, receives, buys nor redeems. FAILED_PRECONDITION.
-    Pinned.
-
-        {"owner_id": "anna"}
-    """
+    """The wallet is frozen: it neither sends, receives, buys nor redeems."""
     ERROR_REASON_WALLET_CLOSED: _ErrorReason.ValueType  # 23
-    """The wallet is closed for good. FAILED_PRECONDITION. Pinned.
-
-        {"owner_id": "anna"}
-    """
+    """The wallet is closed for good."""
     ERROR_REASON_WALLET_NOT_EMPTY: _ErrorReason.ValueType  # 24
-    """A wallet closes only with zero balances and nothing open. FAILED_PRECONDITION. Pinned.
-
-        {"owner_id": "anna", "coins": "12", "diamonds": "0", "held": "0", "open_top_ups": "1"}
-    """
+    """A wallet closes only with zero balances and nothing open."""
     ERROR_REASON_INSUFFICIENT_COINS: _ErrorReason.ValueType  # 25
-    """The coins that are neither spent nor held do not suffice. FAILED_PRECONDITION. Pinned.
-
-        {"owner_id": "anna", "available": "40", "required": "100"}
-    """
+    """The coins that are neither spent nor held do not suffice."""
     ERROR_REASON_INSUFFICIENT_DIAMONDS: _ErrorReason.ValueType  # 26
-    """The diamonds that are neither redeemed nor held do not suffice. FAILED_PRECONDITION. Pinned.
-
-        {"owner_id": "ben", "available": "900", "required": "1000"}
-    """
+    """The diamonds that are neither redeemed nor held do not suffice."""
     ERROR_REASON_BALANCE_LIMIT: _ErrorReason.ValueType  # 27
-    """The balance would pass the limit of 10^15. FAILED_PRECONDITION. Pinned.
-
-        {"owner_id": "ben", "unit": "DIAMOND", "limit": "1000000000000000"}
-    """
+    """The balance would pass the limit of 10^15."""
     ERROR_REASON_AMOUNT_LIMIT: _ErrorReason.ValueType  # 28
-    """The movement would pass the limit of 10^12. FAILED_PRECONDITION. Pinned.
-
-        {"amount": "2000000000000", "limit": "1000000000000"}
-    """
+    """The movement would pass the limit of 10^12."""
     ERROR_REASON_UNDER_AGE: _ErrorReason.ValueType  # 29
-    """The owner is not of age yet. FAILED_PRECONDITION. Pinned.
-
-        {"owner_id": "anna", "adult_age": "18"}
-    """
+    """The owner is not of age yet."""
     ERROR_REASON_AGE_UNVERIFIED: _ErrorReason.ValueType  # 30
-    """The owner's age was never verified. FAILED_PRECONDITION. Pinned.
-
-        {"owner_id": "anna"}
-    """
+    """The owner's age was never verified."""
     ERROR_REASON_UNKNOWN_GIFT: _ErrorReason.ValueType  # 40
-    """No gift of this id was ever in the catalog. NOT_FOUND. Pinned.
-
-        {"gift_id": "rosee", "catalog_version": "3"}
-    """
+    """No gift of this id was ever in the catalog."""
     ERROR_REASON_GIFT_OFF_SALE: _ErrorReason.ValueType  # 41
-    """The gift is no longer on sale. FAILED_PRECONDITION. Pinned.
-
-        {"gift_id": "rose", "catalog_version": "4"}
-    """
+    """The gift is no longer on sale."""
     ERROR_REASON_UNKNOWN_PACKAGE: _ErrorReason.ValueType  # 42
-    """No package of this id was ever in the catalog. NOT_FOUND. Pinned.
-
-        {"package_id": "eur-1", "catalog_version": "3"}
-    """
+    """No package of this id was ever in the catalog."""
     ERROR_REASON_PACKAGE_OFF_SALE: _ErrorReason.ValueType  # 43
-    """The package is not on sale, or not yet, or no longer. FAILED_PRECONDITION. Pinned.
-
-        {"package_id": "eur-100", "catalog_version": "3"}
-    """
+    """The package is not on sale, or not yet, or no longer."""
     ERROR_REASON_PACKAGE_NOT_SOLD_IN_COUNTRY: _ErrorReason.ValueType  # 44
-    """The package is not sold in the owner's country. FAILED_PRECONDITION. Pinned.
-
-        {"package_id": "eur-100", "country_code": "JP"}
-    """
+    """The package is not sold in the owner's country."""
     ERROR_REASON_PRICE_CHANGED: _ErrorReason.ValueType  # 45
-    """The price is not the one that the caller pinned. FAILED_PRECONDITION. Pinned.
-
-        {"expected": "100", "actual": "120", "catalog_version": "4"}
-    """
+    """The price is not the one that the caller pinned."""
     ERROR_REASON_CATALOG_VERSION_CONFLICT: _ErrorReason.ValueType  # 46
-    """Another catalog was applied since the caller read the one it builds on. ABORTED. Pinned.
-
-        {"expected_version": "3", "current_version": "4"}
-    """
+    """Another catalog was applied since the caller read the one it builds on."""
     ERROR_REASON_CATALOG_NOT_FOUND: _ErrorReason.ValueType  # 47
-    """There is no catalog of this version. NOT_FOUND. Not pinned.
-
-        {"version": "7"}
-    """
+    """There is no catalog of this version."""
     ERROR_REASON_GIFT_TO_SELF: _ErrorReason.ValueType  # 60
-    """Sender and recipient are the same owner. FAILED_PRECONDITION. Pinned.
-
-        {"owner_id": "anna"}
-    """
+    """Sender and recipient are the same owner."""
     ERROR_REASON_GIFT_NOT_FOUND: _ErrorReason.ValueType  # 61
-    """No accepted gift has this id. NOT_FOUND. Pinned for commands.
-
-        {"transaction_id": "0198c0de-..."}
-    """
+    """No accepted gift has this id."""
     ERROR_REASON_GIFT_ALREADY_REVERSED: _ErrorReason.ValueType  # 62
-    """The gift was already reversed, by the transaction named. FAILED_PRECONDITION. Pinned.
-
-        {"transaction_id": "0198c0de-...", "reversal_id": "0198c0df-..."}
-    """
+    """The gift was already reversed, by the transaction named."""
     ERROR_REASON_TOP_UP_NOT_FOUND: _ErrorReason.ValueType  # 80
-    """No top-up has this id. NOT_FOUND. Pinned for commands.
-
-        {"top_up_id": "0198c0de-..."}
-    """
+    """No top-up has this id."""
     ERROR_REASON_TOP_UP_STATE: _ErrorReason.ValueType  # 81
-    """The top-up was already paid and credited. FAILED_PRECONDITION. Pinned.
-
-        {"top_up_id": "0198c0de-...", "state": "PAID"}
-    """
+    """The top-up was already paid and credited."""
     ERROR_REASON_PAYMENT_REFERENCE_USED: _ErrorReason.ValueType  # 82
-    """The payment already paid for another top-up. FAILED_PRECONDITION. Pinned.
-
-        {"payment_reference": "pi_1", "top_up_id": "0198c0de-..."}
-    """
+    """The payment already paid for another top-up."""
     ERROR_REASON_PAYMENT_MISMATCH: _ErrorReason.ValueType  # 83
-    """The payment's amount or currency is not the order's. FAILED_PRECONDITION. Pinned.
-
-        {"expected": "EUR 1099", "actual": "EUR 99"}
-    """
+    """The payment's amount or currency is not the order's."""
     ERROR_REASON_PAYMENT_NOT_FOUND: _ErrorReason.ValueType  # 84
-    """The provider does not know the payment. FAILED_PRECONDITION. Not pinned.
-
-        {"payment_reference": "pi_1"}
-    """
+    """The provider does not know the payment."""
     ERROR_REASON_PAYMENT_NOT_COMPLETE: _ErrorReason.ValueType  # 85
-    """The provider says that the payment is not complete. FAILED_PRECONDITION. Not pinned.
-
-        {"payment_reference": "pi_1", "state": "PENDING"}
-    """
+    """The provider says that the payment is not complete."""
     ERROR_REASON_PROVIDER_UNAVAILABLE: _ErrorReason.ValueType  # 86
-    """The provider did not answer; nothing was decided. UNAVAILABLE. Not pinned.
-
-        {"provider": "SANDBOX"}
-    """
+    """The provider did not answer; nothing was decided."""
     ERROR_REASON_REDEMPTION_NOT_FOUND: _ErrorReason.ValueType  # 100
-    """No redemption has this id. NOT_FOUND. Pinned for commands.
-
-        {"redemption_id": "0198c0de-..."}
-    """
+    """No redemption has this id."""
     ERROR_REASON_REDEMPTION_STATE: _ErrorReason.ValueType  # 101
-    """The payout was already sent or ended; it can no longer be cancelled. FAILED_PRECONDITION.
-    Pinned.
-
-        {"redemption_id": "0198c0de-...", "state": "SUBMITTED"}
-    """
+    """The payout was already sent or ended; it can no longer be cancelled."""
     ERROR_REASON_BELOW_MINIMUM: _ErrorReason.ValueType  # 102
-    """Fewer diamonds than the least that can be redeemed. FAILED_PRECONDITION. Pinned.
-
-        {"diamonds": "10", "minimum": "1000", "currency_code": "EUR"}
-    """
+    """Fewer diamonds than the least that can be redeemed."""
     ERROR_REASON_CURRENCY_NOT_SUPPORTED: _ErrorReason.ValueType  # 103
-    """The catalog has no payout rate for this currency. FAILED_PRECONDITION. Pinned.
-
-        {"currency_code": "CHF", "catalog_version": "3"}
-    """
+    """The catalog has no payout rate for this currency."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """Why a call was answered with a no.
+    """Why a call was refused.
 
-    On the wire a no is a gRPC status with exactly one google.rpc.ErrorInfo, whose `reason` is the
-    full name of one of these values, whose `domain` is "giftpay", and whose `metadata` carries the
-    figures shown beside the value. Items of a batch or a stream carry a `Refusal` with the same
-    reason and metadata.
+    On the wire a refusal is a gRPC status with exactly one google.rpc.ErrorInfo, whose `reason` is
+    the full name of one of these values, whose `domain` is "giftpay", and whose `metadata` carries
+    the figures shown with the value. Items of a batch or a stream carry a `Refusal` with the same
+    reason and metadata. A sentence may change; the rest is the contract.
 
-    "Pinned" reasons were decided: the same idempotency key gets the same refusal for ever, and a
-    new attempt needs a new key. The others were never decided: the same key may be sent again.
+    `pinned` reasons were decided: the same idempotency key gets the same refusal from then on, and a
+    new attempt needs a new key (a read decides nothing, whatever its reason). The others were never
+    decided: the same key may be sent again.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 ERROR_REASON_INVALID_ARGUMENT: ErrorReason.ValueType  # 1
-"""The request is malformed; nothing was decided. INVALID_ARGUMENT with a google.rpc.BadRequest.
-Not pinned.
-
-    {"field": "count", "limit": "0..10000"}
-"""
+"""The request is malformed; nothing was decided. With a google.rpc.BadRequest."""
 ERROR_REASON_IDEMPOTENCY_KEY_REUSED: ErrorReason.ValueType  # 2
-"""The key already stands for another request. ALREADY_EXISTS. `fields` names what differs; it is
-empty where the key belongs to another caller. Not pinned: the key keeps its first answer.
-
-    {"fields": "count,gift_id"}
+"""The key already stands for another request. `fields` names what differs; it is empty where the
+key belongs to another caller. The key keeps its first answer.
 """
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 3
-"""More waits than can be served within the bound; the call was refused at once.
-RESOURCE_EXHAUSTED with a google.rpc.RetryInfo. Not pinned.
-
-    {"queued": "8192"}
+"""More waits than can be served within the bound; the call was refused at once. With a
+google.rpc.RetryInfo.
 """
 ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 4
-"""The database cannot be reached or did not answer. UNAVAILABLE. The outcome may be unknown:
-send the same key again, or ask GetTransaction. Not pinned.
+"""The database cannot be reached or did not answer. The outcome may be unknown: send the same
+key again, or ask GetTransaction.
 """
 ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 5
-"""The server is stopping and takes no new commands. UNAVAILABLE. Not pinned."""
+"""The server is stopping and takes no new commands."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 6
-"""A defect of the server. INTERNAL. The details are in its log, under the id in the metadata.
-Not pinned.
-
-    {"incident": "5f0e6c1a"}
-"""
+"""A defect of the server. The details are in its log, under the id in the metadata."""
 ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 7
-"""The caller may not do this. PERMISSION_DENIED. Not pinned.
-
-    {"right": "trusted_payments"}
-"""
+"""The caller may not do this."""
 ERROR_REASON_TRANSACTION_NOT_FOUND: ErrorReason.ValueType  # 8
-"""Nothing was decided under this id or key. NOT_FOUND. Not pinned.
-
-    {"transaction_id": "0198c0de-..."}
-"""
+"""Nothing was decided under this id or key."""
 ERROR_REASON_SLOW_READER: ErrorReason.ValueType  # 9
 """The reader of a stream takes messages more slowly than they arise; the stream was ended.
-ABORTED. Resume after the last position that was delivered. Not pinned.
-
-    {"last_seq": "1041"}
+Resume after the last position that was delivered.
 """
 ERROR_REASON_NO_CATALOG: ErrorReason.ValueType  # 10
-"""No catalog was ever applied. FAILED_PRECONDITION. Pinned for commands."""
+"""No catalog was ever applied."""
 ERROR_REASON_CLOCK_SKEW: ErrorReason.ValueType  # 11
-"""The clocks of the server and of its database are too far apart; nothing was decided.
-UNAVAILABLE. Both figures are seconds; `skew_s` is below 0 where the server is ahead.
-Not pinned.
-
-    {"skew_s": "-12.5", "bound_s": "5"}
+"""The clocks of the server and of its database are too far apart; nothing was decided. Both
+figures are seconds; `skew_s` is below 0 where the server is ahead.
 """
 ERROR_REASON_ACCOUNT_BUSY: ErrorReason.ValueType  # 12
-"""Another session holds a row of this owner in the database. This attempt decided nothing; whether
-an earlier one did, the same key tells. UNAVAILABLE. Not pinned.
-
-    {"owner_id": "ben"}
+"""Another session holds a row of this owner in the database. This attempt decided nothing;
+whether an earlier one did, the same key tells.
 """
 ERROR_REASON_WALLET_NOT_FOUND: ErrorReason.ValueType  # 20
-"""No wallet is open for this owner. NOT_FOUND. Pinned for commands.
-
-    {"owner_id": "anna"}
-"""
+"""No wallet is open for this owner."""
 ERROR_REASON_WALLET_EXISTS: ErrorReason.ValueType  # 21
-"""The owner's wallet is already open with other details. ALREADY_EXISTS. Pinned.
-
-    {"owner_id": "anna", "fields": "country_code"}
-"""
+"""The owner's wallet is already open with other details."""
 ERROR_REASON_WALLET_FROZEN: ErrorReason.ValueType  # 22
-"""The wallet is frozen: it neither sends, receives, buys nor redeems. FAILED_PRECONDITION.
-Pinned.
-
-    {"owner_id": "anna"}
-"""
+"""The wallet is frozen: it neither sends, receives, buys nor redeems."""
 ERROR_REASON_WALLET_CLOSED: ErrorReason.ValueType  # 23
-"""The wallet is closed for good. FAILED_PRECONDITION. Pinned.
-
-    {"owner_id": "anna"}
-"""
+"""The wallet is closed for good."""
 ERROR_REASON_WALLET_NOT_EMPTY: ErrorReason.ValueType  # 24
-"""A wallet closes only with zero balances and nothing open. FAILED_PRECONDITION. Pinned.
-
-    {"owner_id": "anna", "coins": "12", "diamonds": "0", "held": "0", "open_top_ups": "1"}
-"""
+"""A wallet closes only with zero balances and nothing open."""
 ERROR_REASON_INSUFFICIENT_COINS: ErrorReason.ValueType  # 25
-"""The coins that are neither spent nor held do not suffice. FAILED_PRECONDITION. Pinned.
-
-    {"owner_id": "anna", "available": "40", "required": "100"}
-"""
+"""The coins that are neither spent nor held do not suffice."""
 ERROR_REASON_INSUFFICIENT_DIAMONDS: ErrorReason.ValueType  # 26
-"""The diamonds that are neither redeemed nor held do not suffice. FAILED_PRECONDITION. Pinned.
-
-    {"owner_id": "ben", "available": "900", "required": "1000"}
-"""
+"""The diamonds that are neither redeemed nor held do not suffice."""
 ERROR_REASON_BALANCE_LIMIT: ErrorReason.ValueType  # 27
-"""The balance would pass the limit of 10^15. FAILED_PRECONDITION. Pinned.
-
-    {"owner_id": "ben", "unit": "DIAMOND", "limit": "1000000000000000"}
-"""
+"""The balance would pass the limit of 10^15."""
 ERROR_REASON_AMOUNT_LIMIT: ErrorReason.ValueType  # 28
-"""The movement would pass the limit of 10^12. FAILED_PRECONDITION. Pinned.
-
-    {"amount": "2000000000000", "limit": "1000000000000"}
-"""
+"""The movement would pass the limit of 10^12."""
 ERROR_REASON_UNDER_AGE: ErrorReason.ValueType  # 29
-"""The owner is not of age yet. FAILED_PRECONDITION. Pinned.
-
-    {"owner_id": "anna", "adult_age": "18"}
-"""
+"""The owner is not of age yet."""
 ERROR_REASON_AGE_UNVERIFIED: ErrorReason.ValueType  # 30
-"""The owner's age was never verified. FAILED_PRECONDITION. Pinned.
-
-    {"owner_id": "anna"}
-"""
+"""The owner's age was never verified."""
 ERROR_REASON_UNKNOWN_GIFT: ErrorReason.ValueType  # 40
-"""No gift of this id was ever in the catalog. NOT_FOUND. Pinned.
-
-    {"gift_id": "rosee", "catalog_version": "3"}
-"""
+"""No gift of this id was ever in the catalog."""
 ERROR_REASON_GIFT_OFF_SALE: ErrorReason.ValueType  # 41
-"""The gift is no longer on sale. FAILED_PRECONDITION. Pinned.
-
-    {"gift_id": "rose", "catalog_version": "4"}
-"""
+"""The gift is no longer on sale."""
 ERROR_REASON_UNKNOWN_PACKAGE: ErrorReason.ValueType  # 42
-"""No package of this id was ever in the catalog. NOT_FOUND. Pinned.
-
-    {"package_id": "eur-1", "catalog_version": "3"}
-"""
+"""No package of this id was ever in the catalog."""
 ERROR_REASON_PACKAGE_OFF_SALE: ErrorReason.ValueType  # 43
-"""The package is not on sale, or not yet, or no longer. FAILED_PRECONDITION. Pinned.
-
-    {"package_id": "eur-100", "catalog_version": "3"}
-"""
+"""The package is not on sale, or not yet, or no longer."""
 ERROR_REASON_PACKAGE_NOT_SOLD_IN_COUNTRY: ErrorReason.ValueType  # 44
-"""The package is not sold in the owner's country. FAILED_PRECONDITION. Pinned.
-
-    {"package_id": "eur-100", "country_code": "JP"}
-"""
+"""The package is not sold in the owner's country."""
 ERROR_REASON_PRICE_CHANGED: ErrorReason.ValueType  # 45
-"""The price is not the one that the caller pinned. FAILED_PRECONDITION. Pinned.
-
-    {"expected": "100", "actual": "120", "catalog_version": "4"}
-"""
+"""The price is not the one that the caller pinned."""
 ERROR_REASON_CATALOG_VERSION_CONFLICT: ErrorReason.ValueType  # 46
-"""Another catalog was applied since the caller read the one it builds on. ABORTED. Pinned.
-
-    {"expected_version": "3", "current_version": "4"}
-"""
+"""Another catalog was applied since the caller read the one it builds on."""
 ERROR_REASON_CATALOG_NOT_FOUND: ErrorReason.ValueType  # 47
-"""There is no catalog of this version. NOT_FOUND. Not pinned.
-
-    {"version": "7"}
-"""
+"""There is no catalog of this version."""
 ERROR_REASON_GIFT_TO_SELF: ErrorReason.ValueType  # 60
-"""Sender and recipient are the same owner. FAILED_PRECONDITION. Pinned.
-
-    {"owner_id": "anna"}
-"""
+"""Sender and recipient are the same owner."""
 ERROR_REASON_GIFT_NOT_FOUND: ErrorReason.ValueType  # 61
-"""No accepted gift has this id. NOT_FOUND. Pinned for commands.
-
-    {"transaction_id": "0198c0de-..."}
-"""
+"""No accepted gift has this id."""
 ERROR_REASON_GIFT_ALREADY_REVERSED: ErrorReason.ValueType  # 62
-"""The gift was already reversed, by the transaction named. FAILED_PRECONDITION. Pinned.
-
-    {"transaction_id": "0198c0de-...", "reversal_id": "0198c0df-..."}
-"""
+"""The gift was already reversed, by the transaction named."""
 ERROR_REASON_TOP_UP_NOT_FOUND: ErrorReason.ValueType  # 80
-"""No top-up has this id. NOT_FOUND. Pinned for commands.
-
-    {"top_up_id": "0198c0de-..."}
-"""
+"""No top-up has this id."""
 ERROR_REASON_TOP_UP_STATE: ErrorReason.ValueType  # 81
-"""The top-up was already paid and credited. FAILED_PRECONDITION. Pinned.
-
-    {"top_up_id": "0198c0de-...", "state": "PAID"}
-"""
+"""The top-up was already paid and credited."""
 ERROR_REASON_PAYMENT_REFERENCE_USED: ErrorReason.ValueType  # 82
-"""The payment already paid for another top-up. FAILED_PRECONDITION. Pinned.
-
-    {"payment_reference": "pi_1", "top_up_id": "0198c0de-..."}
-"""
+"""The payment already paid for another top-up."""
 ERROR_REASON_PAYMENT_MISMATCH: ErrorReason.ValueType  # 83
-"""The payment's amount or currency is not the order's. FAILED_PRECONDITION. Pinned.
-
-    {"expected": "EUR 1099", "actual": "EUR 99"}
-"""
+"""The payment's amount or currency is not the order's."""
 ERROR_REASON_PAYMENT_NOT_FOUND: ErrorReason.ValueType  # 84
-"""The provider does not know the payment. FAILED_PRECONDITION. Not pinned.
-
-    {"payment_reference": "pi_1"}
-"""
+"""The provider does not know the payment."""
 ERROR_REASON_PAYMENT_NOT_COMPLETE: ErrorReason.ValueType  # 85
-"""The provider says that the payment is not complete. FAILED_PRECONDITION. Not pinned.
-
-    {"payment_reference": "pi_1", "state": "PENDING"}
-"""
+"""The provider says that the payment is not complete."""
 ERROR_REASON_PROVIDER_UNAVAILABLE: ErrorReason.ValueType  # 86
-"""The provider did not answer; nothing was decided. UNAVAILABLE. Not pinned.
-
-    {"provider": "SANDBOX"}
-"""
+"""The provider did not answer; nothing was decided."""
 ERROR_REASON_REDEMPTION_NOT_FOUND: ErrorReason.ValueType  # 100
-"""No redemption has this id. NOT_FOUND. Pinned for commands.
-
-    {"redemption_id": "0198c0de-..."}
-"""
+"""No redemption has this id."""
 ERROR_REASON_REDEMPTION_STATE: ErrorReason.ValueType  # 101
-"""The payout was already sent or ended; it can no longer be cancelled. FAILED_PRECONDITION.
-Pinned.
-
-    {"redemption_id": "0198c0de-...", "state": "SUBMITTED"}
-"""
+"""The payout was already sent or ended; it can no longer be cancelled."""
 ERROR_REASON_BELOW_MINIMUM: ErrorReason.ValueType  # 102
-"""Fewer diamonds than the least that can be redeemed. FAILED_PRECONDITION. Pinned.
-
-    {"diamonds": "10", "minimum": "1000", "currency_code": "EUR"}
-"""
+"""Fewer diamonds than the least that can be redeemed."""
 ERROR_REASON_CURRENCY_NOT_SUPPORTED: ErrorReason.ValueType  # 103
-"""The catalog has no payout rate for this currency. FAILED_PRECONDITION. Pinned.
-
-    {"currency_code": "CHF", "catalog_version": "3"}
-"""
+"""The catalog has no payout rate for this currency."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final

@@ -23,44 +23,81 @@ _sym_db = _symbol_database.Default()
 
 
 from giftpay.v1 import error_reason_pb2 as giftpay_dot_v1_dot_error__reason__pb2
+from giftpay.v1 import options_pb2 as giftpay_dot_v1_dot_options__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgiftpay/v1/gift_service.proto\x12\ngiftpay.v1\x1a\x1dgiftpay/v1/error_reason.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9b\x02\n\x04Gift\x12\x16\n\x0etransaction_id\x18\x01 \x01(\t\x12\x11\n\tsender_id\x18\x02 \x01(\t\x12\x14\n\x0crecipient_id\x18\x03 \x01(\t\x12\x0f\n\x07gift_id\x18\x04 \x01(\t\x12\r\n\x05\x63ount\x18\x05 \x01(\x05\x12\r\n\x05\x63oins\x18\x06 \x01(\x03\x12\x10\n\x08\x64iamonds\x18\x07 \x01(\x03\x12\x0f\n\x07message\x18\x08 \x01(\t\x12\x0f\n\x07\x63ontext\x18\t \x01(\t\x12\x10\n\x08\x63ombo_id\x18\n \x01(\t\x12\x17\n\x0f\x63\x61talog_version\x18\x0b \x01(\x03\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0breversal_id\x18\r \x01(\t\"\xee\x01\n\x0fSendGiftRequest\x12\x17\n\x0fidempotency_key\x18\x01 \x01(\t\x12\x11\n\tsender_id\x18\x02 \x01(\t\x12\x14\n\x0crecipient_id\x18\x03 \x01(\t\x12\x0f\n\x07gift_id\x18\x04 \x01(\t\x12\r\n\x05\x63ount\x18\x05 \x01(\x05\x12\x0f\n\x07message\x18\x06 \x01(\t\x12\x0f\n\x07\x63ontext\x18\x07 \x01(\t\x12\x10\n\x08\x63ombo_id\x18\x08 \x01(\t\x12\x1b\n\x0e\x65xpected_coins\x18\t \x01(\x03H\x00\x88\x01\x01\x12\x15\n\rvalidate_only\x18\n \x01(\x08\x42\x11\n\x0f_expected_coins\"D\n\x10SendGiftResponse\x12\x1e\n\x04gift\x18\x01 \x01(\x0b\x32\x10.giftpay.v1.Gift\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x8d\x01\n\x0bGiftOutcome\x12\x17\n\x0fidempotency_key\x18\x01 \x01(\t\x12 \n\x04gift\x18\x02 \x01(\x0b\x32\x10.giftpay.v1.GiftH\x00\x12&\n\x07refusal\x18\x03 \x01(\x0b\x32\x13.giftpay.v1.RefusalH\x00\x12\x10\n\x08replayed\x18\x04 \x01(\x08\x42\t\n\x07outcome\"C\n\x15\x42\x61tchSendGiftsRequest\x12*\n\x05gifts\x18\x01 \x03(\x0b\x32\x1b.giftpay.v1.SendGiftRequest\"C\n\x16\x42\x61tchSendGiftsResponse\x12)\n\x08outcomes\x18\x01 \x03(\x0b\x32\x17.giftpay.v1.GiftOutcome\"@\n\x12StreamGiftsRequest\x12*\n\x05gifts\x18\x01 \x03(\x0b\x32\x1b.giftpay.v1.SendGiftRequest\"@\n\x13StreamGiftsResponse\x12)\n\x08outcomes\x18\x01 \x03(\x0b\x32\x17.giftpay.v1.GiftOutcome\"(\n\x0eGetGiftRequest\x12\x16\n\x0etransaction_id\x18\x01 \x01(\t\"1\n\x0fGetGiftResponse\x12\x1e\n\x04gift\x18\x01 \x01(\x0b\x32\x10.giftpay.v1.Gift\"d\n\x18ListGiftsReceivedRequest\x12\x10\n\x08owner_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontext\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"U\n\x19ListGiftsReceivedResponse\x12\x1f\n\x05gifts\x18\x01 \x03(\x0b\x32\x10.giftpay.v1.Gift\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"O\n\x14ListGiftsSentRequest\x12\x10\n\x08owner_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"Q\n\x15ListGiftsSentResponse\x12\x1f\n\x05gifts\x18\x01 \x03(\x0b\x32\x10.giftpay.v1.Gift\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xfd\x03\n\x0bGiftService\x12\x45\n\x08SendGift\x12\x1b.giftpay.v1.SendGiftRequest\x1a\x1c.giftpay.v1.SendGiftResponse\x12W\n\x0e\x42\x61tchSendGifts\x12!.giftpay.v1.BatchSendGiftsRequest\x1a\".giftpay.v1.BatchSendGiftsResponse\x12R\n\x0bStreamGifts\x12\x1e.giftpay.v1.StreamGiftsRequest\x1a\x1f.giftpay.v1.StreamGiftsResponse(\x01\x30\x01\x12\x42\n\x07GetGift\x12\x1a.giftpay.v1.GetGiftRequest\x1a\x1b.giftpay.v1.GetGiftResponse\x12`\n\x11ListGiftsReceived\x12$.giftpay.v1.ListGiftsReceivedRequest\x1a%.giftpay.v1.ListGiftsReceivedResponse\x12T\n\rListGiftsSent\x12 .giftpay.v1.ListGiftsSentRequest\x1a!.giftpay.v1.ListGiftsSentResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgiftpay/v1/gift_service.proto\x12\ngiftpay.v1\x1a\x1dgiftpay/v1/error_reason.proto\x1a\x18giftpay/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9b\x02\n\x04Gift\x12\x16\n\x0etransaction_id\x18\x01 \x01(\t\x12\x11\n\tsender_id\x18\x02 \x01(\t\x12\x14\n\x0crecipient_id\x18\x03 \x01(\t\x12\x0f\n\x07gift_id\x18\x04 \x01(\t\x12\r\n\x05\x63ount\x18\x05 \x01(\x05\x12\r\n\x05\x63oins\x18\x06 \x01(\x03\x12\x10\n\x08\x64iamonds\x18\x07 \x01(\x03\x12\x0f\n\x07message\x18\x08 \x01(\t\x12\x0f\n\x07\x63ontext\x18\t \x01(\t\x12\x10\n\x08\x63ombo_id\x18\n \x01(\t\x12\x17\n\x0f\x63\x61talog_version\x18\x0b \x01(\x03\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0breversal_id\x18\r \x01(\t\"\xd6\x02\n\x0fSendGiftRequest\x12\x1f\n\x0fidempotency_key\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x04\x12\x19\n\tsender_id\x18\x02 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x01\x12\x1c\n\x0crecipient_id\x18\x03 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x01\x12\x17\n\x07gift_id\x18\x04 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x01\x12\x16\n\x05\x63ount\x18\x05 \x01(\x05\x42\x07\xa2\xbb\x18\x03\x18\x90N\x12+\n\x07message\x18\x06 \x01(\tB\x1a\xa2\xbb\x18\x07\x08\x08\x18\xc8\x01 \x01\xaa\xbb\x18\x0b\n\tsender_id\x12\x19\n\x07\x63ontext\x18\x07 \x01(\tB\x08\xa2\xbb\x18\x04\x08\x02 \x01\x12\x1a\n\x08\x63ombo_id\x18\x08 \x01(\tB\x08\xa2\xbb\x18\x04\x08\x01 \x01\x12*\n\x0e\x65xpected_coins\x18\t \x01(\x03\x42\r\xa2\xbb\x18\t\x10\x01\x18\x80\xa0\x94\xa5\x8d\x1dH\x00\x88\x01\x01\x12\x15\n\rvalidate_only\x18\n \x01(\x08\x42\x11\n\x0f_expected_coins\"D\n\x10SendGiftResponse\x12\x1e\n\x04gift\x18\x01 \x01(\x0b\x32\x10.giftpay.v1.Gift\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x8d\x01\n\x0bGiftOutcome\x12\x17\n\x0fidempotency_key\x18\x01 \x01(\t\x12 \n\x04gift\x18\x02 \x01(\x0b\x32\x10.giftpay.v1.GiftH\x00\x12&\n\x07refusal\x18\x03 \x01(\x0b\x32\x13.giftpay.v1.RefusalH\x00\x12\x10\n\x08replayed\x18\x04 \x01(\x08\x42\t\n\x07outcome\"P\n\x15\x42\x61tchSendGiftsRequest\x12\x37\n\x05gifts\x18\x01 \x03(\x0b\x32\x1b.giftpay.v1.SendGiftRequestB\x0b\xa2\xbb\x18\x07\x10\x01\x18\xe8\x07\x30\x01\"C\n\x16\x42\x61tchSendGiftsResponse\x12)\n\x08outcomes\x18\x01 \x03(\x0b\x32\x17.giftpay.v1.GiftOutcome\"M\n\x12StreamGiftsRequest\x12\x37\n\x05gifts\x18\x01 \x03(\x0b\x32\x1b.giftpay.v1.SendGiftRequestB\x0b\xa2\xbb\x18\x07\x10\x01\x18\xe8\x07\x30\x01\"@\n\x13StreamGiftsResponse\x12)\n\x08outcomes\x18\x01 \x03(\x0b\x32\x17.giftpay.v1.GiftOutcome\"0\n\x0eGetGiftRequest\x12\x1e\n\x0etransaction_id\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x03\"1\n\x0fGetGiftResponse\x12\x1e\n\x04gift\x18\x01 \x01(\x0b\x32\x10.giftpay.v1.Gift\"\x81\x01\n\x18ListGiftsReceivedRequest\x12\x18\n\x08owner_id\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x01\x12\x19\n\x07\x63ontext\x18\x02 \x01(\tB\x08\xa2\xbb\x18\x04\x08\x02 \x01\x12\x1c\n\tpage_size\x18\x03 \x01(\x05\x42\t\xb2\xbb\x18\x05\x08\x32\x10\xe8\x07\x12\x12\n\npage_token\x18\x04 \x01(\t\"U\n\x19ListGiftsReceivedResponse\x12\x1f\n\x05gifts\x18\x01 \x03(\x0b\x32\x10.giftpay.v1.Gift\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"b\n\x14ListGiftsSentRequest\x12\x18\n\x08owner_id\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x01\x12\x1c\n\tpage_size\x18\x02 \x01(\x05\x42\t\xb2\xbb\x18\x05\x08\x32\x10\xe8\x07\x12\x12\n\npage_token\x18\x03 \x01(\t\"Q\n\x15ListGiftsSentResponse\x12\x1f\n\x05gifts\x18\x01 \x03(\x0b\x32\x10.giftpay.v1.Gift\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x88\x04\n\x0bGiftService\x12\x45\n\x08SendGift\x12\x1b.giftpay.v1.SendGiftRequest\x1a\x1c.giftpay.v1.SendGiftResponse\x12W\n\x0e\x42\x61tchSendGifts\x12!.giftpay.v1.BatchSendGiftsRequest\x1a\".giftpay.v1.BatchSendGiftsResponse\x12R\n\x0bStreamGifts\x12\x1e.giftpay.v1.StreamGiftsRequest\x1a\x1f.giftpay.v1.StreamGiftsResponse(\x01\x30\x01\x12\x42\n\x07GetGift\x12\x1a.giftpay.v1.GetGiftRequest\x1a\x1b.giftpay.v1.GetGiftResponse\x12`\n\x11ListGiftsReceived\x12$.giftpay.v1.ListGiftsReceivedRequest\x1a%.giftpay.v1.ListGiftsReceivedResponse\x12T\n\rListGiftsSent\x12 .giftpay.v1.ListGiftsSentRequest\x1a!.giftpay.v1.ListGiftsSentResponse\x1a\t\xa2\xbb\x18\x05giftsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'giftpay.v1.gift_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GIFT']._serialized_start=110
-  _globals['_GIFT']._serialized_end=393
-  _globals['_SENDGIFTREQUEST']._serialized_start=396
-  _globals['_SENDGIFTREQUEST']._serialized_end=634
-  _globals['_SENDGIFTRESPONSE']._serialized_start=636
-  _globals['_SENDGIFTRESPONSE']._serialized_end=704
-  _globals['_GIFTOUTCOME']._serialized_start=707
-  _globals['_GIFTOUTCOME']._serialized_end=848
-  _globals['_BATCHSENDGIFTSREQUEST']._serialized_start=850
-  _globals['_BATCHSENDGIFTSREQUEST']._serialized_end=917
-  _globals['_BATCHSENDGIFTSRESPONSE']._serialized_start=919
-  _globals['_BATCHSENDGIFTSRESPONSE']._serialized_end=986
-  _globals['_STREAMGIFTSREQUEST']._serialized_start=988
-  _globals['_STREAMGIFTSREQUEST']._serialized_end=1052
-  _globals['_STREAMGIFTSRESPONSE']._serialized_start=1054
-  _globals['_STREAMGIFTSRESPONSE']._serialized_end=1118
-  _globals['_GETGIFTREQUEST']._serialized_start=1120
-  _globals['_GETGIFTREQUEST']._serialized_end=1160
-  _globals['_GETGIFTRESPONSE']._serialized_start=1162
-  _globals['_GETGIFTRESPONSE']._serialized_end=1211
-  _globals['_LISTGIFTSRECEIVEDREQUEST']._serialized_start=1213
-  _globals['_LISTGIFTSRECEIVEDREQUEST']._serialized_end=1313
-  _globals['_LISTGIFTSRECEIVEDRESPONSE']._serialized_start=1315
-  _globals['_LISTGIFTSRECEIVEDRESPONSE']._serialized_end=1400
-  _globals['_LISTGIFTSSENTREQUEST']._serialized_start=1402
-  _globals['_LISTGIFTSSENTREQUEST']._serialized_end=1481
-  _globals['_LISTGIFTSSENTRESPONSE']._serialized_start=1483
-  _globals['_LISTGIFTSSENTRESPONSE']._serialized_end=1564
-  _globals['_GIFTSERVICE']._serialized_start=1567
-  _globals['_GIFTSERVICE']._serialized_end=2076
+  _globals['_SENDGIFTREQUEST'].fields_by_name['idempotency_key']._loaded_options = None
+  _globals['_SENDGIFTREQUEST'].fields_by_name['idempotency_key']._serialized_options = b'\242\273\030\002\010\004'
+  _globals['_SENDGIFTREQUEST'].fields_by_name['sender_id']._loaded_options = None
+  _globals['_SENDGIFTREQUEST'].fields_by_name['sender_id']._serialized_options = b'\242\273\030\002\010\001'
+  _globals['_SENDGIFTREQUEST'].fields_by_name['recipient_id']._loaded_options = None
+  _globals['_SENDGIFTREQUEST'].fields_by_name['recipient_id']._serialized_options = b'\242\273\030\002\010\001'
+  _globals['_SENDGIFTREQUEST'].fields_by_name['gift_id']._loaded_options = None
+  _globals['_SENDGIFTREQUEST'].fields_by_name['gift_id']._serialized_options = b'\242\273\030\002\010\001'
+  _globals['_SENDGIFTREQUEST'].fields_by_name['count']._loaded_options = None
+  _globals['_SENDGIFTREQUEST'].fields_by_name['count']._serialized_options = b'\242\273\030\003\030\220N'
+  _globals['_SENDGIFTREQUEST'].fields_by_name['message']._loaded_options = None
+  _globals['_SENDGIFTREQUEST'].fields_by_name['message']._serialized_options = b'\242\273\030\007\010\010\030\310\001 \001\252\273\030\013\n\tsender_id'
+  _globals['_SENDGIFTREQUEST'].fields_by_name['context']._loaded_options = None
+  _globals['_SENDGIFTREQUEST'].fields_by_name['context']._serialized_options = b'\242\273\030\004\010\002 \001'
+  _globals['_SENDGIFTREQUEST'].fields_by_name['combo_id']._loaded_options = None
+  _globals['_SENDGIFTREQUEST'].fields_by_name['combo_id']._serialized_options = b'\242\273\030\004\010\001 \001'
+  _globals['_SENDGIFTREQUEST'].fields_by_name['expected_coins']._loaded_options = None
+  _globals['_SENDGIFTREQUEST'].fields_by_name['expected_coins']._serialized_options = b'\242\273\030\t\020\001\030\200\240\224\245\215\035'
+  _globals['_BATCHSENDGIFTSREQUEST'].fields_by_name['gifts']._loaded_options = None
+  _globals['_BATCHSENDGIFTSREQUEST'].fields_by_name['gifts']._serialized_options = b'\242\273\030\007\020\001\030\350\0070\001'
+  _globals['_STREAMGIFTSREQUEST'].fields_by_name['gifts']._loaded_options = None
+  _globals['_STREAMGIFTSREQUEST'].fields_by_name['gifts']._serialized_options = b'\242\273\030\007\020\001\030\350\0070\001'
+  _globals['_GETGIFTREQUEST'].fields_by_name['transaction_id']._loaded_options = None
+  _globals['_GETGIFTREQUEST'].fields_by_name['transaction_id']._serialized_options = b'\242\273\030\002\010\003'
+  _globals['_LISTGIFTSRECEIVEDREQUEST'].fields_by_name['owner_id']._loaded_options = None
+  _globals['_LISTGIFTSRECEIVEDREQUEST'].fields_by_name['owner_id']._serialized_options = b'\242\273\030\002\010\001'
+  _globals['_LISTGIFTSRECEIVEDREQUEST'].fields_by_name['context']._loaded_options = None
+  _globals['_LISTGIFTSRECEIVEDREQUEST'].fields_by_name['context']._serialized_options = b'\242\273\030\004\010\002 \001'
+  _globals['_LISTGIFTSRECEIVEDREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTGIFTSRECEIVEDREQUEST'].fields_by_name['page_size']._serialized_options = b'\262\273\030\005\0102\020\350\007'
+  _globals['_LISTGIFTSSENTREQUEST'].fields_by_name['owner_id']._loaded_options = None
+  _globals['_LISTGIFTSSENTREQUEST'].fields_by_name['owner_id']._serialized_options = b'\242\273\030\002\010\001'
+  _globals['_LISTGIFTSSENTREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTGIFTSSENTREQUEST'].fields_by_name['page_size']._serialized_options = b'\262\273\030\005\0102\020\350\007'
+  _globals['_GIFTSERVICE']._loaded_options = None
+  _globals['_GIFTSERVICE']._serialized_options = b'\242\273\030\005gifts'
+  _globals['_GIFT']._serialized_start=136
+  _globals['_GIFT']._serialized_end=419
+  _globals['_SENDGIFTREQUEST']._serialized_start=422
+  _globals['_SENDGIFTREQUEST']._serialized_end=764
+  _globals['_SENDGIFTRESPONSE']._serialized_start=766
+  _globals['_SENDGIFTRESPONSE']._serialized_end=834
+  _globals['_GIFTOUTCOME']._serialized_start=837
+  _globals['_GIFTOUTCOME']._serialized_end=978
+  _globals['_BATCHSENDGIFTSREQUEST']._serialized_start=980
+  _globals['_BATCHSENDGIFTSREQUEST']._serialized_end=1060
+  _globals['_BATCHSENDGIFTSRESPONSE']._serialized_start=1062
+  _globals['_BATCHSENDGIFTSRESPONSE']._serialized_end=1129
+  _globals['_STREAMGIFTSREQUEST']._serialized_start=1131
+  _globals['_STREAMGIFTSREQUEST']._serialized_end=1208
+  _globals['_STREAMGIFTSRESPONSE']._serialized_start=1210
+  _globals['_STREAMGIFTSRESPONSE']._serialized_end=1274
+  _globals['_GETGIFTREQUEST']._serialized_start=1276
+  _globals['_GETGIFTREQUEST']._serialized_end=1324
+  _globals['_GETGIFTRESPONSE']._serialized_start=1326
+  _globals['_GETGIFTRESPONSE']._serialized_end=1375
+  _globals['_LISTGIFTSRECEIVEDREQUEST']._serialized_start=1378
+  _globals['_LISTGIFTSRECEIVEDREQUEST']._serialized_end=1507
+  _globals['_LISTGIFTSRECEIVEDRESPONSE']._serialized_start=1509
+  _globals['_LISTGIFTSRECEIVEDRESPONSE']._serialized_end=1594
+  _globals['_LISTGIFTSSENTREQUEST']._serialized_start=1596
+  _globals['_LISTGIFTSSENTREQUEST']._serialized_end=1694
+  _globals['_LISTGIFTSSENTRESPONSE']._serialized_start=1696
+  _globals['_LISTGIFTSSENTRESPONSE']._serialized_end=1777
+  _globals['_GIFTSERVICE']._serialized_start=1780
+  _globals['_GIFTSERVICE']._serialized_end=2300
 # @@protoc_insertion_point(module_scope)

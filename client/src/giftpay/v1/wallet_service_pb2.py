@@ -23,48 +23,89 @@ _sym_db = _symbol_database.Default()
 
 
 from giftpay.v1 import ledger_pb2 as giftpay_dot_v1_dot_ledger__pb2
+from giftpay.v1 import options_pb2 as giftpay_dot_v1_dot_options__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fgiftpay/v1/wallet_service.proto\x12\ngiftpay.v1\x1a\x17giftpay/v1/ledger.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x81\x02\n\x06Wallet\x12\x10\n\x08owner_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63ountry_code\x18\x02 \x01(\t\x12(\n\x06status\x18\x03 \x01(\x0e\x32\x18.giftpay.v1.WalletStatus\x12)\n\nage_status\x18\x04 \x01(\x0e\x32\x15.giftpay.v1.AgeStatus\x12\"\n\x05\x63oins\x18\x05 \x01(\x0b\x32\x13.giftpay.v1.Balance\x12%\n\x08\x64iamonds\x18\x06 \x01(\x0b\x32\x13.giftpay.v1.Balance\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"M\n\x07\x42\x61lance\x12\x0f\n\x07\x62\x61lance\x18\x01 \x01(\x03\x12\x0c\n\x04held\x18\x02 \x01(\x03\x12\x11\n\tavailable\x18\x03 \x01(\x03\x12\x10\n\x08last_seq\x18\x04 \x01(\x03\"\x8c\x01\n\x11OpenWalletRequest\x12\x17\n\x0fidempotency_key\x18\x01 \x01(\t\x12\x10\n\x08owner_id\x18\x02 \x01(\t\x12\x14\n\x0c\x63ountry_code\x18\x03 \x01(\t\x12\x17\n\rdate_of_birth\x18\x04 \x01(\tH\x00\x12\x16\n\x0c\x61ge_verified\x18\x05 \x01(\x08H\x00\x42\x05\n\x03\x61ge\"J\n\x12OpenWalletResponse\x12\"\n\x06wallet\x18\x01 \x01(\x0b\x32\x12.giftpay.v1.Wallet\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"T\n\x10GetWalletRequest\x12\x10\n\x08owner_id\x18\x01 \x01(\t\x12.\n\nas_of_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"7\n\x11GetWalletResponse\x12\"\n\x06wallet\x18\x01 \x01(\x0b\x32\x12.giftpay.v1.Wallet\"\x93\x01\n\x12ListEntriesRequest\x12\x10\n\x08owner_id\x18\x01 \x01(\t\x12\x1e\n\x04unit\x18\x02 \x01(\x0e\x32\x10.giftpay.v1.Unit\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\x12\x16\n\tafter_seq\x18\x05 \x01(\x03H\x00\x88\x01\x01\x42\x0c\n\n_after_seq\"R\n\x13ListEntriesResponse\x12\"\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x11.giftpay.v1.Entry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Z\n\x13WatchEntriesRequest\x12\x10\n\x08owner_id\x18\x01 \x01(\t\x12\x1e\n\x04unit\x18\x02 \x01(\x0e\x32\x10.giftpay.v1.Unit\x12\x11\n\tafter_seq\x18\x03 \x01(\x03\"L\n\x14WatchEntriesResponse\x12\"\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x11.giftpay.v1.Entry\x12\x10\n\x08last_seq\x18\x02 \x01(\x03\"T\n\x15GetTransactionRequest\x12\x18\n\x0etransaction_id\x18\x01 \x01(\tH\x00\x12\x19\n\x0fidempotency_key\x18\x02 \x01(\tH\x00\x42\x06\n\x04name\"F\n\x16GetTransactionResponse\x12,\n\x0btransaction\x18\x01 \x01(\x0b\x32\x17.giftpay.v1.Transaction\"\xa7\x01\n\x13UpdateWalletRequest\x12\x17\n\x0fidempotency_key\x18\x01 \x01(\t\x12\x10\n\x08owner_id\x18\x02 \x01(\t\x12*\n\x06status\x18\x03 \x01(\x0e\x32\x18.giftpay.v1.WalletStatusH\x00\x12\x16\n\x0c\x61ge_verified\x18\x04 \x01(\x08H\x00\x12\x17\n\rdate_of_birth\x18\x05 \x01(\tH\x00\x42\x08\n\x06\x63hange\"L\n\x14UpdateWalletResponse\x12\"\n\x06wallet\x18\x01 \x01(\x0b\x32\x12.giftpay.v1.Wallet\x12\x10\n\x08replayed\x18\x02 \x01(\x08*{\n\x0cWalletStatus\x12\x1d\n\x19WALLET_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14WALLET_STATUS_ACTIVE\x10\x01\x12\x18\n\x14WALLET_STATUS_FROZEN\x10\x02\x12\x18\n\x14WALLET_STATUS_CLOSED\x10\x03*r\n\tAgeStatus\x12\x1a\n\x16\x41GE_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41GE_STATUS_UNVERIFIED\x10\x01\x12\x14\n\x10\x41GE_STATUS_ADULT\x10\x02\x12\x18\n\x14\x41GE_STATUS_UNDER_AGE\x10\x03\x32\xf7\x03\n\rWalletService\x12K\n\nOpenWallet\x12\x1d.giftpay.v1.OpenWalletRequest\x1a\x1e.giftpay.v1.OpenWalletResponse\x12H\n\tGetWallet\x12\x1c.giftpay.v1.GetWalletRequest\x1a\x1d.giftpay.v1.GetWalletResponse\x12N\n\x0bListEntries\x12\x1e.giftpay.v1.ListEntriesRequest\x1a\x1f.giftpay.v1.ListEntriesResponse\x12S\n\x0cWatchEntries\x12\x1f.giftpay.v1.WatchEntriesRequest\x1a .giftpay.v1.WatchEntriesResponse0\x01\x12W\n\x0eGetTransaction\x12!.giftpay.v1.GetTransactionRequest\x1a\".giftpay.v1.GetTransactionResponse\x12Q\n\x0cUpdateWallet\x12\x1f.giftpay.v1.UpdateWalletRequest\x1a .giftpay.v1.UpdateWalletResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fgiftpay/v1/wallet_service.proto\x12\ngiftpay.v1\x1a\x17giftpay/v1/ledger.proto\x1a\x18giftpay/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x81\x02\n\x06Wallet\x12\x10\n\x08owner_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63ountry_code\x18\x02 \x01(\t\x12(\n\x06status\x18\x03 \x01(\x0e\x32\x18.giftpay.v1.WalletStatus\x12)\n\nage_status\x18\x04 \x01(\x0e\x32\x15.giftpay.v1.AgeStatus\x12\"\n\x05\x63oins\x18\x05 \x01(\x0b\x32\x13.giftpay.v1.Balance\x12%\n\x08\x64iamonds\x18\x06 \x01(\x0b\x32\x13.giftpay.v1.Balance\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"M\n\x07\x42\x61lance\x12\x0f\n\x07\x62\x61lance\x18\x01 \x01(\x03\x12\x0c\n\x04held\x18\x02 \x01(\x03\x12\x11\n\tavailable\x18\x03 \x01(\x03\x12\x10\n\x08last_seq\x18\x04 \x01(\x03\"\xb6\x01\n\x11OpenWalletRequest\x12\x1f\n\x0fidempotency_key\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x04\x12\x18\n\x08owner_id\x18\x02 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x01\x12\x1c\n\x0c\x63ountry_code\x18\x03 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x05\x12)\n\rdate_of_birth\x18\x04 \x01(\tB\x10\xaa\xbb\x18\x0c\n\x08owner_id\x10\x01H\x00\x12\x16\n\x0c\x61ge_verified\x18\x05 \x01(\x08H\x00\x42\x05\n\x03\x61ge\"J\n\x12OpenWalletResponse\x12\"\n\x06wallet\x18\x01 \x01(\x0b\x32\x12.giftpay.v1.Wallet\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"d\n\x10GetWalletRequest\x12\x18\n\x08owner_id\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x01\x12\x36\n\nas_of_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xa2\xbb\x18\x02 \x01\"7\n\x11GetWalletResponse\x12\"\n\x06wallet\x18\x01 \x01(\x0b\x32\x12.giftpay.v1.Wallet\"\xbc\x01\n\x12ListEntriesRequest\x12\x18\n\x08owner_id\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x01\x12$\n\x04unit\x18\x02 \x01(\x0e\x32\x10.giftpay.v1.UnitB\x04\xa2\xbb\x18\x00\x12\x1c\n\tpage_size\x18\x03 \x01(\x05\x42\t\xb2\xbb\x18\x05\x08\x32\x10\xe8\x07\x12\x12\n\npage_token\x18\x04 \x01(\t\x12&\n\tafter_seq\x18\x05 \x01(\x03\x42\x0e\xa2\xbb\x18\n\x18\xff\xff\xff\xff\xff\xff\xff\xff\x7fH\x00\x88\x01\x01\x42\x0c\n\n_after_seq\"R\n\x13ListEntriesResponse\x12\"\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x11.giftpay.v1.Entry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"x\n\x13WatchEntriesRequest\x12\x18\n\x08owner_id\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x01\x12$\n\x04unit\x18\x02 \x01(\x0e\x32\x10.giftpay.v1.UnitB\x04\xa2\xbb\x18\x00\x12!\n\tafter_seq\x18\x03 \x01(\x03\x42\x0e\xa2\xbb\x18\n\x18\xff\xff\xff\xff\xff\xff\xff\xff\x7f\"L\n\x14WatchEntriesResponse\x12\"\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x11.giftpay.v1.Entry\x12\x10\n\x08last_seq\x18\x02 \x01(\x03\"d\n\x15GetTransactionRequest\x12 \n\x0etransaction_id\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x03H\x00\x12!\n\x0fidempotency_key\x18\x02 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x04H\x00\x42\x06\n\x04name\"F\n\x16GetTransactionResponse\x12,\n\x0btransaction\x18\x01 \x01(\x0b\x32\x17.giftpay.v1.Transaction\"\xcf\x01\n\x13UpdateWalletRequest\x12\x1f\n\x0fidempotency_key\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x04\x12\x18\n\x08owner_id\x18\x02 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x01\x12\x30\n\x06status\x18\x03 \x01(\x0e\x32\x18.giftpay.v1.WalletStatusB\x04\xa2\xbb\x18\x00H\x00\x12\x16\n\x0c\x61ge_verified\x18\x04 \x01(\x08H\x00\x12)\n\rdate_of_birth\x18\x05 \x01(\tB\x10\xaa\xbb\x18\x0c\n\x08owner_id\x10\x01H\x00\x42\x08\n\x06\x63hange\"L\n\x14UpdateWalletResponse\x12\"\n\x06wallet\x18\x01 \x01(\x0b\x32\x12.giftpay.v1.Wallet\x12\x10\n\x08replayed\x18\x02 \x01(\x08*{\n\x0cWalletStatus\x12\x1d\n\x19WALLET_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14WALLET_STATUS_ACTIVE\x10\x01\x12\x18\n\x14WALLET_STATUS_FROZEN\x10\x02\x12\x18\n\x14WALLET_STATUS_CLOSED\x10\x03*r\n\tAgeStatus\x12\x1a\n\x16\x41GE_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41GE_STATUS_UNVERIFIED\x10\x01\x12\x14\n\x10\x41GE_STATUS_ADULT\x10\x02\x12\x18\n\x14\x41GE_STATUS_UNDER_AGE\x10\x03\x32\x84\x04\n\rWalletService\x12K\n\nOpenWallet\x12\x1d.giftpay.v1.OpenWalletRequest\x1a\x1e.giftpay.v1.OpenWalletResponse\x12H\n\tGetWallet\x12\x1c.giftpay.v1.GetWalletRequest\x1a\x1d.giftpay.v1.GetWalletResponse\x12N\n\x0bListEntries\x12\x1e.giftpay.v1.ListEntriesRequest\x1a\x1f.giftpay.v1.ListEntriesResponse\x12S\n\x0cWatchEntries\x12\x1f.giftpay.v1.WatchEntriesRequest\x1a .giftpay.v1.WatchEntriesResponse0\x01\x12W\n\x0eGetTransaction\x12!.giftpay.v1.GetTransactionRequest\x1a\".giftpay.v1.GetTransactionResponse\x12Q\n\x0cUpdateWallet\x12\x1f.giftpay.v1.UpdateWalletRequest\x1a .giftpay.v1.UpdateWalletResponse\x1a\x0b\xa2\xbb\x18\x07walletsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'giftpay.v1.wallet_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WALLETSTATUS']._serialized_start=1616
-  _globals['_WALLETSTATUS']._serialized_end=1739
-  _globals['_AGESTATUS']._serialized_start=1741
-  _globals['_AGESTATUS']._serialized_end=1855
-  _globals['_WALLET']._serialized_start=106
-  _globals['_WALLET']._serialized_end=363
-  _globals['_BALANCE']._serialized_start=365
-  _globals['_BALANCE']._serialized_end=442
-  _globals['_OPENWALLETREQUEST']._serialized_start=445
-  _globals['_OPENWALLETREQUEST']._serialized_end=585
-  _globals['_OPENWALLETRESPONSE']._serialized_start=587
-  _globals['_OPENWALLETRESPONSE']._serialized_end=661
-  _globals['_GETWALLETREQUEST']._serialized_start=663
-  _globals['_GETWALLETREQUEST']._serialized_end=747
-  _globals['_GETWALLETRESPONSE']._serialized_start=749
-  _globals['_GETWALLETRESPONSE']._serialized_end=804
-  _globals['_LISTENTRIESREQUEST']._serialized_start=807
-  _globals['_LISTENTRIESREQUEST']._serialized_end=954
-  _globals['_LISTENTRIESRESPONSE']._serialized_start=956
-  _globals['_LISTENTRIESRESPONSE']._serialized_end=1038
-  _globals['_WATCHENTRIESREQUEST']._serialized_start=1040
-  _globals['_WATCHENTRIESREQUEST']._serialized_end=1130
-  _globals['_WATCHENTRIESRESPONSE']._serialized_start=1132
-  _globals['_WATCHENTRIESRESPONSE']._serialized_end=1208
-  _globals['_GETTRANSACTIONREQUEST']._serialized_start=1210
-  _globals['_GETTRANSACTIONREQUEST']._serialized_end=1294
-  _globals['_GETTRANSACTIONRESPONSE']._serialized_start=1296
-  _globals['_GETTRANSACTIONRESPONSE']._serialized_end=1366
-  _globals['_UPDATEWALLETREQUEST']._serialized_start=1369
-  _globals['_UPDATEWALLETREQUEST']._serialized_end=1536
-  _globals['_UPDATEWALLETRESPONSE']._serialized_start=1538
-  _globals['_UPDATEWALLETRESPONSE']._serialized_end=1614
-  _globals['_WALLETSERVICE']._serialized_start=1858
-  _globals['_WALLETSERVICE']._serialized_end=2361
+  _globals['_OPENWALLETREQUEST'].fields_by_name['idempotency_key']._loaded_options = None
+  _globals['_OPENWALLETREQUEST'].fields_by_name['idempotency_key']._serialized_options = b'\242\273\030\002\010\004'
+  _globals['_OPENWALLETREQUEST'].fields_by_name['owner_id']._loaded_options = None
+  _globals['_OPENWALLETREQUEST'].fields_by_name['owner_id']._serialized_options = b'\242\273\030\002\010\001'
+  _globals['_OPENWALLETREQUEST'].fields_by_name['country_code']._loaded_options = None
+  _globals['_OPENWALLETREQUEST'].fields_by_name['country_code']._serialized_options = b'\242\273\030\002\010\005'
+  _globals['_OPENWALLETREQUEST'].fields_by_name['date_of_birth']._loaded_options = None
+  _globals['_OPENWALLETREQUEST'].fields_by_name['date_of_birth']._serialized_options = b'\252\273\030\014\n\010owner_id\020\001'
+  _globals['_GETWALLETREQUEST'].fields_by_name['owner_id']._loaded_options = None
+  _globals['_GETWALLETREQUEST'].fields_by_name['owner_id']._serialized_options = b'\242\273\030\002\010\001'
+  _globals['_GETWALLETREQUEST'].fields_by_name['as_of_time']._loaded_options = None
+  _globals['_GETWALLETREQUEST'].fields_by_name['as_of_time']._serialized_options = b'\242\273\030\002 \001'
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['owner_id']._loaded_options = None
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['owner_id']._serialized_options = b'\242\273\030\002\010\001'
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['unit']._loaded_options = None
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['unit']._serialized_options = b'\242\273\030\000'
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['page_size']._serialized_options = b'\262\273\030\005\0102\020\350\007'
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['after_seq']._loaded_options = None
+  _globals['_LISTENTRIESREQUEST'].fields_by_name['after_seq']._serialized_options = b'\242\273\030\n\030\377\377\377\377\377\377\377\377\177'
+  _globals['_WATCHENTRIESREQUEST'].fields_by_name['owner_id']._loaded_options = None
+  _globals['_WATCHENTRIESREQUEST'].fields_by_name['owner_id']._serialized_options = b'\242\273\030\002\010\001'
+  _globals['_WATCHENTRIESREQUEST'].fields_by_name['unit']._loaded_options = None
+  _globals['_WATCHENTRIESREQUEST'].fields_by_name['unit']._serialized_options = b'\242\273\030\000'
+  _globals['_WATCHENTRIESREQUEST'].fields_by_name['after_seq']._loaded_options = None
+  _globals['_WATCHENTRIESREQUEST'].fields_by_name['after_seq']._serialized_options = b'\242\273\030\n\030\377\377\377\377\377\377\377\377\177'
+  _globals['_GETTRANSACTIONREQUEST'].fields_by_name['transaction_id']._loaded_options = None
+  _globals['_GETTRANSACTIONREQUEST'].fields_by_name['transaction_id']._serialized_options = b'\242\273\030\002\010\003'
+  _globals['_GETTRANSACTIONREQUEST'].fields_by_name['idempotency_key']._loaded_options = None
+  _globals['_GETTRANSACTIONREQUEST'].fields_by_name['idempotency_key']._serialized_options = b'\242\273\030\002\010\004'
+  _globals['_UPDATEWALLETREQUEST'].fields_by_name['idempotency_key']._loaded_options = None
+  _globals['_UPDATEWALLETREQUEST'].fields_by_name['idempotency_key']._serialized_options = b'\242\273\030\002\010\004'
+  _globals['_UPDATEWALLETREQUEST'].fields_by_name['owner_id']._loaded_options = None
+  _globals['_UPDATEWALLETREQUEST'].fields_by_name['owner_id']._serialized_options = b'\242\273\030\002\010\001'
+  _globals['_UPDATEWALLETREQUEST'].fields_by_name['status']._loaded_options = None
+  _globals['_UPDATEWALLETREQUEST'].fields_by_name['status']._serialized_options = b'\242\273\030\000'
+  _globals['_UPDATEWALLETREQUEST'].fields_by_name['date_of_birth']._loaded_options = None
+  _globals['_UPDATEWALLETREQUEST'].fields_by_name['date_of_birth']._serialized_options = b'\252\273\030\014\n\010owner_id\020\001'
+  _globals['_WALLETSERVICE']._loaded_options = None
+  _globals['_WALLETSERVICE']._serialized_options = b'\242\273\030\007wallets'
+  _globals['_WALLETSTATUS']._serialized_start=1827
+  _globals['_WALLETSTATUS']._serialized_end=1950
+  _globals['_AGESTATUS']._serialized_start=1952
+  _globals['_AGESTATUS']._serialized_end=2066
+  _globals['_WALLET']._serialized_start=132
+  _globals['_WALLET']._serialized_end=389
+  _globals['_BALANCE']._serialized_start=391
+  _globals['_BALANCE']._serialized_end=468
+  _globals['_OPENWALLETREQUEST']._serialized_start=471
+  _globals['_OPENWALLETREQUEST']._serialized_end=653
+  _globals['_OPENWALLETRESPONSE']._serialized_start=655
+  _globals['_OPENWALLETRESPONSE']._serialized_end=729
+  _globals['_GETWALLETREQUEST']._serialized_start=731
+  _globals['_GETWALLETREQUEST']._serialized_end=831
+  _globals['_GETWALLETRESPONSE']._serialized_start=833
+  _globals['_GETWALLETRESPONSE']._serialized_end=888
+  _globals['_LISTENTRIESREQUEST']._serialized_start=891
+  _globals['_LISTENTRIESREQUEST']._serialized_end=1079
+  _globals['_LISTENTRIESRESPONSE']._serialized_start=1081
+  _globals['_LISTENTRIESRESPONSE']._serialized_end=1163
+  _globals['_WATCHENTRIESREQUEST']._serialized_start=1165
+  _globals['_WATCHENTRIESREQUEST']._serialized_end=1285
+  _globals['_WATCHENTRIESRESPONSE']._serialized_start=1287
+  _globals['_WATCHENTRIESRESPONSE']._serialized_end=1363
+  _globals['_GETTRANSACTIONREQUEST']._serialized_start=1365
+  _globals['_GETTRANSACTIONREQUEST']._serialized_end=1465
+  _globals['_GETTRANSACTIONRESPONSE']._serialized_start=1467
+  _globals['_GETTRANSACTIONRESPONSE']._serialized_end=1537
+  _globals['_UPDATEWALLETREQUEST']._serialized_start=1540
+  _globals['_UPDATEWALLETREQUEST']._serialized_end=1747
+  _globals['_UPDATEWALLETRESPONSE']._serialized_start=1749
+  _globals['_UPDATEWALLETRESPONSE']._serialized_end=1825
+  _globals['_WALLETSERVICE']._serialized_start=2069
+  _globals['_WALLETSERVICE']._serialized_end=2585
 # @@protoc_insertion_point(module_scope)
