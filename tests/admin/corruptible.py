@@ -107,5 +107,5 @@ async def corruptible_books(dsn: str) -> AsyncIterator[Books]:
         await owner.execute("CREATE SCHEMA kept")
         for table in TABLES:
             await owner.execute(f"CREATE TABLE kept.{table} AS TABLE {table}")
-        yield Books(client, server.rooms.pool, owner, clock)
+        yield Books(client, server.parts.pool, owner, clock)
         await owner.close()

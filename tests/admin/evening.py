@@ -117,7 +117,7 @@ class Evening:
         for amount, key, skip in ((10, WITHDRAWAL, 3), (5, LAST_WITHDRAWAL, 1)):
             await self._adjust("dora", UNIT_COIN, amount)
             command = withdraw(key, "dora", skip=skip, amount=amount // 2)
-            await self.server.rooms.journal.record(command)
+            await self.server.parts.journal.record(command)
             await self._adjust("dora", UNIT_COIN, 1 - amount // 2)
 
     async def _send(self, key: str, *, to: str, **fields: Any) -> None:
@@ -162,8 +162,8 @@ class Evening:
             await self._work()
 
     async def _work(self) -> None:
-        rooms, provider = self.server.rooms, SandboxPayouts(self.http, self.sandbox)
-        worker = PayoutWorker(rooms.journal, rooms.pool, provider, clock=self.clock)
+        parts, provider = self.server.parts, SandboxPayouts(self.http, self.sandbox)
+        worker = PayoutWorker(parts.journal, parts.pool, provider, clock=self.clock)
         assert (await Runner(worker, clock=self.clock).round()).failed == 0
 
 

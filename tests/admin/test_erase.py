@@ -189,8 +189,8 @@ async def test_of_the_age_only_that_it_suffices_remains(
 async def test_the_server_may_read_words_and_salts_by_the_view_alone(server: Running) -> None:
     for column in ("value", "salt"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await server.rooms.pool.fetch(f"SELECT {column} FROM personal_data")
-        await server.rooms.pool.fetch(f"SELECT {column} FROM shown_personal_data LIMIT 1")
+            await server.parts.pool.fetch(f"SELECT {column} FROM personal_data")
+        await server.parts.pool.fetch(f"SELECT {column} FROM shown_personal_data LIMIT 1")
 
 
 async def test_a_closed_wallet_is_erased_too(client: Client, open_wallet: OpenWallet) -> None:

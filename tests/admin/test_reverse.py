@@ -85,6 +85,8 @@ async def test_a_reversal_returns_the_coins_and_takes_the_diamonds(
     assert (returned.amount, returned.system_account) == (10, SYSTEM_ACCOUNT_GIFT_SALES)
     (taken,) = await last_entries(client, ben, UNIT_DIAMOND, count=1)
     assert (taken.amount, taken.system_account) == (-10, SYSTEM_ACCOUNT_CREATOR_EARNINGS)
+    for entry in (returned, taken):
+        assert entry.reversed_transaction_id == gift.transaction_id
     (_, lot) = await pool.fetch(LOTS, anna)
     assert tuple(lot) == (3, 10, gift.transaction_id)
 
@@ -95,8 +97,9 @@ async def test_a_reversed_gift_names_its_reversal_and_stays_listed(
     anna, ben = await open_wallet(coins=10), await open_wallet()
     gift = await sent(client, anna, ben)
     answer = await client.admin.ReverseGift(reversal(gift))
+    gift.reversal_id = answer.reversal_id
     read = await client.gifts.GetGift(GetGiftRequest(transaction_id=gift.transaction_id))
-    assert read.gift.reversal_id == answer.reversal_id
+    assert read.gift == gift
     by_sender = await client.gifts.ListGiftsSent(ListGiftsSentRequest(owner_id=anna))
     by_recipient = await client.gifts.ListGiftsReceived(ListGiftsReceivedRequest(owner_id=ben))
     assert list(by_sender.gifts) == list(by_recipient.gifts) == [gift]

@@ -40,6 +40,7 @@ from giftpay_server.ledger.model import (
 )
 from giftpay_server.ledger.replay import personal_value
 from giftpay_server.ledger.rules import decide
+from giftpay_server.slices import REGISTRY
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -104,7 +105,7 @@ class Story:
     def post(self, command: Command) -> Outcome | None:
         """What was posted, if it was."""
         draft = Draft()
-        (outcome,) = decide([command], self.books, draft)
+        (outcome,) = decide([command], self.books, draft, REGISTRY.movements)
         self.entries += draft.entries
         for system, (gained, _) in draft.systems.items():
             self.systems[system] += gained
@@ -198,7 +199,7 @@ def test_when_all_gifts_are_reversed_it_is_as_if_there_had_been_none(history: li
 
 
 def refused_with(command: Command, books: Books) -> int:
-    (outcome,) = decide([command], books, Draft())
+    (outcome,) = decide([command], books, Draft(), REGISTRY.movements)
     assert isinstance(outcome, Outcome)
     return outcome.transaction.reason
 
@@ -223,7 +224,7 @@ def test_returned_coins_are_a_lot_that_names_the_gift() -> None:
     story = told([Step("gift", 0, 1, SHORTFALL_POLICY_DEBT)])
     (gift,), draft = story.gifts, Draft()
     request = ReverseGiftRequest(idempotency_key=key(9), transaction_id=gift.transaction_id)
-    decide([reversal_command(request, gift, caller="test")], story.books, draft)
+    decide([reversal_command(request, gift, caller="test")], story.books, draft, REGISTRY.movements)
     (lot,) = draft.lots
     assert (lot.owner_id, lot.size) == (gift.sender_id, gift.coins)
     assert (lot.grant.kind, lot.grant.source_id) == (LotKind.REVERSAL, gift.transaction_id)
@@ -247,7 +248,12 @@ def _words(number: int, message: str = "for Ben") -> Command:
 
 def test_an_erasure_hides_what_was_written_before_it_and_nothing_after() -> None:
     books, draft = opening_books(OPENING), Draft()
-    decide([_words(1), _erasure(2), _words(3), _erasure(4), _words(5)], books, draft)
+    decide(
+        [_words(1), _erasure(2), _words(3), _erasure(4), _words(5)],
+        books,
+        draft,
+        REGISTRY.movements,
+    )
     assert [personal.generation for _, personal in draft.personal] == [0, 1, 2]
     assert draft.rows == {(Erasure, "anna"): Erasure("anna", 1, books.now)}
     assert draft.owners["anna"].erasures == 2
@@ -256,7 +262,9 @@ def test_an_erasure_hides_what_was_written_before_it_and_nothing_after() -> None
 def test_a_replay_in_the_batch_of_the_erasure_repeats_no_words() -> None:
     books, draft = opening_books(OPENING), Draft()
     again, other = _words(1), _words(1, "nothing is left to compare with")
-    first, _, *replays = decide([_words(1), _erasure(2), again, other], books, draft)
+    first, _, *replays = decide(
+        [_words(1), _erasure(2), again, other], books, draft, REGISTRY.movements
+    )
     assert isinstance(first, Outcome)
     assert personal_value(again, first.transaction) == "for Ben"
     for replay in replays:

@@ -77,7 +77,7 @@ async def reversed_(client: Client, gift: str) -> str:
 
 async def withdrawn(server: Running, owner_id: str, *, skip: int, amount: int) -> str:
     command = withdraw(new_key(), owner_id, skip=skip, amount=amount)
-    await server.rooms.journal.record(command)
+    await server.parts.journal.record(command)
     return command.id
 
 
@@ -143,11 +143,11 @@ async def test_debt_is_said_until_a_credit_fills_it(
 ) -> None:
     anna = await open_wallet(coins=3)
     taken = claw_back(new_key(), anna, unit=UNIT_COIN, amount=10)
-    await server.rooms.journal.record(taken)
+    await server.parts.journal.record(taken)
     (debit,) = (await traced(client, taken.id)).debits
     assert (sum(root.coins for root in debit.roots), debit.owed_coins) == (3, 7)
     grant = adjust(new_key(), anna, unit=UNIT_COIN, amount=9)
-    await server.rooms.journal.record(grant)
+    await server.parts.journal.record(grant)
     (debit,) = (await traced(client, taken.id)).debits
     assert [root.coins for root in debit.roots] == [3, 7]
     assert debit.owed_coins == 0
@@ -188,7 +188,7 @@ class Played:
             self.coins.come(seq, len(self.coins.took[sent_seq]), back_from=sent_seq)
         else:
             grant = adjust(new_key(), self.owner_id, unit=UNIT_COIN, amount=12)
-            await self.server.rooms.journal.record(grant)
+            await self.server.parts.journal.record(grant)
             self.entries[grant.id] = seq
             self.coins.come(seq, 12)
 
@@ -222,9 +222,9 @@ async def test_what_is_listed_has_an_end_and_the_rest_is_counted(
     anna, ben = await open_wallet(), await open_wallet()
     many = SPENDS_MAX + 5
     grant = adjust(new_key(), anna, unit=UNIT_COIN, amount=many + 10)
-    await server.rooms.journal.record(grant)
+    await server.parts.journal.record(grant)
     roses = [adjust(new_key(), anna, unit=UNIT_COIN, amount=-1) for _ in range(many)]
-    await server.rooms.journal.record_all(roses)
+    await server.parts.journal.record_all(roses)
     (lot,) = (await traced(client, grant.id)).lots
     assert len(lot.fates) == SPENDS_MAX + 1
     assert (lot.fates[0].transaction_id, lot.fates[-1].coins) == (roses[0].id, 10)
@@ -232,7 +232,7 @@ async def test_what_is_listed_has_an_end_and_the_rest_is_counted(
 
     many = ROOTS_MAX + 5
     crumbs = [adjust(new_key(), ben, unit=UNIT_COIN, amount=1) for _ in range(many)]
-    await server.rooms.journal.record_all(crumbs)
+    await server.parts.journal.record_all(crumbs)
     gift = await sent(client, ben, anna, many)
     (debit,) = (await traced(client, gift)).debits
     assert len(debit.roots) == ROOTS_MAX

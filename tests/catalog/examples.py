@@ -19,6 +19,7 @@ from giftpay.v1 import (
 from giftpay_server.catalog.messages import apply_command
 from giftpay_server.ledger.model import Answer, Books, Draft, Outcome
 from giftpay_server.ledger.rules import decide
+from giftpay_server.slices import REGISTRY
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import strategies as st
 
@@ -156,7 +157,7 @@ def applied(books: Books, catalog: Catalog, *, expected_version: int | None = No
     request = ApplyCatalogRequest(idempotency_key=str(uuid.uuid4()), catalog=catalog)
     if expected_version is not None:
         request.expected_version = expected_version
-    (answer,) = decide([apply_command(request, caller="tests")], books, Draft())
+    (answer,) = decide([apply_command(request, caller="tests")], books, Draft(), REGISTRY.movements)
     return answer
 
 

@@ -56,7 +56,7 @@ def test_every_country_of_the_sample_has_packages(sample: Catalog) -> None:
 
 
 async def versions(running: Running) -> int:
-    return int(await running.rooms.pool.fetchval("SELECT count(*) FROM catalog"))
+    return int(await running.parts.pool.fetchval("SELECT count(*) FROM catalog"))
 
 
 async def test_servers_that_start_at_once_load_the_sample_once(
@@ -64,7 +64,7 @@ async def test_servers_that_start_at_once_load_the_sample_once(
 ) -> None:
     config = Config(listen="127.0.0.1:0", database_url=await new_database())
     async with serving(config) as one, serving(config) as other, connect(one.address) as client:
-        await asyncio.gather(load_sample(one.rooms.journal), load_sample(other.rooms.journal))
+        await asyncio.gather(load_sample(one.parts.journal), load_sample(other.parts.journal))
         assert await versions(one) == 1
         current = (await client.catalog.GetCatalog(GetCatalogRequest())).catalog
         assert len(current.gifts) == len(sample.gifts)
@@ -77,7 +77,7 @@ async def test_the_sample_replaces_no_catalog_that_was_applied(
     config = Config(listen="127.0.0.1:0", database_url=await new_database())
     async with serving(config) as running, connect(running.address) as client:
         await client.catalog.ApplyCatalog(ApplyCatalogRequest(catalog=example()))
-        await load_sample(running.rooms.journal)
+        await load_sample(running.parts.journal)
         assert await versions(running) == 1
         await verify(client)
 
@@ -87,9 +87,9 @@ async def test_a_later_start_does_not_bring_the_sample_back(
 ) -> None:
     config = Config(listen="127.0.0.1:0", database_url=await new_database())
     async with serving(config) as running, connect(running.address) as client:
-        await load_sample(running.rooms.journal)
+        await load_sample(running.parts.journal)
         await client.catalog.ApplyCatalog(ApplyCatalogRequest(catalog=example()))
-        await load_sample(running.rooms.journal)
+        await load_sample(running.parts.journal)
         current = (await client.catalog.GetCatalog(GetCatalogRequest())).catalog
         assert current.version == 2
         await verify(client)

@@ -96,7 +96,7 @@ async def test_a_server_that_is_stopping_takes_no_gift_and_another_one_takes_it(
         server(database) as stopping,
         connect(stopping.address, timeout=0.5) as impatient,
     ):
-        stopping.rooms.journal.drain()
+        stopping.parts.journal.drain()
         with refused(giftpay.OutcomeUnknown, StatusCode.UNAVAILABLE) as untaken:
             await impatient.gifts.SendGift(request)
     assert untaken.value.reason == "ERROR_REASON_SHUTTING_DOWN"

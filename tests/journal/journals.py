@@ -20,9 +20,10 @@ from giftpay_server.journal.journal import Journal
 from giftpay_server.journal.queue import Limits
 from giftpay_server.journal.store import Tables
 from giftpay_server.ledger.model import Books, Command, Decision, Grant, Leg, LotKind, Posted
+from giftpay_server.ledger.movements import Movements
 from giftpay_server.postgres.clock import ClockWatch
 from giftpay_server.postgres.pool import Pool, connector, create_pool
-from giftpay_server.services import TABLES
+from giftpay_server.slices import REGISTRY
 
 from tests.ledger.movements import HOLDS
 from tests.stories.blocking import blocked
@@ -36,6 +37,7 @@ async def running_journal(
     clock: Callable[[], datetime] | None = None,
     clock_skew_max_s: float = 5,
     tables: Tables | None = None,
+    movements: Movements = REGISTRY.movements,
 ) -> AsyncIterator[Journal]:
     async with create_pool(dsn, size=3) as pool:
         journal = Journal(
@@ -44,7 +46,8 @@ async def running_journal(
             connect=connector(dsn),
             clock=clock or (lambda: datetime.now(UTC)),
             catalog_at=Catalogs().known_as,
-            tables={**TABLES, **HOLDS, **(tables or {})},
+            tables={**REGISTRY.tables, **HOLDS, **(tables or {})},
+            movements=movements,
             limits=limits or Limits(),
             clock_watch=ClockWatch(connector(dsn), bound_s=clock_skew_max_s),
         )

@@ -49,7 +49,7 @@ def verify_age(owner_id: str) -> Command:
     request = UpdateWalletRequest(
         idempotency_key=str(uuid.uuid4()), owner_id=owner_id, age_verified=True
     )
-    return update_command(request, caller="test", today=date(2026, 11, 25))
+    return update_command(request, {}, caller="test", today=date(2026, 11, 25))
 
 
 async def many(admin: Pool, count: int) -> list[str]:

@@ -80,7 +80,7 @@ async def test_what_another_journal_froze_is_frozen(database: str, owners: list[
         await one.record(adjust(anna, 10))
         assert posted(await one.record(gift(anna, ben)))
         assert posted(
-            await two.record(update_command(freeze, caller="test", today=date(2026, 11, 22)))
+            await two.record(update_command(freeze, {}, caller="test", today=date(2026, 11, 22)))
         )
         refused = await one.record(gift(anna, ben))
     assert isinstance(refused, Outcome)

@@ -24,7 +24,16 @@ from giftpay_server.ledger.model import Account, Books, Command, Draft, HoldStat
 from giftpay_server.ledger.rules import decide
 from hypothesis import strategies as st
 
-from tests.ledger.movements import CLAIM, adjust, claim, claw_back, end_hold, hold, withdraw
+from tests.ledger.movements import (
+    CLAIM,
+    EVERY_MOVEMENT,
+    adjust,
+    claim,
+    claw_back,
+    end_hold,
+    hold,
+    withdraw,
+)
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 OWNERS = ("anna", "ben", "cleo")
@@ -129,4 +138,4 @@ def opening_balances() -> st.SearchStrategy[list[int]]:
 
 def decided(batch: Sequence[Command], books: Books) -> tuple[list[object], Draft]:
     draft = Draft()
-    return list(decide(batch, books, draft)), draft
+    return list(decide(batch, books, draft, EVERY_MOVEMENT)), draft

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from typing import NamedTuple
 
 from giftpay.v1 import (
@@ -20,6 +21,8 @@ from giftpay.v1 import (
     UNIT_COIN,
     UNIT_DIAMOND,
     AdjustBalanceRequest,
+    SystemAccount,
+    TransactionKind,
     Unit,
 )
 from giftpay_server.journal.store import Table, Tables
@@ -37,10 +40,15 @@ from giftpay_server.ledger.model import (
     refuse,
     wallet,
 )
+from giftpay_server.ledger.movements import Movements
 from giftpay_server.postgres.pool import Connection
 
 CLAW_BACK = "claw back"
 CLAIM = "payment:"  # what a claim's id begins with
+EVERY_MOVEMENT: Movements = {
+    kind: frozenset(product(Unit.values(), SystemAccount.values(), (True, False)))
+    for kind in TransactionKind.values()
+}
 
 
 class Held(NamedTuple):

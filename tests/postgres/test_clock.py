@@ -146,12 +146,12 @@ async def test_no_service_serves_until_the_clock_is_right(
             answer = await stub.Check(health_pb2.HealthCheckRequest(service=name))
             assert answer.status == NOT_SERVING
         with pytest.raises(ClockSkewError):
-            skewed.rooms.clock_watch.check()
+            skewed.parts.clock_watch.check()
         watching = stub.Watch(health_pb2.HealthCheckRequest(service=SERVICES[-1]))
         system_clock.ahead = timedelta()
         assert [(await watching.read()).status for _ in range(2)] == [NOT_SERVING, SERVING]
         watching.cancel()
-        skewed.rooms.clock_watch.check()
+        skewed.parts.clock_watch.check()
 
 
 async def test_what_stops_does_not_serve_again() -> None:

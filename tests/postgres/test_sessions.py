@@ -99,12 +99,12 @@ async def test_a_database_that_was_read_only_for_a_while_is_written_to_again(
     await read(caller, "anna")
     with pytest.raises(giftpay.OutcomeUnknown):
         await open_wallet(caller, "ben", timeout_s=0.5)
-    assert set(await each_session(server.rooms.pool, MODE)) == {"on"}
+    assert set(await each_session(server.parts.pool, MODE)) == {"on"}
     await owner.execute(READ_ONLY.replace("= on", "= off"))
     await open_wallet(caller, "ben")
     for work in (adjust, read, look_back):
         await work(caller, "ben")
-    assert set(await each_session(server.rooms.pool, MODE)) == {"off"}
+    assert set(await each_session(server.parts.pool, MODE)) == {"off"}
 
 
 async def test_ended_sessions_are_opened_again(

@@ -97,8 +97,8 @@ class Desk:
 
     def runner(self, provider: PayoutProvider, pace: Pace = QUICK) -> Runner[Due]:
         """One more worker, by this provider."""
-        rooms = self.server.rooms
-        worker = PayoutWorker(rooms.journal, rooms.pool, provider, clock=self.clock)
+        parts = self.server.parts
+        worker = PayoutWorker(parts.journal, parts.pool, provider, clock=self.clock)
         return Runner(worker, clock=self.clock, pace=pace)
 
     async def work(self, **later: float) -> None:
@@ -195,7 +195,7 @@ class Desk:
 
     async def money(self, made: Redemption) -> list[int]:
         """The money that moved for the redemption by our books, in minor units."""
-        rows = await self.server.rooms.pool.fetch(
+        rows = await self.server.parts.pool.fetch(
             "SELECT minor_units FROM money_movement WHERE subject_id = $1 ORDER BY create_time",
             made.redemption_id,
         )

@@ -48,6 +48,7 @@ from giftpay_server.redemption.messages import (
 from giftpay_server.redemption.rules import RedemptionRow
 from giftpay_server.redemption.steps import Right, has_expired
 from giftpay_server.redemption.store import Due
+from giftpay_server.slices import REGISTRY
 
 from tests.redemption.conftest import CATALOG, redemption
 
@@ -183,7 +184,7 @@ class House:
 
     def _record(self, command: Command) -> Outcome:
         draft = Draft()
-        (answer,) = decide([command], self.books, draft)
+        (answer,) = decide([command], self.books, draft, REGISTRY.movements)
         assert isinstance(answer, Outcome)
         for hold in draft.holds.values():
             self.captured[hold.hold_id] += hold.state is HoldState.CAPTURED

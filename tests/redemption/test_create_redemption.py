@@ -208,7 +208,7 @@ async def test_the_destination_stands_nowhere_but_where_it_can_be_erased(desk: D
     await desk.work()
     assert await desk.state(made) == "PAID"
     texts = [f"%{destination}%", f"%{destination.encode().hex()}%"]  # bytea reads as hex
-    async with asyncpg.create_pool(desk.server.rooms.config.database_url, min_size=1) as owner:
+    async with asyncpg.create_pool(desk.server.parts.config.database_url, min_size=1) as owner:
         tables = await owner.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
         keeping = [
             table

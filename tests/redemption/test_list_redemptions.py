@@ -145,7 +145,7 @@ async def test_a_made_up_page_token_is_malformed(desk: Desk, mia: str, position:
 async def test_lists_can_be_read_off_an_index_in_their_order(
     desk: Desk, statement: str, arguments: tuple[Any, ...], index: str
 ) -> None:
-    async with desk.server.rooms.pool.acquire() as connection, connection.transaction():
+    async with desk.server.parts.pool.acquire() as connection, connection.transaction():
         # Tables of tests are so small that reading and sorting them whole is cheaper.
         await connection.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
         await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")

@@ -59,7 +59,7 @@ async def test_a_declined_payout_gives_the_diamonds_back(desk: Desk) -> None:
 
 async def test_an_order_that_the_provider_cannot_take_gives_the_diamonds_back(desk: Desk) -> None:
     made = await desk.redeem("mia@example.org")
-    async with asyncpg.create_pool(desk.server.rooms.config.database_url, min_size=1) as operator:
+    async with asyncpg.create_pool(desk.server.parts.config.database_url, min_size=1) as operator:
         # More lines than the sandbox takes; our own wire takes no such address.
         sql = "UPDATE personal_data SET value = E'mia@\\nexample.org' WHERE transaction_id = $1"
         await operator.execute(sql, made.redemption_id)
@@ -128,7 +128,7 @@ async def test_a_wallet_frozen_at_the_last_moment_stops_the_payout(desk: Desk) -
     made = await desk.redeem()
     await desk.set_status(made.owner_id, WALLET_STATUS_FROZEN)
     found_before = Due(made.redemption_id, made.owner_id, 1, desk.clock())
-    await desk.server.rooms.journal.record(begin_command(found_before, timedelta(days=30)))
+    await desk.server.parts.journal.record(begin_command(found_before, timedelta(days=30)))
     assert await desk.state(made) == "HELD"
     await desk.set_status(made.owner_id, WALLET_STATUS_ACTIVE)
     await desk.work(minutes=1)

@@ -69,7 +69,7 @@ async def redeem(desk: Desk, count: int) -> list[Redemption]:
 @asynccontextmanager
 async def servers(desk: Desk, count: int) -> AsyncIterator[list[Desk]]:
     """The same desk at so many servers on the same books."""
-    config = desk.server.rooms.config
+    config = desk.server.parts.config
     async with AsyncExitStack() as stack:
         others = [
             await stack.enter_async_context(serving(config, clock=desk.clock))
@@ -80,7 +80,7 @@ async def servers(desk: Desk, count: int) -> AsyncIterator[list[Desk]]:
 
 async def all_are_paid(desk: Desk, made: list[Redemption]) -> None:
     """Waits until each is paid, and looks that the provider paid each once."""
-    pool = desk.server.rooms.pool
+    pool = desk.server.parts.pool
     ids = [each.redemption_id for each in made]
     unpaid = "SELECT count(*) FROM redemption WHERE state <> 4 AND redemption_id = ANY($1::uuid[])"
 
@@ -202,7 +202,7 @@ async def test_held_payouts_of_frozen_wallets_do_not_crowd_out_others(alone: Des
     for each in frozen:
         await alone.set_status(each.owner_id, WALLET_STATUS_FROZEN)
     made = await redeem(alone, 3)
-    pool, now = alone.server.rooms.pool, alone.clock()
+    pool, now = alone.server.parts.pool, alone.clock()
     due = await read_due(pool, now, limit=2)
     assert len(due) == 2
     assert {each.redemption_id for each in due} <= {each.redemption_id for each in made}

@@ -30,7 +30,7 @@ PAYEE = "mia@example.org"
 @pytest.fixture
 async def second(desk: Desk) -> AsyncIterator[Desk]:
     """The same desk, with another server on the same books."""
-    config = desk.server.rooms.config
+    config = desk.server.parts.config
     async with serving(config, clock=desk.clock) as server:
         yield replace(desk, server=server)
 
@@ -99,7 +99,7 @@ async def test_a_worker_goes_on_after_failing(desk: Desk) -> None:
 async def test_a_worker_goes_on_when_the_database_comes_back(desk: Desk) -> None:
     async with (
         running(desk.worker()),
-        asyncpg.create_pool(desk.server.rooms.config.database_url, min_size=1) as operator,
+        asyncpg.create_pool(desk.server.parts.config.database_url, min_size=1) as operator,
     ):
         for _ in range(5):
             await operator.execute(END_ALL_OTHERS)

@@ -123,7 +123,7 @@ class House:
 
     def runner(self) -> Runner[Erasure]:
         """One more worker."""
-        worker = ErasureWorker(self.server.rooms.pool)
+        worker = ErasureWorker(self.server.parts.pool)
         return Runner(worker, clock=utc_now, pace=Pace(poll_s=0.01))
 
     async def left(self, owner_id: str) -> tuple[int, bool]:
@@ -231,7 +231,7 @@ async def test_an_erasure_that_was_repeated_meanwhile_ends_when_all_of_it_is_gon
     anna, ben = await house.open(), await house.open()
     await house.say(anna, ben)
     await house.erase(anna)
-    worker = ErasureWorker(house.server.rooms.pool)
+    worker = ErasureWorker(house.server.parts.pool)
     (earlier,) = await worker.due(utc_now(), 10)
     await house.say(anna, ben)
     await house.erase(anna)

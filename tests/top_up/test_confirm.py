@@ -186,7 +186,7 @@ async def test_the_row_of_a_paid_order_cannot_be_written_again(
     shop: Shop, open_wallet: OpenWallet, server: Running
 ) -> None:
     paid, _ = await shop.bought(await open_wallet())
-    pool = server.rooms.pool
+    pool = server.parts.pool
     order = await read_top_up(pool, paid.top_up_id)
     assert order is not None
     async with pool.acquire() as connection:

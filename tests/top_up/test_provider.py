@@ -197,7 +197,7 @@ async def test_a_payment_has_one_spelling() -> None:
 @pytest.fixture
 async def lone_server(server: Running, clock: MovableClock) -> AsyncIterator[Running]:
     """A second server on the same books; it knows no provider and trusts nobody."""
-    config = Config(database_url=server.rooms.config.database_url, listen="127.0.0.1:0")
+    config = Config(database_url=server.parts.config.database_url, listen="127.0.0.1:0")
     async with serving(config, clock=clock) as other:
         yield other
 

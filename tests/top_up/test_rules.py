@@ -26,6 +26,7 @@ from giftpay.v1 import (
 from giftpay_server.catalog.rules import Catalog as PriceList
 from giftpay_server.ledger.model import Books, Command, Draft, LotKind, Posted
 from giftpay_server.ledger.rules import decide
+from giftpay_server.slices import REGISTRY
 from giftpay_server.top_up import rules
 from giftpay_server.top_up.messages import cancel_command, confirm_command, create_command
 from giftpay_server.top_up.rules import Receipt, TopUpRow
@@ -93,7 +94,7 @@ class Story:
         command = self._command(str(uuid.UUID(int=1000 + number)), step)
         if command is not None:
             self.drafts.append(Draft())
-            decide([command], self.books, self.drafts[-1])
+            decide([command], self.books, self.drafts[-1], REGISTRY.movements)
         for order in self.orders():
             self.states.setdefault(order.top_up_id, []).append(order.state)
 
@@ -194,7 +195,7 @@ def test_issuance_bears_what_was_bought_and_promotion_the_bonus(history: list[St
 
 def test_a_package_without_a_bonus_is_one_movement() -> None:
     books = adults(bonus=Rational(numerator=1, denominator=1000))
-    decide([create(0)], books, Draft())
+    decide([create(0)], books, Draft(), REGISTRY.movements)
     order = books.row(TopUpRow, order_id(0))
     assert order is not None
     assert order.bonus_coins == 0

@@ -21,7 +21,7 @@ from giftpay.v1 import (
 )
 from giftpay_server.app import Running
 from giftpay_server.journal.feed import Feed
-from giftpay_server.rooms import Rooms
+from giftpay_server.registration import Parts
 from giftpay_server.wallet.service import WalletService
 from giftpay_server.wire.guard import handlers
 
@@ -62,12 +62,13 @@ class Impatient:
 
 
 @asynccontextmanager
-async def impatient_server(rooms: Rooms, feed: Feed) -> AsyncIterator[str]:
+async def impatient_server(parts: Parts, feed: Feed) -> AsyncIterator[str]:
     wallets = WalletService(
-        rooms.journal,
-        rooms.pool,
+        parts.journal,
+        parts.pool,
         feed,
-        rooms.clock,
+        parts.clock,
+        parts.registry,
         heartbeat_s=HEARTBEAT_S,
         write_max_s=WRITE_MAX_S,
     )
@@ -90,7 +91,7 @@ async def impatient(server: Running) -> AsyncIterator[Impatient]:
     # Without the option gRPC widens a quick reader's window to megabytes.
     narrow = [("grpc.http2.bdp_probe", 0)]
     async with (
-        impatient_server(server.rooms, feed) as address,
+        impatient_server(server.parts, feed) as address,
         grpc.aio.insecure_channel(address, options=narrow) as wire,
     ):
         yield Impatient(Client(Channel(wire, timeout=10)), feed)

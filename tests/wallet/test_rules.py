@@ -22,9 +22,9 @@ from giftpay.v1 import (
     WalletStatus,
 )
 from giftpay_server.ledger.model import Account, Books, Decision, Owner, Posted
+from giftpay_server.top_up.open_items import PendingTopUps
 from giftpay_server.wallet.rules import (
     VERIFIED_ADULT,
-    PendingTopUps,
     adult_from,
     age_status,
     open_wallet,
@@ -158,6 +158,7 @@ def test_every_field_that_differs_is_named() -> None:
     assert decision.figures["fields"] == "country_code,date_of_birth"
 
 
+OPEN_ITEMS = {"open_top_ups": PendingTopUps}
 STATUSES = (WALLET_STATUS_ACTIVE, WALLET_STATUS_FROZEN, WALLET_STATUS_CLOSED)
 
 
@@ -166,7 +167,9 @@ STATUSES = (WALLET_STATUS_ACTIVE, WALLET_STATUS_FROZEN, WALLET_STATUS_CLOSED)
 def test_an_empty_wallet_may_take_any_status_until_it_is_closed(
     stands: WalletStatus.ValueType, asked: WalletStatus.ValueType
 ) -> None:
-    decision = set_status(UpdateWalletRequest(owner_id="anna", status=asked), books(status=stands))
+    decision = set_status(
+        UpdateWalletRequest(owner_id="anna", status=asked), OPEN_ITEMS, books(status=stands)
+    )
     if stands == asked:
         assert decision == Posted()
     elif stands == WALLET_STATUS_CLOSED:
@@ -197,7 +200,7 @@ def test_whatever_is_left_keeps_a_wallet_open(
     before.accounts["anna", unit] = Account("anna", unit, balance=balance, held=held)
     before.rows[PendingTopUps, "anna"] = PendingTopUps("anna", orders)
     close = UpdateWalletRequest(owner_id="anna", status=WALLET_STATUS_CLOSED)
-    decision = set_status(close, before)
+    decision = set_status(close, OPEN_ITEMS, before)
     assert not isinstance(decision, Posted)
     assert decision.reason == ERROR_REASON_WALLET_NOT_EMPTY
     assert decision.figures == {

@@ -31,6 +31,7 @@ from giftpay.v1 import (
 from giftpay_server.app import Running
 from giftpay_server.ledger.model import Outcome
 from giftpay_server.postgres.pool import Pool
+from giftpay_server.slices import REGISTRY
 from giftpay_server.wallet.messages import update_command
 
 from tests.conftest import OpenWallet
@@ -240,12 +241,13 @@ async def test_a_closing_shares_a_batch_with_nobody(
             UpdateWalletRequest(
                 idempotency_key=giftpay.new_key(), owner_id=await open_wallet(), status=status
             ),
+            REGISTRY.open_items,
             caller="local",
-            today=server.rooms.clock().date(),
+            today=server.parts.clock().date(),
         )
         for status in statuses
     ]
-    answers = await server.rooms.journal.record_all(commands)
+    answers = await server.parts.journal.record_all(commands)
     times = [answer.transaction.create_time for answer in answers if isinstance(answer, Outcome)]
     assert [times.count(time) for time in times] == [4, 4, 1, 1, 4, 4]
 

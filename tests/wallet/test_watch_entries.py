@@ -125,7 +125,7 @@ async def test_what_another_server_booked_arrives(
 ) -> None:
     anna = await open_wallet()
     async with (
-        serving(server.rooms.config, clock=clock) as other,
+        serving(server.parts.config, clock=clock) as other,
         connect(other.address) as neighbour,
         watching(client, anna) as stream,
     ):
@@ -282,7 +282,7 @@ async def test_a_server_that_stops_says_so_at_once(
 ) -> None:
     anna = await open_wallet(coins=1)
     async with AsyncExitStack() as running:
-        config = replace(server.rooms.config, grace_s=10 * PATIENCE_S)
+        config = replace(server.parts.config, grace_s=10 * PATIENCE_S)
         stopping = await running.enter_async_context(serving(config, clock=clock))
         async with connect(stopping.address) as client, watching(client, anna) as stream:
             await anext(stream)
@@ -291,7 +291,7 @@ async def test_a_server_that_stops_says_so_at_once(
                 await anext(stream)
             await stopped
     assert ended.value.reason == "ERROR_REASON_SHUTTING_DOWN"
-    assert not stopping.rooms.feed._waiting
+    assert not stopping.parts.feed._waiting
 
 
 @pytest.mark.parametrize(

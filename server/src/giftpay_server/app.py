@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,22 +16,19 @@ import aiohttp
 import grpc
 import grpc.aio
 
-from giftpay_server.admin.worker import ErasureWorker
 from giftpay_server.catalog.sample import load_sample
 from giftpay_server.catalog.store import Catalogs
 from giftpay_server.config import SANDBOX_PORT, Config, ConfigError
 from giftpay_server.journal.feed import Feed
 from giftpay_server.journal.journal import Journal
-from giftpay_server.journal.worker import Pace, Runner
 from giftpay_server.postgres.clock import ClockWatch, utc_now
 from giftpay_server.postgres.embedded import embedded_postgres
 from giftpay_server.postgres.migrations import MigrationError, migrate
 from giftpay_server.postgres.pool import Pool, connector, create_pool
-from giftpay_server.redemption.providers import SandboxPayouts
-from giftpay_server.redemption.worker import PayoutWorker
-from giftpay_server.rooms import Clock, Rooms
+from giftpay_server.registration import Clock, Parts
 from giftpay_server.sandbox.app import running_sandbox
-from giftpay_server.services import TABLES, add_services
+from giftpay_server.services import add_services
+from giftpay_server.slices import REGISTRY
 from giftpay_server.wire.identity import LOCAL
 
 log = logging.getLogger(__name__)
@@ -42,7 +39,7 @@ class Running:
     """A server that takes calls."""
 
     address: str
-    rooms: Rooms
+    parts: Parts
 
 
 @asynccontextmanager
@@ -111,12 +108,11 @@ async def serving(
     async with (
         create_pool(config.database_url, size=config.pool_size) as pool,
         aiohttp.ClientSession() as http,
-        _ledger(config, pool, http, clock=clock, system_clock=system_clock) as rooms,
-        _erasing(rooms),
-        _paying_out(rooms),
-        _listening(rooms) as address,
+        _ledger(config, pool, http, clock=clock, system_clock=system_clock) as parts,
+        _working(parts),
+        _listening(parts) as address,
     ):
-        yield Running(address, rooms)
+        yield Running(address, parts)
 
 
 @asynccontextmanager
@@ -127,7 +123,7 @@ async def _ledger(
     *,
     clock: Clock,
     system_clock: Clock,
-) -> AsyncIterator[Rooms]:
+) -> AsyncIterator[Parts]:
     feed, catalogs = Feed(), Catalogs()
     with _reaching(config.database_url, "GIFTPAY_DATABASE_URL"):
         await pool.fetchval("SELECT 1")  # who cannot use the database learns it before it serves
@@ -140,36 +136,24 @@ async def _ledger(
         connect=connect,
         clock=clock,
         catalog_at=catalogs.known_as,
-        tables=TABLES,
+        tables=REGISTRY.tables,
+        movements=REGISTRY.movements,
         limits=config.limits,
         clock_watch=watch,
     )
     async with _background(feed.listen(connect)), _draining(journal):
         if config.sample_catalog:
             await load_sample(journal)
-        yield Rooms(config, clock, watch, pool, catalogs, feed, journal, http)
+        yield Parts(config, REGISTRY, clock, watch, pool, catalogs, feed, journal, http)
 
 
 @asynccontextmanager
-async def _paying_out(rooms: Rooms) -> AsyncIterator[None]:
-    """Drives payouts as long as there is a provider to drive them at."""
-    if not rooms.config.sandbox_url:
-        log.warning("no payout provider (GIFTPAY_SANDBOX_URL): redemptions wait as HELD")
-        yield
-        return
-    provider = SandboxPayouts(rooms.http, rooms.config.sandbox_url)
-    worker = PayoutWorker(rooms.journal, rooms.pool, provider, clock=rooms.clock)
-    pace = Pace(poll_s=rooms.config.payout_poll_s)
-    async with _background(Runner(worker, clock=rooms.clock, pace=pace).run()):
-        yield
-
-
-@asynccontextmanager
-async def _erasing(rooms: Rooms) -> AsyncIterator[None]:
-    """Removes what was erased, one erasure at a time: readers need the pool as well."""
-    worker = ErasureWorker(rooms.pool)
-    pace = Pace(poll_s=rooms.config.erasure_poll_s, calls_max=1)
-    async with _background(Runner(worker, clock=rooms.clock, pace=pace).run()):
+async def _working(parts: Parts) -> AsyncIterator[None]:
+    """Runs the workers of all slices."""
+    async with AsyncExitStack() as stack:
+        for each in parts.registry.slices:
+            for runner in each.workers(parts):
+                await stack.enter_async_context(_background(runner.run()))
         yield
 
 
@@ -203,19 +187,19 @@ def _stop_if_it_failed(journal: asyncio.Task[None]) -> None:
 
 
 @asynccontextmanager
-async def _listening(rooms: Rooms) -> AsyncIterator[str]:
-    config = rooms.config
+async def _listening(parts: Parts) -> AsyncIterator[str]:
+    config = parts.config
     server = grpc.aio.server(options=[("grpc.so_reuseport", int(config.share_port))])
-    health = await add_services(server, rooms)
+    health = await add_services(server, parts)
     try:
         port = server.add_insecure_port(config.listen)
     except RuntimeError as error:
         raise ConfigError(f"cannot listen on {config.listen}: {error}") from error
-    async with _background(rooms.clock_watch.run(health.set)):
+    async with _background(parts.clock_watch.run(health.set)):
         await server.start()
         try:
             yield f"{config.listen.rpartition(':')[0]}:{port}"
         finally:
             await health.stop()
-            rooms.feed.close()
+            parts.feed.close()
             await server.stop(config.grace_s)

@@ -62,7 +62,9 @@ class Gift(_message.Message):
     catalog_version: _builtins.int
     """The catalog that it was priced with."""
     reversal_id: _builtins.str
-    """The transaction that reversed it; empty if none did. Filled in by GetGift alone."""
+    """The transaction that reversed it; empty if none did. Filled in by GetGift and the lists: the
+    answer to a command tells the gift as it was sent.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was decided, just before its commit."""

@@ -26,27 +26,27 @@ from giftpay.v1 import error_reason_pb2 as giftpay_dot_v1_dot_error__reason__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17giftpay/v1/ledger.proto\x12\ngiftpay.v1\x1a\x1dgiftpay/v1/error_reason.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcd\x02\n\x05\x45ntry\x12\x10\n\x08owner_id\x18\x01 \x01(\t\x12\x1e\n\x04unit\x18\x02 \x01(\x0e\x32\x10.giftpay.v1.Unit\x12\x0b\n\x03seq\x18\x03 \x01(\x03\x12\x16\n\x0etransaction_id\x18\x04 \x01(\t\x12\x0e\n\x06\x61mount\x18\x05 \x01(\x03\x12\x0f\n\x07\x62\x61lance\x18\x06 \x01(\x03\x12\x31\n\x0esystem_account\x18\x07 \x01(\x0e\x32\x19.giftpay.v1.SystemAccount\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x04kind\x18\t \x01(\x0e\x32\x1b.giftpay.v1.TransactionKind\x12\x16\n\x0e\x63ounterpart_id\x18\n \x01(\t\x12%\n\x04gift\x18\x0b \x01(\x0b\x32\x17.giftpay.v1.GiftDetails\"a\n\x0bGiftDetails\x12\x0f\n\x07gift_id\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x0f\n\x07\x63ontext\x18\x04 \x01(\t\x12\x10\n\x08\x63ombo_id\x18\x05 \x01(\t\"I\n\x08\x45ntryRef\x12\x10\n\x08owner_id\x18\x01 \x01(\t\x12\x1e\n\x04unit\x18\x02 \x01(\x0e\x32\x10.giftpay.v1.Unit\x12\x0b\n\x03seq\x18\x03 \x01(\x03\"\x83\x02\n\x0bTransaction\x12\x16\n\x0etransaction_id\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.giftpay.v1.TransactionKind\x12\x0e\n\x06\x63\x61ller\x18\x03 \x01(\t\x12$\n\x06posted\x18\x04 \x01(\x0b\x32\x12.giftpay.v1.PostedH\x00\x12&\n\x07refusal\x18\x05 \x01(\x0b\x32\x13.giftpay.v1.RefusalH\x00\x12\x17\n\x0f\x63\x61talog_version\x18\x06 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\t\n\x07outcome\"/\n\x06Posted\x12%\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x14.giftpay.v1.EntryRef*=\n\x04Unit\x12\x14\n\x10UNIT_UNSPECIFIED\x10\x00\x12\r\n\tUNIT_COIN\x10\x01\x12\x10\n\x0cUNIT_DIAMOND\x10\x02*\xa7\x02\n\rSystemAccount\x12\x1e\n\x1aSYSTEM_ACCOUNT_UNSPECIFIED\x10\x00\x12\x1b\n\x17SYSTEM_ACCOUNT_ISSUANCE\x10\x01\x12\x1c\n\x18SYSTEM_ACCOUNT_PROMOTION\x10\x02\x12\x1d\n\x19SYSTEM_ACCOUNT_GIFT_SALES\x10\x03\x12#\n\x1fSYSTEM_ACCOUNT_CREATOR_EARNINGS\x10\x04\x12\x1a\n\x16SYSTEM_ACCOUNT_PAYOUTS\x10\x05\x12\x1a\n\x16SYSTEM_ACCOUNT_REFUNDS\x10\x06\x12 \n\x1cSYSTEM_ACCOUNT_PLATFORM_LOSS\x10\x07\x12\x1d\n\x19SYSTEM_ACCOUNT_ADJUSTMENT\x10\x08*\xfa\x03\n\x0fTransactionKind\x12 \n\x1cTRANSACTION_KIND_UNSPECIFIED\x10\x00\x12 \n\x1cTRANSACTION_KIND_OPEN_WALLET\x10\x01\x12\"\n\x1eTRANSACTION_KIND_UPDATE_WALLET\x10\x02\x12\"\n\x1eTRANSACTION_KIND_APPLY_CATALOG\x10\x03\x12\"\n\x1eTRANSACTION_KIND_CREATE_TOP_UP\x10\x04\x12#\n\x1fTRANSACTION_KIND_CONFIRM_TOP_UP\x10\x05\x12\"\n\x1eTRANSACTION_KIND_CANCEL_TOP_UP\x10\x06\x12\x19\n\x15TRANSACTION_KIND_GIFT\x10\x07\x12&\n\"TRANSACTION_KIND_CREATE_REDEMPTION\x10\x08\x12&\n\"TRANSACTION_KIND_CANCEL_REDEMPTION\x10\t\x12 \n\x1cTRANSACTION_KIND_PAYOUT_STEP\x10\n\x12\x1f\n\x1bTRANSACTION_KIND_ADJUSTMENT\x10\x0b\x12\"\n\x1eTRANSACTION_KIND_GIFT_REVERSAL\x10\x0c\x12\x1c\n\x18TRANSACTION_KIND_ERASURE\x10\rb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17giftpay/v1/ledger.proto\x12\ngiftpay.v1\x1a\x1dgiftpay/v1/error_reason.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xee\x02\n\x05\x45ntry\x12\x10\n\x08owner_id\x18\x01 \x01(\t\x12\x1e\n\x04unit\x18\x02 \x01(\x0e\x32\x10.giftpay.v1.Unit\x12\x0b\n\x03seq\x18\x03 \x01(\x03\x12\x16\n\x0etransaction_id\x18\x04 \x01(\t\x12\x0e\n\x06\x61mount\x18\x05 \x01(\x03\x12\x0f\n\x07\x62\x61lance\x18\x06 \x01(\x03\x12\x31\n\x0esystem_account\x18\x07 \x01(\x0e\x32\x19.giftpay.v1.SystemAccount\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x04kind\x18\t \x01(\x0e\x32\x1b.giftpay.v1.TransactionKind\x12\x16\n\x0e\x63ounterpart_id\x18\n \x01(\t\x12%\n\x04gift\x18\x0b \x01(\x0b\x32\x17.giftpay.v1.GiftDetails\x12\x1f\n\x17reversed_transaction_id\x18\x0c \x01(\t\"a\n\x0bGiftDetails\x12\x0f\n\x07gift_id\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x0f\n\x07\x63ontext\x18\x04 \x01(\t\x12\x10\n\x08\x63ombo_id\x18\x05 \x01(\t\"I\n\x08\x45ntryRef\x12\x10\n\x08owner_id\x18\x01 \x01(\t\x12\x1e\n\x04unit\x18\x02 \x01(\x0e\x32\x10.giftpay.v1.Unit\x12\x0b\n\x03seq\x18\x03 \x01(\x03\"\x83\x02\n\x0bTransaction\x12\x16\n\x0etransaction_id\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.giftpay.v1.TransactionKind\x12\x0e\n\x06\x63\x61ller\x18\x03 \x01(\t\x12$\n\x06posted\x18\x04 \x01(\x0b\x32\x12.giftpay.v1.PostedH\x00\x12&\n\x07refusal\x18\x05 \x01(\x0b\x32\x13.giftpay.v1.RefusalH\x00\x12\x17\n\x0f\x63\x61talog_version\x18\x06 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\t\n\x07outcome\"/\n\x06Posted\x12%\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x14.giftpay.v1.EntryRef*=\n\x04Unit\x12\x14\n\x10UNIT_UNSPECIFIED\x10\x00\x12\r\n\tUNIT_COIN\x10\x01\x12\x10\n\x0cUNIT_DIAMOND\x10\x02*\xa7\x02\n\rSystemAccount\x12\x1e\n\x1aSYSTEM_ACCOUNT_UNSPECIFIED\x10\x00\x12\x1b\n\x17SYSTEM_ACCOUNT_ISSUANCE\x10\x01\x12\x1c\n\x18SYSTEM_ACCOUNT_PROMOTION\x10\x02\x12\x1d\n\x19SYSTEM_ACCOUNT_GIFT_SALES\x10\x03\x12#\n\x1fSYSTEM_ACCOUNT_CREATOR_EARNINGS\x10\x04\x12\x1a\n\x16SYSTEM_ACCOUNT_PAYOUTS\x10\x05\x12\x1a\n\x16SYSTEM_ACCOUNT_REFUNDS\x10\x06\x12 \n\x1cSYSTEM_ACCOUNT_PLATFORM_LOSS\x10\x07\x12\x1d\n\x19SYSTEM_ACCOUNT_ADJUSTMENT\x10\x08*\xfa\x03\n\x0fTransactionKind\x12 \n\x1cTRANSACTION_KIND_UNSPECIFIED\x10\x00\x12 \n\x1cTRANSACTION_KIND_OPEN_WALLET\x10\x01\x12\"\n\x1eTRANSACTION_KIND_UPDATE_WALLET\x10\x02\x12\"\n\x1eTRANSACTION_KIND_APPLY_CATALOG\x10\x03\x12\"\n\x1eTRANSACTION_KIND_CREATE_TOP_UP\x10\x04\x12#\n\x1fTRANSACTION_KIND_CONFIRM_TOP_UP\x10\x05\x12\"\n\x1eTRANSACTION_KIND_CANCEL_TOP_UP\x10\x06\x12\x19\n\x15TRANSACTION_KIND_GIFT\x10\x07\x12&\n\"TRANSACTION_KIND_CREATE_REDEMPTION\x10\x08\x12&\n\"TRANSACTION_KIND_CANCEL_REDEMPTION\x10\t\x12 \n\x1cTRANSACTION_KIND_PAYOUT_STEP\x10\n\x12\x1f\n\x1bTRANSACTION_KIND_ADJUSTMENT\x10\x0b\x12\"\n\x1eTRANSACTION_KIND_GIFT_REVERSAL\x10\x0c\x12\x1c\n\x18TRANSACTION_KIND_ERASURE\x10\rb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'giftpay.v1.ledger_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_UNIT']._serialized_start=924
-  _globals['_UNIT']._serialized_end=985
-  _globals['_SYSTEMACCOUNT']._serialized_start=988
-  _globals['_SYSTEMACCOUNT']._serialized_end=1283
-  _globals['_TRANSACTIONKIND']._serialized_start=1286
-  _globals['_TRANSACTIONKIND']._serialized_end=1792
+  _globals['_UNIT']._serialized_start=957
+  _globals['_UNIT']._serialized_end=1018
+  _globals['_SYSTEMACCOUNT']._serialized_start=1021
+  _globals['_SYSTEMACCOUNT']._serialized_end=1316
+  _globals['_TRANSACTIONKIND']._serialized_start=1319
+  _globals['_TRANSACTIONKIND']._serialized_end=1825
   _globals['_ENTRY']._serialized_start=104
-  _globals['_ENTRY']._serialized_end=437
-  _globals['_GIFTDETAILS']._serialized_start=439
-  _globals['_GIFTDETAILS']._serialized_end=536
-  _globals['_ENTRYREF']._serialized_start=538
-  _globals['_ENTRYREF']._serialized_end=611
-  _globals['_TRANSACTION']._serialized_start=614
-  _globals['_TRANSACTION']._serialized_end=873
-  _globals['_POSTED']._serialized_start=875
-  _globals['_POSTED']._serialized_end=922
+  _globals['_ENTRY']._serialized_end=470
+  _globals['_GIFTDETAILS']._serialized_start=472
+  _globals['_GIFTDETAILS']._serialized_end=569
+  _globals['_ENTRYREF']._serialized_start=571
+  _globals['_ENTRYREF']._serialized_end=644
+  _globals['_TRANSACTION']._serialized_start=647
+  _globals['_TRANSACTION']._serialized_end=906
+  _globals['_POSTED']._serialized_start=908
+  _globals['_POSTED']._serialized_end=955
 # @@protoc_insertion_point(module_scope)

@@ -182,6 +182,7 @@ class Entry(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     COUNTERPART_ID_FIELD_NUMBER: _builtins.int
     GIFT_FIELD_NUMBER: _builtins.int
+    REVERSED_TRANSACTION_ID_FIELD_NUMBER: _builtins.int
     owner_id: _builtins.str
     """The owner of the account."""
     unit: Global___Unit.ValueType
@@ -202,6 +203,8 @@ class Entry(_message.Message):
     """The other owner of the transaction (the recipient for a sender, the sender for a recipient);
     empty where there is none.
     """
+    reversed_transaction_id: _builtins.str
+    """The transaction that this one reversed, for a reversal; empty otherwise."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was decided, just before its commit; never decreasing within an account."""
@@ -224,10 +227,11 @@ class Entry(_message.Message):
         kind: Global___TransactionKind.ValueType = ...,
         counterpart_id: _builtins.str = ...,
         gift: Global___GiftDetails | None = ...,
+        reversed_transaction_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "gift", b"gift"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "balance", b"balance", "counterpart_id", b"counterpart_id", "create_time", b"create_time", "gift", b"gift", "kind", b"kind", "owner_id", b"owner_id", "seq", b"seq", "system_account", b"system_account", "transaction_id", b"transaction_id", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "balance", b"balance", "counterpart_id", b"counterpart_id", "create_time", b"create_time", "gift", b"gift", "kind", b"kind", "owner_id", b"owner_id", "reversed_transaction_id", b"reversed_transaction_id", "seq", b"seq", "system_account", b"system_account", "transaction_id", b"transaction_id", "unit", b"unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

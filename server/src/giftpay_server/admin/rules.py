@@ -7,8 +7,6 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 from giftpay.v1 import (
-    ERROR_REASON_INSUFFICIENT_COINS,
-    ERROR_REASON_INSUFFICIENT_DIAMONDS,
     ERROR_REASON_WALLET_CLOSED,
     SYSTEM_ACCOUNT_ADJUSTMENT,
     TRANSACTION_KIND_ADJUSTMENT,
@@ -19,7 +17,7 @@ from giftpay.v1 import (
     ErasePersonalDataRequest,
 )
 
-from giftpay_server.ledger.gates import room_for
+from giftpay_server.ledger.gates import can_spend, room_for
 from giftpay_server.ledger.model import (
     Account,
     Books,
@@ -56,8 +54,7 @@ def adjust(request: AdjustBalanceRequest, books: Books, *, transaction_id: str) 
     """A credit, of coins with a lot of their own, or a spend; against ADJUSTMENT."""
     amount, owner = request.amount, books.owners[request.owner_id]
     account = books.accounts[request.owner_id, request.unit]
-    gate = _may_gain if amount > 0 else _may_lose
-    if refused := gate(owner, account, abs(amount)):
+    if refused := _may_gain(owner, account, amount) if amount > 0 else can_spend(account, -amount):
         return refused
     minted = amount > 0 and account.unit == UNIT_COIN  # diamonds are not traced
     grant = Grant(LotKind.ADJUSTMENT, transaction_id) if minted else None
@@ -82,18 +79,6 @@ def _may_gain(owner: Owner, account: Account, amount: int) -> Refused | None:
     if owner.status == WALLET_STATUS_CLOSED:
         return refuse(ERROR_REASON_WALLET_CLOSED, owner_id=owner.owner_id)
     return room_for(account, amount)
-
-
-def _may_lose(owner: Owner, account: Account, amount: int) -> Refused | None:
-    if account.available >= amount:
-        return None
-    coins = account.unit == UNIT_COIN
-    return refuse(
-        ERROR_REASON_INSUFFICIENT_COINS if coins else ERROR_REASON_INSUFFICIENT_DIAMONDS,
-        owner_id=owner.owner_id,
-        available=account.available,
-        required=amount,
-    )
 
 
 def erase(request: ErasePersonalDataRequest, books: Books) -> Decision:

@@ -1,20 +1,23 @@
-"""What a package costs and what diamonds are worth, in one version of the catalog. Pure."""
+"""What things cost and what diamonds are worth, in one version of the catalog. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from giftpay.v1 import (
-    ERROR_REASON_AMOUNT_LIMIT,
     ERROR_REASON_BELOW_MINIMUM,
     ERROR_REASON_CURRENCY_NOT_SUPPORTED,
+    ERROR_REASON_GIFT_OFF_SALE,
     ERROR_REASON_NO_CATALOG,
     ERROR_REASON_PACKAGE_NOT_SOLD_IN_COUNTRY,
     ERROR_REASON_PACKAGE_OFF_SALE,
+    ERROR_REASON_PRICE_CHANGED,
+    ERROR_REASON_UNKNOWN_GIFT,
     ERROR_REASON_UNKNOWN_PACKAGE,
     CoinPackage,
+    ErrorReason,
     Money,
     PayoutRate,
     Promotion,
@@ -23,7 +26,8 @@ from giftpay.v1 import (
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from giftpay_server.catalog.rules import Catalog, times
-from giftpay_server.ledger.model import AMOUNT_LIMIT, Refused, refuse
+from giftpay_server.ledger.gates import within_limit
+from giftpay_server.ledger.model import Refused, refuse
 
 
 class PackagePrice(NamedTuple):
@@ -32,6 +36,32 @@ class PackagePrice(NamedTuple):
     price: Money
     coins: int  # bought
     bonus_coins: int  # on top, by the best promotion
+
+
+class Priced(Protocol):
+    """Something in the catalog that is sold for coins."""
+
+    @property
+    def coins(self) -> int: ...
+    @property
+    def off_sale(self) -> bool: ...
+
+
+class ItemKind(NamedTuple):
+    """One kind of things that are sold for coins, and how their refusals name them."""
+
+    items: Callable[[Catalog], Mapping[str, Priced]]
+    id_figure: str
+    unknown: ErrorReason.ValueType
+    off_sale: ErrorReason.ValueType
+
+
+GIFT = ItemKind(
+    items=lambda catalog: catalog.gifts,
+    id_figure="gift_id",
+    unknown=ERROR_REASON_UNKNOWN_GIFT,
+    off_sale=ERROR_REASON_GIFT_OFF_SALE,
+)
 
 
 class Quote(NamedTuple):
@@ -43,6 +73,27 @@ class Quote(NamedTuple):
     amount: int  # paid out: gross - fee, above zero
     minor_units_per_diamond: Rational
     minimum_diamonds: int
+
+
+def price_item(
+    catalog: Catalog | None, kind: ItemKind, item_id: str, *, count: int, expected: int | None
+) -> int | Refused:
+    """What some of an item cost together, in coins; `expected` is what the caller takes them for.
+
+    Refused with NO_CATALOG, the kind's own two reasons, PRICE_CHANGED and AMOUNT_LIMIT.
+    """
+    if catalog is None:
+        return refuse(ERROR_REASON_NO_CATALOG)
+    item, version = kind.items(catalog).get(item_id), catalog.version
+    if item is None or item.off_sale:
+        reason = kind.unknown if item is None else kind.off_sale
+        return Refused(reason, {kind.id_figure: item_id, "catalog_version": str(version)})
+    coins = item.coins * count
+    if expected is not None and expected != coins:
+        return refuse(
+            ERROR_REASON_PRICE_CHANGED, expected=expected, actual=coins, catalog_version=version
+        )
+    return within_limit(coins) or coins
 
 
 def price_package(
@@ -93,8 +144,8 @@ def quote(catalog: Catalog | None, diamonds: int, currency_code: str) -> Quote |
 
 def _quoted(rate: PayoutRate, diamonds: int) -> Quote | Refused:
     gross, fee = times(diamonds, rate.minor_units_per_diamond), rate.fee_minor_units
-    if (most := max(diamonds, gross)) > AMOUNT_LIMIT:
-        return refuse(ERROR_REASON_AMOUNT_LIMIT, amount=most, limit=AMOUNT_LIMIT)
+    if refused := within_limit(max(diamonds, gross)):
+        return refused
     return Quote(
         currency_code=rate.currency_code,
         gross=gross,

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from giftpay.v1 import (
+    SYSTEM_ACCOUNT_CREATOR_EARNINGS,
+    SYSTEM_ACCOUNT_GIFT_SALES,
+    TRANSACTION_KIND_GIFT,
+    UNIT_COIN,
+    UNIT_DIAMOND,
+)
+
 from giftpay_server.gift.rules import GiftContext
+from giftpay_server.gift.rules_reversal import reversal_claim
 from giftpay_server.journal.store import Table, Tables, transaction
 from giftpay_server.ledger.model import Transaction
 from giftpay_server.postgres.pool import Connection, Pool
@@ -36,61 +45,67 @@ async def insert_contexts(connection: Connection, rows: Sequence[GiftContext]) -
 TABLES: Tables = {GiftContext: Table(save=insert_contexts)}
 
 
-READ_GIFT = """
+# By their kind: whatever else is booked against the same accounts is no gift.
+READ_GIFTS = f"""
     SELECT t.*, p.value AS message
       FROM transactions t
       LEFT JOIN shown_personal_data p ON p.transaction_id = t.id
-     WHERE t.id = $1 AND t.kind = 7 AND t.reason = 0
+     WHERE t.id = ANY($1::uuid[]) AND t.kind = {TRANSACTION_KIND_GIFT} AND t.reason = 0
 """
 
-READ_REVERSAL = """
-    SELECT transaction_id FROM claim WHERE id = $1
+# By the claims that reversals take.
+READ_REVERSALS = """
+    SELECT id, transaction_id FROM claim WHERE id = ANY($1::text[])
 """
+
+
+async def read_gifts(connection: Connection, ids: Sequence[str]) -> dict[str, SentGift]:
+    """Accepted gifts by their ids, with what reversed them; others are left out."""
+    found = await connection.fetch(READ_GIFTS, ids) if ids else ()
+    claims = [reversal_claim(str(row["id"])) for row in found]
+    reversals = await connection.fetch(READ_REVERSALS, claims) if claims else ()
+    reversal_ids = {row["id"]: str(row["transaction_id"]) for row in reversals}
+    return {str(row["id"]): _sent(row, reversal_ids) for row in found}
+
+
+def _sent(row: Any, reversal_ids: Mapping[str, str]) -> SentGift:
+    reversal_id = reversal_ids.get(reversal_claim(str(row["id"])), "")
+    return SentGift(transaction(row), row["message"] or "", reversal_id=reversal_id)
 
 
 async def read_gift(pool: Pool, transaction_id: str) -> SentGift | None:
     """An accepted gift, and what reversed it."""
     async with pool.acquire() as connection:
-        row = await connection.fetchrow(READ_GIFT, transaction_id)
-        if row is None:
-            return None
-        reversal_id = await connection.fetchval(READ_REVERSAL, f"reversal:{transaction_id}")
-    return SentGift(transaction(row), row["message"] or "", reversal_id=str(reversal_id or ""))
+        return (await read_gifts(connection, [transaction_id])).get(transaction_id)
 
 
-# A page in two steps: entries lie with their owner, transactions by their id.
-# 4: CREATOR_EARNINGS; a credit against it is a gift, a debit is a reversal.
-LIST_RECEIVED = """
+# A page in steps: entries lie with their owner, transactions by their id. What is against the
+# account of gifts may be of another kind, which only its transaction tells.
+LIST_RECEIVED = f"""
     SELECT seq, transaction_id
       FROM entry
-     WHERE owner_id = $1 AND unit = 2 AND seq < $2 AND system_account = 4 AND amount > 0
+     WHERE owner_id = $1 AND unit = {UNIT_DIAMOND} AND seq < $2
+       AND system_account = {SYSTEM_ACCOUNT_CREATOR_EARNINGS} AND amount > 0
      ORDER BY seq DESC
      LIMIT $3
 """
 
-LIST_RECEIVED_IN_CONTEXT = """
+LIST_RECEIVED_IN_CONTEXT = f"""
     SELECT e.seq, e.transaction_id
       FROM gift_context g
-      JOIN entry e ON e.owner_id = g.owner_id AND e.unit = 2 AND e.seq = g.seq
+      JOIN entry e ON e.owner_id = g.owner_id AND e.unit = {UNIT_DIAMOND} AND e.seq = g.seq
      WHERE g.owner_id = $1 AND g.context = $4 AND g.seq < $2
      ORDER BY g.seq DESC
      LIMIT $3
 """
 
-# 3: GIFT_SALES; a debit against it is a gift, a credit is a reversal.
-LIST_SENT = """
+LIST_SENT = f"""
     SELECT seq, transaction_id
       FROM entry
-     WHERE owner_id = $1 AND unit = 1 AND seq < $2 AND system_account = 3 AND amount < 0
+     WHERE owner_id = $1 AND unit = {UNIT_COIN} AND seq < $2
+       AND system_account = {SYSTEM_ACCOUNT_GIFT_SALES} AND amount < 0
      ORDER BY seq DESC
      LIMIT $3
-"""
-
-READ_LISTED = """
-    SELECT t.*, p.value AS message
-      FROM transactions t
-      LEFT JOIN shown_personal_data p ON p.transaction_id = t.id
-     WHERE t.id = ANY($1::uuid[])
 """
 
 
@@ -108,14 +123,22 @@ async def list_sent(pool: Pool, owner_id: str, *, before: int, limit: int) -> li
     return await _listed(pool, LIST_SENT, owner_id, before, limit)
 
 
-async def _listed(pool: Pool, statement: str, *page: Any) -> list[SentGift]:
+async def _listed(
+    pool: Pool, statement: str, owner_id: str, before: int, limit: int, *context: str
+) -> list[SentGift]:
+    listed: list[SentGift] = []
     async with pool.acquire() as connection:
-        entries = await connection.fetch(statement, *page)
-        ids = [entry["transaction_id"] for entry in entries]
-        found = await connection.fetch(READ_LISTED, ids) if ids else ()
-    gifts = {row["id"]: row for row in found}
-    return [_listed_gift(gifts[entry["transaction_id"]], entry["seq"]) for entry in entries]
+        while len(listed) < limit:
+            entries = await connection.fetch(statement, owner_id, before, limit, *context)
+            gifts = await read_gifts(connection, [str(row["transaction_id"]) for row in entries])
+            listed += _in_order(entries, gifts)
+            if len(entries) < limit:
+                break
+            before = entries[-1]["seq"]
+    return listed[:limit]
 
 
-def _listed_gift(row: Any, seq: int) -> SentGift:
-    return SentGift(transaction(row), row["message"] or "", seq=seq)
+def _in_order(entries: Sequence[Any], gifts: Mapping[str, SentGift]) -> Iterator[SentGift]:
+    for entry in entries:
+        if gift := gifts.get(str(entry["transaction_id"])):
+            yield replace(gift, seq=entry["seq"])

@@ -31,6 +31,7 @@ from giftpay_server.journal.store import (
 from giftpay_server.journal.writes import prepare, save_extras, save_rows, write
 from giftpay_server.ledger import rules
 from giftpay_server.ledger.model import EPOCH, AccountKey, Answer, Books, Command, Draft, Outcome
+from giftpay_server.ledger.movements import Movements
 from giftpay_server.postgres.pool import Connect, Connection, as_durable_as_a_commit
 
 ACCOUNTS_MAX = 100_000  # in memory; each takes about half a kilobyte
@@ -61,6 +62,7 @@ class Committer:
         clock: Callable[[], datetime],
         catalog_at: CatalogAt,
         tables: Tables,
+        movements: Movements,
         clock_skew_max: timedelta,
         lock_timeout_ms: int,
     ) -> None:
@@ -69,6 +71,7 @@ class Committer:
         self._clock = clock
         self._catalog_at = catalog_at
         self._tables = tables
+        self._movements = movements
         self._books = Books()  # as the last batch left them, as far as they are known
         self._rows = KnownRows(tables)
         self._stale: set[AccountKey] = set()
@@ -172,7 +175,7 @@ class Committer:
         """What a command would come to now; locks and writes nothing."""
         books = await self._read(connection, [command], command.accounts)
         books.now = self._now()
-        (answer,) = rules.decide([command], books, Draft())
+        (answer,) = rules.decide([command], books, Draft(), self._movements)
         return answer
 
     async def _read(
@@ -197,7 +200,7 @@ class Committer:
         offset = self._clock() - datetime.now(UTC)  # of a clock that tests move
         earliest = books.now - offset - self._clock_skew_max
         catalog_etag, draft = books.catalog_etag, Draft()
-        answers = rules.decide(commands, books, draft)
+        answers = rules.decide(commands, books, draft, self._movements)
         for account in draft.accounts.values():
             account.entry_time = account.next_time(books.now)
         # Now and not when it is written: who decides next goes on with the same accounts.

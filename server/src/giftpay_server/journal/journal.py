@@ -21,6 +21,7 @@ from giftpay_server.journal.settlement import Stuck, fail, fail_with, settle
 from giftpay_server.journal.side_lane import SideLane
 from giftpay_server.journal.store import CatalogAt, Tables, look_around
 from giftpay_server.ledger.model import AccountKey, Answer, Command
+from giftpay_server.ledger.movements import Movements
 from giftpay_server.postgres.clock import ClockSkewError, ClockWatch
 from giftpay_server.postgres.pool import Connect, Pool
 
@@ -44,6 +45,7 @@ class Journal:
         clock: Callable[[], datetime],
         catalog_at: CatalogAt,
         tables: Tables,
+        movements: Movements,
         limits: Limits,
         clock_watch: ClockWatch,
     ) -> None:
@@ -57,6 +59,7 @@ class Journal:
             clock=clock,
             catalog_at=catalog_at,
             tables=tables,
+            movements=movements,
             clock_skew_max=timedelta(seconds=clock_watch.bound_s),
         )
         self._committer = new_committer(lock_timeout_ms=LOCK_TIMEOUT_MS)

@@ -6,16 +6,20 @@ from datetime import date
 
 from giftpay.v1 import (
     ERROR_REASON_AGE_UNVERIFIED,
+    ERROR_REASON_AMOUNT_LIMIT,
     ERROR_REASON_BALANCE_LIMIT,
+    ERROR_REASON_INSUFFICIENT_COINS,
+    ERROR_REASON_INSUFFICIENT_DIAMONDS,
     ERROR_REASON_UNDER_AGE,
     ERROR_REASON_WALLET_CLOSED,
     ERROR_REASON_WALLET_FROZEN,
+    UNIT_COIN,
     WALLET_STATUS_ACTIVE,
     WALLET_STATUS_FROZEN,
     Unit,
 )
 
-from giftpay_server.ledger.model import BALANCE_LIMIT, Account, Owner, Refused, refuse
+from giftpay_server.ledger.model import AMOUNT_LIMIT, BALANCE_LIMIT, Account, Owner, Refused, refuse
 from giftpay_server.protobuf import short_name
 
 ADULT_AGE = 18  # years, as the platforms' own terms have it
@@ -37,6 +41,26 @@ def is_adult(owner: Owner, today: date) -> Refused | None:
     if owner.adult_from > today:
         return refuse(ERROR_REASON_UNDER_AGE, owner_id=owner.owner_id, adult_age=ADULT_AGE)
     return None
+
+
+def within_limit(amount: int) -> Refused | None:
+    """Refuses a movement of more than the limit."""
+    if amount <= AMOUNT_LIMIT:
+        return None
+    return refuse(ERROR_REASON_AMOUNT_LIMIT, amount=amount, limit=AMOUNT_LIMIT)
+
+
+def can_spend(account: Account, amount: int) -> Refused | None:
+    """Refuses a debit or a hold of more than is available."""
+    if account.available >= amount:
+        return None
+    coins = account.unit == UNIT_COIN
+    return refuse(
+        ERROR_REASON_INSUFFICIENT_COINS if coins else ERROR_REASON_INSUFFICIENT_DIAMONDS,
+        owner_id=account.owner_id,
+        available=account.available,
+        required=amount,
+    )
 
 
 def room_for(account: Account, amount: int) -> Refused | None:

@@ -176,6 +176,13 @@ class Row(Protocol):
     def key(self) -> Hashable: ...
 
 
+class OpenItems(Row, Protocol):
+    """How many items of one sort an owner has that keep its wallet open; the owner is its key."""
+
+    @property
+    def open(self) -> int: ...
+
+
 R = TypeVar("R", bound=Row)
 RowKey = tuple[type[Row], Hashable]
 

@@ -31,6 +31,7 @@ from giftpay_server.ledger.model import (
     Withdrawal,
     refuse,
 )
+from giftpay_server.ledger.movements import Movements
 from giftpay_server.ledger.replay import differing_fields, stored_request
 
 
@@ -38,12 +39,17 @@ class BrokenRuleError(Exception):
     """A slice decided something that the books forbid: a defect of ours, never the caller's."""
 
 
-def decide(commands: Sequence[Command], books: Books, draft: Draft) -> list[Answer]:
-    """Decides each command in turn, changing the books and writing the draft."""
-    return [_decide_one(command, books, draft) for command in commands]
+def decide(
+    commands: Sequence[Command], books: Books, draft: Draft, movements: Movements
+) -> list[Answer]:
+    """Decides each command in turn, changing the books and writing the draft.
+
+    `movements` is what each kind may move; raises BrokenRuleError where one moves anything else.
+    """
+    return [_decide_one(command, books, draft, movements) for command in commands]
 
 
-def _decide_one(command: Command, books: Books, draft: Draft) -> Answer:
+def _decide_one(command: Command, books: Books, draft: Draft, movements: Movements) -> Answer:
     earlier = books.transactions.get(command.id)
     if earlier is not None:
         return replay(command, _as_shown(earlier, command, books))
@@ -58,6 +64,7 @@ def _decide_one(command: Command, books: Books, draft: Draft) -> Answer:
     personal = command.personal
     match decision:
         case Posted():
+            _assert_registered(command, decision.legs, movements)
             transaction = _post(command, decision, books, draft)
         case Refused():
             transaction = _transaction(command, books, decision.reason, decision.stored())
@@ -111,6 +118,12 @@ def _post(command: Command, posted: Posted, books: Books, draft: Draft) -> Trans
         books.catalog = posted.catalog
     refs = " ".join([f"{entry.owner_id}/{entry.unit}/{entry.seq}" for entry in entries])
     return _transaction(command, books, 0, posted.answer, refs)
+
+
+def _assert_registered(command: Command, legs: Sequence[Leg], movements: Movements) -> None:
+    for leg in legs:
+        if (leg.unit, leg.system, leg.amount > 0) not in movements.get(command.kind, ()):
+            raise BrokenRuleError(f"{leg}, which no slice registers for kind {command.kind}")
 
 
 def _take_claims(command: Command, posted: Posted, books: Books, draft: Draft) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from datetime import date
 from functools import partial
 
@@ -17,7 +18,7 @@ from giftpay.v1 import (
     WalletStatus,
 )
 
-from giftpay_server.ledger.model import Account, Command, Personal, wallet
+from giftpay_server.ledger.model import Account, Command, OpenItems, Personal, wallet
 from giftpay_server.protobuf import timestamp
 from giftpay_server.wallet import rules
 from giftpay_server.wallet.store import Standing
@@ -54,7 +55,13 @@ def open_command(request: OpenWalletRequest, *, caller: str, today: date) -> Com
     )
 
 
-def update_command(request: UpdateWalletRequest, *, caller: str, today: date) -> Command:
+def update_command(
+    request: UpdateWalletRequest,
+    open_items: Mapping[str, type[OpenItems]],
+    *,
+    caller: str,
+    today: date,
+) -> Command:
     """The command that a request asks for; the request becomes what is stored.
 
     Raises InvalidArgumentError naming the first malformed field.
@@ -74,8 +81,9 @@ def update_command(request: UpdateWalletRequest, *, caller: str, today: date) ->
         case "status":
             valid_choice(request.status, "status", WalletStatus)
             closes = request.status == WALLET_STATUS_CLOSED
-            reads = ((rules.PendingTopUps, request.owner_id),) if closes else ()
-            return command(decide=partial(rules.set_status, request), reads=reads, alone=closes)
+            reads = [(kind, request.owner_id) for kind in open_items.values()] if closes else ()
+            decide = partial(rules.set_status, request, open_items)
+            return command(decide=decide, reads=reads, alone=closes)
         case _:
             decide = partial(rules.set_age, request, _adult_from(request, today))
             return command(decide=decide, personal=_take_birth(request))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
-from typing import NamedTuple
 
 from giftpay.v1 import (
     AGE_STATUS_ADULT,
@@ -21,21 +21,19 @@ from giftpay.v1 import (
 )
 
 from giftpay_server.ledger.gates import ADULT_AGE
-from giftpay_server.ledger.model import Books, Decision, Owner, Posted, Refused, refuse, wallet
+from giftpay_server.ledger.model import (
+    Books,
+    Decision,
+    OpenItems,
+    Owner,
+    Posted,
+    Refused,
+    refuse,
+    wallet,
+)
 
 # Of an owner whose age a caller verified without telling it; no date of birth leads here.
 VERIFIED_ADULT = date(1900, 1, 1)
-
-
-class PendingTopUps(NamedTuple):
-    """How many of an owner's top-ups wait for their payment."""
-
-    owner_id: str
-    top_ups: int
-
-    @property
-    def key(self) -> str:
-        return self.owner_id
 
 
 def adult_from(birth: date) -> date:
@@ -85,27 +83,34 @@ def set_age(request: UpdateWalletRequest, adult: date | None, books: Books) -> D
     return Posted(owners=(replace(owner, adult_from=adult),))
 
 
-def set_status(request: UpdateWalletRequest, books: Books) -> Decision:
-    """Freezes, unfreezes or closes; asking for the status it has changes nothing."""
+def set_status(
+    request: UpdateWalletRequest, open_items: Mapping[str, type[OpenItems]], books: Books
+) -> Decision:
+    """Freezes, unfreezes or closes; asking for the status it has changes nothing.
+
+    What slices register as open items keeps the wallet from being closed.
+    """
     owner = books.owners[request.owner_id]
     if owner.status == request.status:
         return Posted()
     if owner.status == WALLET_STATUS_CLOSED:
         return refuse(ERROR_REASON_WALLET_CLOSED, owner_id=owner.owner_id)
-    if request.status == WALLET_STATUS_CLOSED and (refused := _not_empty(owner, books)):
+    if request.status == WALLET_STATUS_CLOSED and (refused := _not_empty(owner, open_items, books)):
         return refused
     return Posted(owners=(replace(owner, status=request.status),))
 
 
-def _not_empty(owner: Owner, books: Books) -> Refused | None:
+def _not_empty(
+    owner: Owner, open_items: Mapping[str, type[OpenItems]], books: Books
+) -> Refused | None:
     coins, diamonds = (books.accounts[key] for key in wallet(owner.owner_id))
     held = coins.held + diamonds.held  # an open redemption holds its diamonds
-    pending = books.row(PendingTopUps, owner.owner_id)
+    items = {name: books.row(kind, owner.owner_id) for name, kind in open_items.items()}
     figures = {
         "coins": coins.balance,
         "diamonds": diamonds.balance,
         "held": held,
-        "open_top_ups": pending.top_ups if pending else 0,
+        **{name: found.open if found else 0 for name, found in items.items()},
     }
     if not any(figures.values()):
         return None

@@ -33,6 +33,7 @@ from giftpay_server.journal.feed import Feed
 from giftpay_server.journal.journal import Journal
 from giftpay_server.ledger.model import AccountKey, refuse, wallet
 from giftpay_server.postgres.pool import Pool, as_durable_as_a_commit
+from giftpay_server.registration import Registry
 from giftpay_server.wallet import store
 from giftpay_server.wallet.messages import open_command, update_command, wallet_message
 from giftpay_server.wallet.statement import (
@@ -73,6 +74,7 @@ class WalletService(WalletServiceServicer):
         pool: Pool,
         feed: Feed,
         clock: Callable[[], datetime],
+        registry: Registry,
         *,
         heartbeat_s: float = HEARTBEAT_S,
         write_max_s: float = WRITE_MAX_S,
@@ -81,6 +83,7 @@ class WalletService(WalletServiceServicer):
         self._pool = pool
         self._feed = feed
         self._clock = clock
+        self._registry = registry
         self._heartbeat_s = heartbeat_s
         self._write_max_s = write_max_s
         self._durable = asyncio.Semaphore(DURABLE_MAX)
@@ -110,7 +113,7 @@ class WalletService(WalletServiceServicer):
             await self._wallet(request.owner_id)  # nothing was booked, or there is no wallet
         lines, more = page.cut(found)
         return ListEntriesResponse(
-            entries=await entry_messages(self._pool, lines),
+            entries=await entry_messages(self._pool, lines, self._registry.details),
             next_page_token=page.next_token([lines[-1].entry.seq]) if more else "",
         )
 
@@ -125,7 +128,7 @@ class WalletService(WalletServiceServicer):
         async with aclosing(lines) as batches:
             async for batch in batches:
                 last_seq = batch[-1].entry.seq if batch else last_seq
-                entries = await entry_messages(self._pool, batch)
+                entries = await entry_messages(self._pool, batch, self._registry.details)
                 begun = monotonic()
                 yield WatchEntriesResponse(entries=entries, last_seq=last_seq)
                 # gRPC resumes us when it has taken the message, and it takes no more than its
@@ -147,7 +150,9 @@ class WalletService(WalletServiceServicer):
     async def UpdateWallet(
         self, request: UpdateWalletRequest, context: Context
     ) -> UpdateWalletResponse:
-        command = update_command(request, caller=LOCAL, today=self._clock().date())
+        command = update_command(
+            request, self._registry.open_items, caller=LOCAL, today=self._clock().date()
+        )
         outcome = settle(await self._journal.record(command))
         wallet = await self._wallet(request.owner_id)
         return UpdateWalletResponse(wallet=wallet, replayed=outcome.replayed)

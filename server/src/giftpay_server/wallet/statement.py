@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from giftpay.v1 import (
-    TRANSACTION_KIND_GIFT,
-    TRANSACTION_KIND_GIFT_REVERSAL,
     Entry,
     EntryRef,
     Posted,
-    ReverseGiftRequest,
-    SendGiftRequest,
     SystemAccount,
     TransactionKind,
     Unit,
@@ -21,7 +17,8 @@ from giftpay.v1 import Transaction as TransactionMessage
 from giftpay_server.ledger.model import AccountKey, Outcome, Transaction
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.protobuf import timestamp
-from giftpay_server.wallet.store import Asked, Line, list_after, list_before, read_asked
+from giftpay_server.registration import Asked, Details
+from giftpay_server.wallet.store import Line, list_after, list_before, read_asked
 from giftpay_server.wire.pages import NUMBER_MAX, Page
 from giftpay_server.wire.refusals import refusal_of
 
@@ -36,26 +33,27 @@ async def read_page(
         return await read(connection, account, seq=seq, limit=page.size + 1)
 
 
-async def entry_messages(pool: Pool, lines: Sequence[Line]) -> list[Entry]:
-    """Lines of a statement, each with the gift that it is about, if it is about one."""
-    reversed_ids = {
-        line.entry.transaction_id: ReverseGiftRequest.FromString(line.asked.request).transaction_id
-        for line in lines
-        if line.asked.kind == TRANSACTION_KIND_GIFT_REVERSAL
-    }
-    gifts = await read_asked(pool, reversed_ids.values())
-    return [_entry_message(line, _gift(line, reversed_ids, gifts)) for line in lines]
+async def entry_messages(
+    pool: Pool, lines: Sequence[Line], details: Mapping[int, Details]
+) -> list[Entry]:
+    """Lines of a statement, each with what its kind's slice says of it."""
+    undone = [_undone(line.asked, details) for line in lines]
+    asked = await read_asked(pool, {each for each in undone if each})
+    return [
+        _entry_message(line, reversed_id, asked.get(reversed_id, line.asked), details)
+        for line, reversed_id in zip(lines, undone, strict=True)
+    ]
 
 
-def _gift(line: Line, reversed_ids: Mapping[str, str], gifts: Mapping[str, Asked]) -> Asked | None:
-    if line.asked.kind == TRANSACTION_KIND_GIFT:
-        return line.asked
-    reversed_id = reversed_ids.get(line.entry.transaction_id)
-    return gifts[reversed_id] if reversed_id else None
+def _undone(asked: Asked, details: Mapping[int, Details]) -> str:
+    """The transaction that a reversal undid; empty for any other."""
+    return details[asked.kind].reversed_id(asked.request) if asked.kind in details else ""
 
 
-def _entry_message(line: Line, gift: Asked | None) -> Entry:
-    entry = line.entry
+def _entry_message(
+    line: Line, reversed_id: str, subject: Asked, details: Mapping[int, Details]
+) -> Entry:
+    entry, kind = line.entry, line.asked.kind
     message = Entry(
         owner_id=entry.owner_id,
         unit=Unit.ValueType(entry.unit),
@@ -64,23 +62,20 @@ def _entry_message(line: Line, gift: Asked | None) -> Entry:
         amount=entry.amount,
         balance=entry.balance,
         system_account=SystemAccount.ValueType(entry.system),
-        kind=TransactionKind.ValueType(line.asked.kind),
+        kind=TransactionKind.ValueType(kind),
+        counterpart_id=_counterpart(entry.owner_id, line.asked.entries),
+        reversed_transaction_id=reversed_id,
         create_time=timestamp(line.create_time),
     )
-    if gift is not None:
-        _add_gift(message, gift)
+    if kind in details:
+        details[kind].add(message, subject)
     return message
 
 
-def _add_gift(message: Entry, asked: Asked) -> None:
-    gift = SendGiftRequest.FromString(asked.request)
-    sent = message.owner_id == gift.sender_id
-    message.counterpart_id = gift.recipient_id if sent else gift.sender_id
-    message.gift.gift_id = gift.gift_id
-    message.gift.count = gift.count
-    message.gift.message = asked.words
-    message.gift.context = gift.context
-    message.gift.combo_id = gift.combo_id
+def _counterpart(owner_id: str, entries: str) -> str:
+    """The other owner of a transaction, by the list of its entries."""
+    owners = (ref.partition("/")[0] for ref in entries.split())
+    return next((other for other in owners if other != owner_id), "")
 
 
 def transaction_message(transaction: Transaction) -> TransactionMessage:

@@ -7,10 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from giftpay_server.journal.store import Table, Tables, transaction
+from giftpay_server.journal.store import transaction
 from giftpay_server.ledger.model import Account, AccountKey, Entry, Owner, Transaction
 from giftpay_server.postgres.pool import Connection, Pool
-from giftpay_server.wallet.rules import PendingTopUps
+from giftpay_server.registration import Asked
 
 
 class Standing(NamedTuple):
@@ -19,14 +19,6 @@ class Standing(NamedTuple):
     owner: Owner
     coins: Account
     diamonds: Account
-
-
-class Asked(NamedTuple):
-    """What a transaction was asked, and the words that its request holds as a hash."""
-
-    kind: int  # giftpay.v1.TransactionKind
-    request: bytes
-    words: str
 
 
 class Line(NamedTuple):
@@ -198,7 +190,7 @@ async def list_news(
 
 
 READ_ASKED = """
-    SELECT t.id, t.kind, t.request, p.value AS words
+    SELECT t.id, t.kind, t.request, t.entries, p.value AS text
       FROM transactions t
       LEFT JOIN shown_personal_data p ON p.transaction_id = t.id
      WHERE t.id = ANY($1::uuid[])
@@ -208,7 +200,10 @@ READ_ASKED = """
 async def read_asked(connection: Connection | Pool, ids: Collection[str]) -> dict[str, Asked]:
     """What some transactions were asked; none of no ids, without a look."""
     rows = await connection.fetch(READ_ASKED, list(ids)) if ids else ()
-    return {str(row["id"]): Asked(row["kind"], row["request"], row["words"] or "") for row in rows}
+    return {
+        str(row["id"]): Asked(row["kind"], row["request"], row["text"] or "", row["entries"])
+        for row in rows
+    }
 
 
 async def _lines(connection: Connection | Pool, statement: str, *page: Any) -> list[Line]:
@@ -240,24 +235,3 @@ async def read_transaction(pool: Pool, transaction_id: str) -> Transaction | Non
     """What was decided under an id."""
     row = await pool.fetchrow(READ_TRANSACTION, transaction_id)
     return transaction(row) if row is not None else None
-
-
-# 1: PENDING
-COUNT_PENDING_TOP_UPS = """
-    SELECT owner_id, count(*) AS top_ups
-      FROM top_up
-     WHERE owner_id = ANY($1::text[]) AND state = 1
-     GROUP BY owner_id
-"""
-
-
-async def count_pending_top_ups(
-    connection: Connection, keys: Sequence[str]
-) -> Sequence[PendingTopUps]:
-    """The top-ups that keep a wallet open; they are written by their own slice."""
-    rows = await connection.fetch(COUNT_PENDING_TOP_UPS, keys)
-    counted = {row["owner_id"]: row["top_ups"] for row in rows}
-    return [PendingTopUps(owner_id, counted.get(owner_id, 0)) for owner_id in keys]
-
-
-TABLES: Tables = {PendingTopUps: Table(load=count_pending_top_ups)}

@@ -1,0 +1,47 @@
+"""What the acts of operators register."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from giftpay.v1 import (
+    SYSTEM_ACCOUNT_ADJUSTMENT,
+    TRANSACTION_KIND_ADJUSTMENT,
+    UNIT_COIN,
+    UNIT_DIAMOND,
+)
+
+from giftpay_server.admin.rules import Erasure
+from giftpay_server.admin.service import AdminService
+from giftpay_server.admin.store import TABLES
+from giftpay_server.admin.worker import ErasureWorker
+from giftpay_server.journal.worker import Pace, Runner
+from giftpay_server.ledger.movements import credit, debit
+from giftpay_server.registration import Parts, Slice
+
+
+def _service(parts: Parts) -> AdminService:
+    skew_max = timedelta(seconds=parts.config.clock_skew_max_s)
+    return AdminService(parts.journal, parts.pool, parts.clock, skew_max)
+
+
+def _workers(parts: Parts) -> Sequence[Runner[Erasure]]:
+    """Removes what was erased, one erasure at a time: readers need the pool as well."""
+    pace = Pace(poll_s=parts.config.erasure_poll_s, calls_max=1)
+    return (Runner(ErasureWorker(parts.pool), clock=parts.clock, pace=pace),)
+
+
+ADMIN = Slice(
+    service_name="AdminService",
+    service=_service,
+    tables=TABLES,
+    movements={
+        TRANSACTION_KIND_ADJUSTMENT: [
+            way(unit, SYSTEM_ACCOUNT_ADJUSTMENT)
+            for way in (credit, debit)
+            for unit in (UNIT_COIN, UNIT_DIAMOND)
+        ],
+    },
+    workers=_workers,
+)

@@ -1,0 +1,39 @@
+"""What gifts register."""
+
+from giftpay.v1 import (
+    SYSTEM_ACCOUNT_CREATOR_EARNINGS,
+    SYSTEM_ACCOUNT_GIFT_SALES,
+    SYSTEM_ACCOUNT_PLATFORM_LOSS,
+    TRANSACTION_KIND_GIFT,
+    TRANSACTION_KIND_GIFT_REVERSAL,
+    UNIT_COIN,
+    UNIT_DIAMOND,
+)
+
+from giftpay_server.gift.details import add_gift, reversed_gift_id
+from giftpay_server.gift.service import GiftService
+from giftpay_server.gift.store import TABLES
+from giftpay_server.ledger.movements import credit, debit
+from giftpay_server.registration import Details, Slice
+
+GIFTS = Slice(
+    service_name="GiftService",
+    service=lambda parts: GiftService(parts.journal, parts.pool),
+    tables=TABLES,
+    movements={
+        # Shared: whatever else earns a creator diamonds does so from the same account.
+        TRANSACTION_KIND_GIFT: (
+            debit(UNIT_COIN, SYSTEM_ACCOUNT_GIFT_SALES, shared=True),
+            credit(UNIT_DIAMOND, SYSTEM_ACCOUNT_CREATOR_EARNINGS, shared=True),
+        ),
+        TRANSACTION_KIND_GIFT_REVERSAL: (
+            credit(UNIT_COIN, SYSTEM_ACCOUNT_GIFT_SALES, shared=True),
+            debit(UNIT_DIAMOND, SYSTEM_ACCOUNT_CREATOR_EARNINGS, shared=True),
+            credit(UNIT_DIAMOND, SYSTEM_ACCOUNT_PLATFORM_LOSS, shared=True),
+        ),
+    },
+    details={
+        TRANSACTION_KIND_GIFT: Details(add_gift),
+        TRANSACTION_KIND_GIFT_REVERSAL: Details(add_gift, reversed_id=reversed_gift_id),
+    },
+)

@@ -1,0 +1,71 @@
+"""Which kind of transaction may move what: said by its slice, asserted when one is posted."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
+
+from giftpay.v1 import SystemAccount, TransactionKind, Unit
+
+from giftpay_server.protobuf import short_name
+
+
+class Movement(NamedTuple):
+    """A credit or a debit in one unit against one system account."""
+
+    unit: Unit.ValueType
+    system: SystemAccount.ValueType
+    is_credit: bool
+    shared: bool = False  # with other kinds: who reads such entries tells them by their kind
+
+    def __str__(self) -> str:
+        way = "credit" if self.is_credit else "debit"
+        return f"{way} of {short_name(Unit, self.unit)} against {_name(self.system)}"
+
+
+Movements = Mapping[int, Collection[tuple[int, int, bool]]]  # by kind: unit, system, is_credit
+
+
+class MistakableKindsError(Exception):
+    """Two slices register kinds of transactions that could be mistaken for one another."""
+
+
+def credit(
+    unit: Unit.ValueType, system: SystemAccount.ValueType, *, shared: bool = False
+) -> Movement:
+    """What an owner gets from a system account."""
+    return Movement(unit, system, True, shared)
+
+
+def debit(
+    unit: Unit.ValueType, system: SystemAccount.ValueType, *, shared: bool = False
+) -> Movement:
+    """What an owner gives to a system account."""
+    return Movement(unit, system, False, shared)
+
+
+def merged(slices: Iterable[Mapping[TransactionKind.ValueType, Collection[Movement]]]) -> Movements:
+    """What the kinds of all slices may move.
+
+    Raises MistakableKindsError where two slices register one kind, or two kinds one movement that
+    they do not both declare as shared.
+    """
+    movements: dict[int, Collection[tuple[int, int, bool]]] = {}
+    first: dict[tuple[int, int, bool], tuple[int, Movement]] = {}
+    for kind, moves in ((kind, moves) for each in slices for kind, moves in each.items()):
+        if kind in movements:
+            raise MistakableKindsError(f"{_kind(kind)} is registered twice")
+        for movement in moves:
+            other, same = first.setdefault(movement[:3], (kind, movement))
+            if other != kind and not (movement.shared and same.shared):
+                raise MistakableKindsError(f"{_kind(other)} and {_kind(kind)} both: {movement}")
+        movements[kind] = frozenset(movement[:3] for movement in moves)
+    return movements
+
+
+def _kind(kind: int) -> str:
+    return short_name(TransactionKind, kind)
+
+
+def _name(system: int) -> str:
+    return short_name(SystemAccount, system)

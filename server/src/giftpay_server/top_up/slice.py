@@ -1,0 +1,49 @@
+"""What top-ups register."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from giftpay.v1 import (
+    PAYMENT_PROVIDER_SANDBOX,
+    SYSTEM_ACCOUNT_ISSUANCE,
+    SYSTEM_ACCOUNT_PROMOTION,
+    TRANSACTION_KIND_CONFIRM_TOP_UP,
+    UNIT_COIN,
+)
+
+from giftpay_server.ledger.movements import credit
+from giftpay_server.registration import Parts, Slice
+from giftpay_server.top_up.open_items import TABLES as OPEN_ITEMS
+from giftpay_server.top_up.open_items import PendingTopUps
+from giftpay_server.top_up.providers import PaymentProvider, SandboxPayments
+from giftpay_server.top_up.service import TopUpService
+from giftpay_server.top_up.store import TABLES
+
+PROVIDER_TIMEOUT_S = 5  # less than a caller waits, so that the caller is told
+
+
+def _service(parts: Parts) -> TopUpService:
+    trusted = parts.config.trusted_callers
+    return TopUpService(parts.journal, parts.pool, _providers(parts), trusted)
+
+
+def _providers(parts: Parts) -> Mapping[int, PaymentProvider]:
+    if not parts.config.sandbox_url:
+        return {}
+    sandbox = SandboxPayments(parts.http, parts.config.sandbox_url, timeout_s=PROVIDER_TIMEOUT_S)
+    return {PAYMENT_PROVIDER_SANDBOX: sandbox}
+
+
+TOP_UPS = Slice(
+    service_name="TopUpService",
+    service=_service,
+    tables={**TABLES, **OPEN_ITEMS},
+    movements={
+        TRANSACTION_KIND_CONFIRM_TOP_UP: (
+            credit(UNIT_COIN, SYSTEM_ACCOUNT_ISSUANCE),
+            credit(UNIT_COIN, SYSTEM_ACCOUNT_PROMOTION),
+        ),
+    },
+    open_items={"open_top_ups": PendingTopUps},
+)
