@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 
 from tests.ledger.histories import opening_books
 
-EARNING = credit(UNIT_DIAMOND, SYSTEM_ACCOUNT_CREATOR_EARNINGS)
+EARNING = credit(UNIT_DIAMOND, SYSTEM_ACCOUNT_CREATOR_EARNINGS, "earned")
 GIFT, OTHER = TRANSACTION_KIND_GIFT, TRANSACTION_KIND_CONFIRM_TOP_UP
 
 units = st.sampled_from([UNIT_COIN, UNIT_DIAMOND])
@@ -73,7 +73,7 @@ def test_two_kinds_that_could_be_mistaken_for_one_another_are_refused() -> None:
 
 
 def test_one_of_them_alone_cannot_share_a_movement() -> None:
-    shared = credit(UNIT_DIAMOND, SYSTEM_ACCOUNT_CREATOR_EARNINGS, shared=True)
+    shared = credit(UNIT_DIAMOND, SYSTEM_ACCOUNT_CREATOR_EARNINGS, "earned", shared=True)
     with pytest.raises(MistakableKindsError):
         merged([{GIFT: [shared]}, {OTHER: [EARNING]}])
     both = merged([{GIFT: [shared]}, {OTHER: [shared]}])
@@ -81,6 +81,6 @@ def test_one_of_them_alone_cannot_share_a_movement() -> None:
 
 
 def test_a_kind_is_registered_by_one_slice() -> None:
-    spend = debit(UNIT_COIN, SYSTEM_ACCOUNT_GIFT_SALES)
+    spend = debit(UNIT_COIN, SYSTEM_ACCOUNT_GIFT_SALES, "spent")
     with pytest.raises(MistakableKindsError, match="GIFT is registered twice"):
         merged([{GIFT: [EARNING]}, {GIFT: [spend]}])

@@ -37,11 +37,12 @@ ADMIN = Slice(
     service=_service,
     tables=TABLES,
     movements={
-        TRANSACTION_KIND_ADJUSTMENT: [
-            way(unit, SYSTEM_ACCOUNT_ADJUSTMENT)
-            for way in (credit, debit)
-            for unit in (UNIT_COIN, UNIT_DIAMOND)
-        ],
+        TRANSACTION_KIND_ADJUSTMENT: (
+            credit(UNIT_COIN, SYSTEM_ACCOUNT_ADJUSTMENT, "coins gained, an adjustment lot"),
+            debit(UNIT_COIN, SYSTEM_ACCOUNT_ADJUSTMENT, "coins lost"),
+            credit(UNIT_DIAMOND, SYSTEM_ACCOUNT_ADJUSTMENT, "diamonds gained"),
+            debit(UNIT_DIAMOND, SYSTEM_ACCOUNT_ADJUSTMENT, "diamonds lost"),
+        ),
     },
     workers=_workers,
 )

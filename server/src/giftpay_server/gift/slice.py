@@ -23,13 +23,25 @@ GIFTS = Slice(
     movements={
         # Shared: whatever else earns a creator diamonds does so from the same account.
         TRANSACTION_KIND_GIFT: (
-            debit(UNIT_COIN, SYSTEM_ACCOUNT_GIFT_SALES, shared=True),
-            credit(UNIT_DIAMOND, SYSTEM_ACCOUNT_CREATOR_EARNINGS, shared=True),
+            debit(UNIT_COIN, SYSTEM_ACCOUNT_GIFT_SALES, "the price, of the sender", shared=True),
+            credit(
+                UNIT_DIAMOND,
+                SYSTEM_ACCOUNT_CREATOR_EARNINGS,
+                "what it earns the recipient",
+                shared=True,
+            ),
         ),
         TRANSACTION_KIND_GIFT_REVERSAL: (
-            credit(UNIT_COIN, SYSTEM_ACCOUNT_GIFT_SALES, shared=True),
-            debit(UNIT_DIAMOND, SYSTEM_ACCOUNT_CREATOR_EARNINGS, shared=True),
-            credit(UNIT_DIAMOND, SYSTEM_ACCOUNT_PLATFORM_LOSS, shared=True),
+            credit(UNIT_COIN, SYSTEM_ACCOUNT_GIFT_SALES, "the price, a reversal lot", shared=True),
+            credit(
+                UNIT_DIAMOND,
+                SYSTEM_ACCOUNT_PLATFORM_LOSS,
+                "what the platform bears, if anything",
+                shared=True,
+            ),
+            debit(
+                UNIT_DIAMOND, SYSTEM_ACCOUNT_CREATOR_EARNINGS, "what the gift earned", shared=True
+            ),
         ),
     },
     details={

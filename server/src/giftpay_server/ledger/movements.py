@@ -16,6 +16,7 @@ class Movement(NamedTuple):
     unit: Unit.ValueType
     system: SystemAccount.ValueType
     is_credit: bool
+    what: str  # for docs/ledger.md
     shared: bool = False  # with other kinds: who reads such entries tells them by their kind
 
     def __str__(self) -> str:
@@ -31,17 +32,17 @@ class MistakableKindsError(Exception):
 
 
 def credit(
-    unit: Unit.ValueType, system: SystemAccount.ValueType, *, shared: bool = False
+    unit: Unit.ValueType, system: SystemAccount.ValueType, what: str, *, shared: bool = False
 ) -> Movement:
     """What an owner gets from a system account."""
-    return Movement(unit, system, True, shared)
+    return Movement(unit, system, True, what, shared)
 
 
 def debit(
-    unit: Unit.ValueType, system: SystemAccount.ValueType, *, shared: bool = False
+    unit: Unit.ValueType, system: SystemAccount.ValueType, what: str, *, shared: bool = False
 ) -> Movement:
     """What an owner gives to a system account."""
-    return Movement(unit, system, False, shared)
+    return Movement(unit, system, False, what, shared)
 
 
 def merged(slices: Iterable[Mapping[TransactionKind.ValueType, Collection[Movement]]]) -> Movements:

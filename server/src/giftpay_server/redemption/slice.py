@@ -36,8 +36,8 @@ REDEMPTIONS = Slice(
     tables=TABLES,
     movements={
         TRANSACTION_KIND_PAYOUT_STEP: (
-            debit(UNIT_DIAMOND, SYSTEM_ACCOUNT_PAYOUTS),
-            credit(UNIT_DIAMOND, SYSTEM_ACCOUNT_PAYOUTS),
+            debit(UNIT_DIAMOND, SYSTEM_ACCOUNT_PAYOUTS, "the provider paid; the hold is captured"),
+            credit(UNIT_DIAMOND, SYSTEM_ACCOUNT_PAYOUTS, "the money came back afterwards"),
         ),
     },
     workers=_workers,

@@ -41,8 +41,8 @@ TOP_UPS = Slice(
     tables={**TABLES, **OPEN_ITEMS},
     movements={
         TRANSACTION_KIND_CONFIRM_TOP_UP: (
-            credit(UNIT_COIN, SYSTEM_ACCOUNT_ISSUANCE),
-            credit(UNIT_COIN, SYSTEM_ACCOUNT_PROMOTION),
+            credit(UNIT_COIN, SYSTEM_ACCOUNT_ISSUANCE, "the coins bought, a paid lot"),
+            credit(UNIT_COIN, SYSTEM_ACCOUNT_PROMOTION, "bonus coins, if any, a bonus lot"),
         ),
     },
     open_items={"open_top_ups": PendingTopUps},
