@@ -1,108 +1,99 @@
-"""Each reason of a no is an exception of its own, with the figures that the contract documents."""
+"""Each reason of a no is an exception of its own, with the figures that the contract names."""
 
 import json
 import pickle
-import re
-from collections.abc import Iterator
-from inspect import get_annotations
-from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, assert_type
 
 import giftpay
 import pytest
-from giftpay.errors import GiftpayError, error_type
+from giftpay.errors import GiftpayError
 from giftpay.v1 import (
     BatchSendGiftsRequest,
     ErrorReason,
     GetWalletRequest,
     Refusal,
     SendGiftRequest,
+    options_pb2,
 )
+from google.protobuf.descriptor import EnumValueDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import BadRequest, RetryInfo
 from grpc import StatusCode
 
 from tests.client.scripted import Context, ScriptedServer, no
 
-PROTO = Path(__file__).parents[2] / "protos/giftpay/v1/error_reason.proto"
-VALUE = re.compile(r"((?: *//.*\n)+) *(ERROR_REASON_(\w+)) = [1-9]\d*;")
+CODES = {code.value[0]: code for code in StatusCode}
 
 
-class Documented(NamedTuple):
+class Told(NamedTuple):
     """What the contract says of a reason."""
 
-    reason: str
-    comment: str
-    figures: dict[str, str]
+    name: str
+    code: StatusCode
+    pinned: bool
+    figures: dict[str, str | int | list[str]]
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The figures as they are sent."""
+        return {
+            name: ",".join(figure) if isinstance(figure, list) else str(figure)
+            for name, figure in self.figures.items()
+        }
 
 
-def documented() -> Iterator[Documented]:
-    for comment, reason, _ in VALUE.findall(PROTO.read_text()):
-        text = " ".join(line.strip().removeprefix("//").strip() for line in comment.splitlines())
-        figures = re.search(r"\{.*\}", text)
-        yield Documented(reason, text, json.loads(figures[0]) if figures else {})
+def told(value: EnumValueDescriptor) -> Told:
+    said = value.GetOptions().Extensions[options_pb2.told]
+    figures = json.loads(said.figures or "{}")
+    return Told(value.name, CODES[said.status], said.pinned, figures)
 
 
-REASONS = list(documented())
-reasons = pytest.mark.parametrize("of", REASONS, ids=lambda of: of.reason)
+REASONS = [told(value) for value in ErrorReason.DESCRIPTOR.values[1:]]
+each_reason = pytest.mark.parametrize("of", REASONS, ids=lambda of: of.name)
+answered = [of for of in REASONS if of.code is not StatusCode.UNAVAILABLE]
+each_answer = pytest.mark.parametrize("of", answered, ids=lambda of: of.name)
 
 
-def refusal(of: Documented) -> Refusal:
-    reason = ErrorReason.Value(of.reason)
-    return Refusal(reason=reason, message="No.", metadata=of.figures)
+def refusal(of: Told) -> Refusal:
+    return Refusal(reason=ErrorReason.Value(of.name), message="No.", metadata=of.metadata)
 
 
-def test_the_contract_documents_every_reason() -> None:
-    assert [of.reason for of in REASONS] == ErrorReason.keys()[1:]
-
-
-@reasons
-def test_every_reason_has_a_type(of: Documented) -> None:
-    assert error_type(of.reason) not in (giftpay.Refused, giftpay.GiftpayError)
-
-
-@reasons
-def test_a_type_carries_the_figures_that_are_documented(of: Documented) -> None:
-    error = giftpay.refusal_error(refusal(of), key="k")
-    if isinstance(error, giftpay.OutcomeUnknown):
-        assert error.metadata == of.figures
-        return
-    for name, figure in of.figures.items():
-        value = getattr(error, name)
-        told = ",".join(value) if isinstance(value, tuple) else str(value)
-        assert told == figure
-        assert isinstance(value, int) == figure.isdecimal()
-
-
-@reasons
-def test_a_type_has_no_figures_besides(of: Documented) -> None:
-    kind = error_type(of.reason)
-    declared = {name for name in get_annotations(kind) if name not in vars(kind)}
-    if kind is not giftpay.OutcomeUnknown:
-        assert declared == of.figures.keys()
-
-
-@reasons
-def test_a_type_says_whether_the_answer_stands_for_ever(of: Documented) -> None:
-    pinned = re.search(r"(Not p|P)inned", of.comment)
-    assert pinned
-    assert error_type(of.reason).pinned == (pinned[0] == "Pinned")
-
-
-@reasons
-async def test_a_call_raises_what_a_batch_item_turns_into(
-    scripted: ScriptedServer, caller: giftpay.Client, of: Documented
-) -> None:
-    word = of.reason.removeprefix("ERROR_REASON_")
-    scripted.script("SendGift", no(StatusCode.FAILED_PRECONDITION, word, **of.figures))
-    request = SendGiftRequest()
+async def refused(scripted: ScriptedServer, caller: giftpay.Client, of: Told) -> GiftpayError:
+    """What a call raises that the server refuses for the reason."""
+    scripted.script("SendGift", no(of.code, of.name.removeprefix("ERROR_REASON_"), **of.metadata))
     with pytest.raises(GiftpayError) as raised:
-        await caller.gifts.SendGift(request)
-    error, item = raised.value, giftpay.refusal_error(refusal(of), key="k")
+        await caller.gifts.SendGift(SendGiftRequest(idempotency_key="k"), timeout=0.5)
+    return raised.value
+
+
+@each_answer
+async def test_a_refused_call_raises_the_type_of_its_reason_with_its_figures(
+    scripted: ScriptedServer, caller: giftpay.Client, of: Told
+) -> None:
+    error = await refused(scripted, caller, of)
+    assert type(error) not in (giftpay.Refused, giftpay.NotFound, giftpay.GiftpayError)
+    assert isinstance(error, giftpay.NotFound) == (of.code is StatusCode.NOT_FOUND)
+    assert isinstance(error, giftpay.Refused) == (of.code is not StatusCode.INTERNAL)
+    assert error.pinned == of.pinned
+    for name, figure in of.figures.items():
+        assert getattr(error, name) == (tuple(figure) if isinstance(figure, list) else figure)
+
+
+@each_reason
+async def test_a_call_raises_what_a_batch_item_turns_into(
+    scripted: ScriptedServer, caller: giftpay.Client, of: Told
+) -> None:
+    error = await refused(scripted, caller, of)
+    item = giftpay.refusal_error(refusal(of), key="k")
     assert type(error) is type(item)
-    assert (error.reason, error.metadata) == (item.reason, item.metadata) == (of.reason, of.figures)
-    assert (error.code, item.code) == (StatusCode.FAILED_PRECONDITION, None)
-    assert (error.key, item.key) == (request.idempotency_key, "k")
+    assert (error.reason, error.metadata) == (item.reason, item.metadata) == (of.name, of.metadata)
+    assert (error.code, item.code) == (of.code, None)
+    assert error.key == item.key == "k"
+
+
+def test_no_two_reasons_have_one_type() -> None:
+    kinds = {type(giftpay.refusal_error(refusal(of))) for of in answered}
+    assert len(kinds) == len(answered)
 
 
 def test_an_error_survives_a_process_boundary() -> None:
@@ -113,6 +104,7 @@ def test_an_error_survives_a_process_boundary() -> None:
     )
     error = pickle.loads(pickle.dumps(giftpay.refusal_error(short, key="k")))
     assert isinstance(error, giftpay.InsufficientCoins)
+    assert_type(error.available, int)
     assert (error.available, error.required, error.key) == (40, 100, "k")
     assert str(error) == "No. [INSUFFICIENT_COINS] [key k]"
 

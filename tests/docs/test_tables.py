@@ -6,12 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from giftpay.errors import error_type
-from giftpay.v1 import ErrorReason
 from giftpay_server.admin import checks
 from giftpay_server.admin.checks.promises import PROMISES
 from giftpay_server.config import ConfigError, from_environment
-from giftpay_server.wire.refusals import TABLE
 
 from tests.docs.markdown import ROOT, Row, table
 
@@ -85,15 +82,6 @@ def test_the_documented_range_is_the_range(name: str, value: str, *, within: boo
         return
     with pytest.raises(ConfigError, match=name):
         from_environment({name: value})
-
-
-def test_every_reason_is_documented_with_its_status() -> None:
-    expected = []
-    for name in ErrorReason.keys()[1:]:
-        short, kind = name.removeprefix("ERROR_REASON_"), error_type(name)
-        pinned = "yes" if kind.pinned else "no"
-        expected.append([short, TABLE[short].code.name, pinned, kind.__name__])
-    assert table("docs/wire.md", "Reasons") == expected
 
 
 def test_every_check_of_the_audit_is_documented() -> None:

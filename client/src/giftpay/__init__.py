@@ -3,113 +3,18 @@
     async with giftpay.connect() as client:
         await client.gifts.SendGift(SendGiftRequest(sender_id="anna", recipient_id="ben", ...))
 
-The messages are in `giftpay.v1`. The errors are drawn as a tree in `giftpay.errors`.
+The messages are in `giftpay.v1`. The errors are drawn as a tree in `giftpay.refusals`.
 """
 
-from giftpay.client import Client, connect
-from giftpay.errors import (
-    GiftpayError,
-    Internal,
-    InvalidArgument,
-    KeyReused,
-    NoCatalog,
-    NotFound,
-    OutcomeUnknown,
-    Overloaded,
-    PermissionDenied,
-    Refused,
-    SlowReader,
-    TransactionNotFound,
-    Unavailable,
-)
-from giftpay.keys import new_key
-from giftpay.refusals import (
-    AgeUnverified,
-    AmountLimit,
-    BalanceLimit,
-    BelowMinimum,
-    CatalogNotFound,
-    CatalogVersionConflict,
-    CurrencyNotSupported,
-    GiftAlreadyReversed,
-    GiftNotFound,
-    GiftOffSale,
-    GiftToSelf,
-    InsufficientCoins,
-    InsufficientDiamonds,
-    PackageNotSoldInCountry,
-    PackageOffSale,
-    PaymentMismatch,
-    PaymentNotComplete,
-    PaymentNotFound,
-    PaymentReferenceUsed,
-    PriceChanged,
-    RedemptionNotFound,
-    TopUpNotFound,
-    UnderAge,
-    UnknownGift,
-    UnknownPackage,
-    WalletClosed,
-    WalletExists,
-    WalletFrozen,
-    WalletNotEmpty,
-    WalletNotFound,
-    WrongRedemptionState,
-    WrongTopUpState,
-)
-from giftpay.status import refusal_error
-from giftpay.sync import SyncClient, connect_sync
-
-__all__ = [
-    "AgeUnverified",
-    "AmountLimit",
-    "BalanceLimit",
-    "BelowMinimum",
-    "CatalogNotFound",
-    "CatalogVersionConflict",
-    "Client",
-    "CurrencyNotSupported",
-    "GiftAlreadyReversed",
-    "GiftNotFound",
-    "GiftOffSale",
-    "GiftToSelf",
-    "GiftpayError",
-    "InsufficientCoins",
-    "InsufficientDiamonds",
-    "Internal",
-    "InvalidArgument",
-    "KeyReused",
-    "NoCatalog",
-    "NotFound",
-    "OutcomeUnknown",
-    "Overloaded",
-    "PackageNotSoldInCountry",
-    "PackageOffSale",
-    "PaymentMismatch",
-    "PaymentNotComplete",
-    "PaymentNotFound",
-    "PaymentReferenceUsed",
-    "PermissionDenied",
-    "PriceChanged",
-    "RedemptionNotFound",
-    "Refused",
-    "SlowReader",
-    "SyncClient",
-    "TopUpNotFound",
-    "TransactionNotFound",
-    "Unavailable",
-    "UnderAge",
-    "UnknownGift",
-    "UnknownPackage",
-    "WalletClosed",
-    "WalletExists",
-    "WalletFrozen",
-    "WalletNotEmpty",
-    "WalletNotFound",
-    "WrongRedemptionState",
-    "WrongTopUpState",
-    "connect",
-    "connect_sync",
-    "new_key",
-    "refusal_error",
-]
+from giftpay.client import Client as Client
+from giftpay.client import connect as connect
+from giftpay.errors import GiftpayError as GiftpayError
+from giftpay.errors import NotFound as NotFound
+from giftpay.errors import OutcomeUnknown as OutcomeUnknown
+from giftpay.errors import Refused as Refused
+from giftpay.errors import Unavailable as Unavailable
+from giftpay.keys import new_key as new_key
+from giftpay.refusals import *
+from giftpay.status import refusal_error as refusal_error
+from giftpay.sync import SyncClient as SyncClient
+from giftpay.sync import connect_sync as connect_sync

@@ -1,4 +1,4 @@
-"""The client: one connection, and a stub for each service on it."""
+"""The client: one connection, and the services on it."""
 
 import asyncio
 import os
@@ -12,17 +12,8 @@ from grpc import ChannelConnectivity as Connectivity
 from giftpay.channel import Channel
 from giftpay.errors import Unavailable
 from giftpay.gift_stream import Gifts, send_gifts
-from giftpay.v1 import (
-    AdminServiceStub,
-    CatalogServiceStub,
-    Entry,
-    GiftOutcome,
-    GiftServiceStub,
-    RedemptionServiceStub,
-    TopUpServiceStub,
-    Unit,
-    WalletServiceStub,
-)
+from giftpay.services import Services
+from giftpay.v1 import Entry, GiftOutcome, Unit
 from giftpay.watch import watch_entries
 
 DEFAULT_TARGET = "localhost:50051"
@@ -40,21 +31,15 @@ OPTIONS = (
 )
 
 
-class Client:
+class Client(Services):
     """The stubs of giftpay.v1 over one connection; made by `giftpay.connect`.
 
     Each rpc is a coroutine: nothing is sent before it is awaited. Streams are async iterators.
     """
 
     def __init__(self, channel: Channel) -> None:
-        # All that a generated stub asks of its channel.
-        made = cast(grpc.aio.Channel, channel)
-        self.wallets = WalletServiceStub(made)
-        self.catalog = CatalogServiceStub(made)
-        self.top_ups = TopUpServiceStub(made)
-        self.gifts = GiftServiceStub(made)
-        self.redemptions = RedemptionServiceStub(made)
-        self.admin = AdminServiceStub(made)
+        # It has all that a generated stub asks of its channel.
+        super().__init__(cast(grpc.aio.Channel, channel))
         self._timeout = channel.timeout
 
     def watch(

@@ -1,50 +1,6 @@
-"""What a call can end with, other than its answer.
+"""What a call can end with, other than its answer: the families of errors.
 
-    GiftpayError
-    ├── Refused                         the server said no, and why; nothing moved
-    │   ├── InvalidArgument             .field .limit .violations
-    │   ├── KeyReused                   .fields
-    │   ├── Overloaded                  .queued .retry_after
-    │   ├── PermissionDenied            .right
-    │   ├── SlowReader                  .last_seq
-    │   ├── NoCatalog
-    │   ├── NotFound
-    │   │   ├── TransactionNotFound     .transaction_id
-    │   │   ├── WalletNotFound          .owner_id
-    │   │   ├── UnknownGift             .gift_id .catalog_version
-    │   │   ├── UnknownPackage          .package_id .catalog_version
-    │   │   ├── CatalogNotFound         .version
-    │   │   ├── GiftNotFound            .transaction_id
-    │   │   ├── TopUpNotFound           .top_up_id
-    │   │   └── RedemptionNotFound      .redemption_id
-    │   ├── WalletExists                .owner_id .fields
-    │   ├── WalletFrozen                .owner_id
-    │   ├── WalletClosed                .owner_id
-    │   ├── WalletNotEmpty              .owner_id .coins .diamonds .held .open_top_ups
-    │   ├── InsufficientCoins           .owner_id .available .required
-    │   ├── InsufficientDiamonds        .owner_id .available .required
-    │   ├── BalanceLimit                .owner_id .unit .limit
-    │   ├── AmountLimit                 .amount .limit
-    │   ├── UnderAge                    .owner_id .adult_age
-    │   ├── AgeUnverified               .owner_id
-    │   ├── GiftOffSale                 .gift_id .catalog_version
-    │   ├── PackageOffSale              .package_id .catalog_version
-    │   ├── PackageNotSoldInCountry     .package_id .country_code
-    │   ├── PriceChanged                .expected .actual .catalog_version
-    │   ├── CatalogVersionConflict      .expected_version .current_version
-    │   ├── GiftToSelf                  .owner_id
-    │   ├── GiftAlreadyReversed         .transaction_id .reversal_id
-    │   ├── WrongTopUpState             .top_up_id .state
-    │   ├── PaymentReferenceUsed        .payment_reference .top_up_id
-    │   ├── PaymentMismatch             .expected .actual
-    │   ├── PaymentNotFound             .payment_reference
-    │   ├── PaymentNotComplete          .payment_reference .state
-    │   ├── WrongRedemptionState        .redemption_id .state
-    │   ├── BelowMinimum                .diamonds .minimum .currency_code
-    │   └── CurrencyNotSupported        .currency_code .catalog_version
-    ├── Internal                        .incident; a defect of the server
-    ├── OutcomeUnknown                  a command without an answer: send the same key again
-    └── Unavailable                     a read without an answer
+The error of each reason is in `giftpay.refusals`, where all of them are drawn as a tree.
 
 A reason that this client does not know yet is a plain Refused. A figure that the server leaves out
 is 0 or empty, as it would be in a message.
@@ -74,14 +30,11 @@ class GiftpayError(Exception):
     """The keys of all commands concerned; none for a read."""
 
     pinned: ClassVar[bool] = False
-    """Whether the key got this answer for ever. Otherwise the same key may be sent again."""
+    """Whether the key keeps this answer. Otherwise the same key may be sent again."""
     _figures: ClassVar[Mapping[str, type]] = {}
 
-    def __init_subclass__(cls, *, reason: str = "", pinned: bool = False) -> None:
-        cls.pinned = pinned
+    def __init_subclass__(cls) -> None:
         cls._figures = {n: t for n, t in get_annotations(cls).items() if n not in vars(cls)}
-        if reason:
-            _types[f"ERROR_REASON_{reason}"] = cls
 
     def __init__(
         self,
@@ -108,9 +61,6 @@ class GiftpayError(Exception):
         return " ".join([self.message, *(f"[{fact}]" for fact in facts if fact)])
 
 
-_types: dict[str, type[GiftpayError]] = {}  # by the full name of the reason
-
-
 class Refused(GiftpayError):
     """The server said no, and why; nothing moved."""
 
@@ -119,82 +69,34 @@ class NotFound(Refused):
     """What the call names does not exist."""
 
 
-class InvalidArgument(Refused, reason="INVALID_ARGUMENT"):
-    """The request is malformed: `field` is not within `limit`."""
+class Malformed(Refused):
+    """The request is malformed."""
 
-    field: str
-    limit: str
     violations: tuple[tuple[str, str], ...] = ()
     """All that is malformed: each field with a sentence."""
 
 
-class KeyReused(Refused, reason="IDEMPOTENCY_KEY_REUSED"):
-    """The key stands for another request; `fields` differ, none if it is another caller's."""
+class Exhausted(Refused):
+    """The server has no room for the call; it is never repeated by the client itself."""
 
-    fields: tuple[str, ...]
-
-
-class Overloaded(Refused, reason="OVERLOADED"):
-    """More waits than can be served; nothing was taken. Never repeated unseen."""
-
-    queued: int
     retry_after: float = 0.0
     """Seconds to wait before the same key is sent again; 0 if the server does not say."""
 
 
-class PermissionDenied(Refused, reason="PERMISSION_DENIED"):
-    """The caller lacks the right."""
-
-    right: str
-
-
-class SlowReader(Refused, reason="SLOW_READER"):
-    """The stream was ended, as its messages were not taken; resume after `last_seq`."""
-
-    last_seq: int
-
-
-class NoCatalog(Refused, reason="NO_CATALOG", pinned=True):
-    """No catalog was ever applied."""
-
-
-class TransactionNotFound(NotFound, reason="TRANSACTION_NOT_FOUND"):
-    """Nothing was decided under this id or key."""
-
-    transaction_id: str
-
-
-class Internal(GiftpayError, reason="INTERNAL"):
-    """A defect of the server, in its log under `incident`. Nothing was decided."""
-
-    incident: str
-
-
 class OutcomeUnknown(GiftpayError):
-    """A command without an answer: it may have been carried out or not.
+    """A command without an answer; its outcome is unknown.
 
-    Send the same request with the same key again, or ask GetTransaction by `key` what was decided.
-    A new key could make it happen twice. Of a batch or a stream, `keys` are those that have no
-    answer.
+    It may have been carried out or not. Send the same request with the same key again, or ask
+    GetTransaction by `key` what was decided. A new key could make it happen twice. Of a batch or a
+    stream, `keys` are those that have no answer.
     """
 
 
 class Unavailable(GiftpayError):
-    """A read without an answer: the server is away, too slow or broken. Nothing is wrong."""
+    """A read without an answer.
 
-
-_types |= {
-    "ERROR_REASON_DATABASE_UNAVAILABLE": OutcomeUnknown,
-    "ERROR_REASON_SHUTTING_DOWN": OutcomeUnknown,
-    "ERROR_REASON_CLOCK_SKEW": OutcomeUnknown,
-    "ERROR_REASON_ACCOUNT_BUSY": OutcomeUnknown,
-    "ERROR_REASON_PROVIDER_UNAVAILABLE": OutcomeUnknown,
-}
-
-
-def error_type(reason: str) -> type[GiftpayError]:
-    """The type for the full name of an ErrorReason, also for one that is not known yet."""
-    return _types.get(reason, Refused)
+    The server is away, too slow or broken; nothing is wrong.
+    """
 
 
 def _parsed(text: str, kind: type) -> str | int | tuple[str, ...]:

@@ -10,14 +10,15 @@ from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
 from giftpay.errors import (
+    Exhausted,
     GiftpayError,
-    InvalidArgument,
     Keys,
+    Malformed,
     OutcomeUnknown,
-    Overloaded,
+    Refused,
     Unavailable,
-    error_type,
 )
+from giftpay.refusals import TYPES
 from giftpay.v1 import ErrorReason, Refusal
 
 DOMAIN = "giftpay"
@@ -44,7 +45,7 @@ def refusal_error(refusal: Refusal, *, key: str = "") -> GiftpayError:
     known = refusal.reason in ErrorReason.values()
     reason = ErrorReason.Name(refusal.reason) if known else str(refusal.reason)
     keys = (key,) if key else ()
-    return error_type(reason)(refusal.message, reason=reason, metadata=refusal.metadata, keys=keys)
+    return _type(reason)(refusal.message, reason=reason, metadata=refusal.metadata, keys=keys)
 
 
 def call_error(error: grpc.aio.AioRpcError, keys: Keys | None) -> GiftpayError:
@@ -58,7 +59,7 @@ def call_error(error: grpc.aio.AioRpcError, keys: Keys | None) -> GiftpayError:
     facts = Facts(reason=info.reason, metadata=info.metadata, code=error.code())
     if error.code() in UNANSWERED or info.domain != DOMAIN:
         return unanswered(f"{error.code().name}: {error.details()}", keys, **facts)
-    refused = error_type(info.reason)(error.details() or "", keys=keys or (), **facts)
+    refused = _type(info.reason)(error.details() or "", keys=keys or (), **facts)
     return _with_details(refused, status)
 
 
@@ -67,6 +68,11 @@ def unanswered(message: str, keys: Keys | None, **facts: Unpack[Facts]) -> Giftp
     if keys is None:
         return Unavailable(message, **facts)
     return OutcomeUnknown(message, keys=keys, **facts)
+
+
+def _type(reason: str) -> type[GiftpayError]:
+    """The type for the full name of a reason, also for one that is not known yet."""
+    return TYPES.get(reason, Refused)
 
 
 def _status(error: grpc.aio.AioRpcError) -> Status:
@@ -86,11 +92,11 @@ def _detail(status: Status, detail: Detail) -> Detail:
 
 def _with_details(error: GiftpayError, status: Status) -> GiftpayError:
     match error:
-        case Overloaded():
+        case Exhausted():
             error.retry_after = (
                 _detail(status, RetryInfo()).retry_delay.ToTimedelta().total_seconds()
             )
-        case InvalidArgument():
+        case Malformed():
             violations = _detail(status, BadRequest()).field_violations
             error.violations = tuple((each.field, each.description) for each in violations)
     return error

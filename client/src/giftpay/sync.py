@@ -12,24 +12,18 @@ import grpc
 
 from giftpay.client import TIMEOUT_S, WINDOW, Client, connect
 from giftpay.errors import OutcomeUnknown
-from giftpay.sync_services import Admin, Catalog, Gifts, Redemptions, TopUps, Wallets
+from giftpay.sync_services import SyncServices
 from giftpay.v1 import Entry, GiftOutcome, SendGiftRequest, Unit
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class SyncClient:
+class SyncClient(SyncServices):
     """What `Client` is, for blocking code; made by `giftpay.connect_sync`. Threads may share it."""
 
     def __init__(self, client: Client, thread: "LoopThread") -> None:
-        run = thread.run
-        self.wallets = Wallets(run, client.wallets)
-        self.catalog = Catalog(run, client.catalog)
-        self.top_ups = TopUps(run, client.top_ups)
-        self.gifts = Gifts(run, client.gifts)
-        self.redemptions = Redemptions(run, client.redemptions)
-        self.admin = Admin(run, client.admin)
+        super().__init__(thread.run, client)
         self._client, self._thread = client, thread
 
     def watch(self, owner_id: str, unit: Unit.ValueType, *, after_seq: int = 0) -> Iterator[Entry]:

@@ -6,7 +6,8 @@ from contextlib import aclosing
 from typing import cast
 
 from giftpay.channel import backoff_s
-from giftpay.errors import GiftpayError, SlowReader
+from giftpay.errors import GiftpayError
+from giftpay.refusals import SlowReader
 from giftpay.status import UNANSWERED
 from giftpay.v1 import (
     Entry,

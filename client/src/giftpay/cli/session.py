@@ -15,8 +15,9 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from rich.console import Console, RenderableType
 
-from giftpay.errors import GiftpayError, Internal, InvalidArgument, OutcomeUnknown, Refused
+from giftpay.errors import GiftpayError, Malformed, OutcomeUnknown, Refused
 from giftpay.keys import Command, new_key
+from giftpay.refusals import Internal
 from giftpay.sync import SyncClient, connect_sync
 
 REFUSED, UNANSWERED, INTERRUPTED = 1, 3, 130  # exit codes; 2 is click's for a wrong use
@@ -92,14 +93,14 @@ def kind(error: GiftpayError) -> str:
 
 def figures(error: GiftpayError) -> list[str]:
     """The figures that the sentences of the error do not repeat as they are."""
-    if isinstance(error, InvalidArgument):
+    if isinstance(error, Malformed):
         return []
     return [f"{name}={figure}" for name, figure in sorted(error.metadata.items())]
 
 
 def sentences(error: GiftpayError) -> str:
     """What the error says, on one line."""
-    if isinstance(error, InvalidArgument) and error.violations:
+    if isinstance(error, Malformed) and error.violations:
         return "; ".join(sentence for _, sentence in error.violations)
     return error.message.replace("\n", " ")
 

@@ -1,0 +1,1 @@
+"""Generates from the protos' descriptors what would otherwise repeat them by hand."""

@@ -1,0 +1,105 @@
+"""What the protos say, read from a descriptor set that protoc wrote with source info."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+# What the protos import must be in the pool before them.
+from google.protobuf import descriptor_pb2, descriptor_pool, timestamp_pb2  # noqa: F401
+from google.protobuf.descriptor import EnumValueDescriptor, FileDescriptor, ServiceDescriptor
+
+if TYPE_CHECKING:
+    from giftpay.v1.options_pb2 import Told
+
+PACKAGE = "giftpay.v1"
+PREFIX = "ERROR_REASON_"
+# Which knows nothing of giftpay yet: the code of the client may be stale.
+POOL = descriptor_pool.Default()  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A reason of a refusal, with all that its option says."""
+
+    name: str
+    comment: str
+    status: str
+    pinned: bool
+    figures: dict[str, str | int | list[str]]
+    exception: str
+
+    @property
+    def answered(self) -> bool:
+        """Whether the server said no: otherwise the outcome of a command is unknown."""
+        return self.status != "UNAVAILABLE"
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """The files that callers need, and what their options say."""
+
+    files: list[FileDescriptor]
+    reasons: list[Reason]
+    services: list[ServiceDescriptor]
+
+
+def load_contract(path: Path) -> Contract:
+    """The contract of a descriptor set."""
+    described = descriptor_pb2.FileDescriptorSet.FromString(path.read_bytes()).file
+    own = [file for file in described if file.package == PACKAGE]
+    for file in own:
+        POOL.Add(file)
+    files = [POOL.FindFileByName(file.name) for file in own]
+    return Contract(
+        files=[file for file in files if not file.extensions_by_name],
+        reasons=list(_reasons(own)),
+        services=[service for file in files for service in file.services_by_name.values()],
+    )
+
+
+def face(service: ServiceDescriptor) -> str:
+    """What the client calls the service."""
+    return cast(str, _option(service, "face"))
+
+
+def _option(element: EnumValueDescriptor | ServiceDescriptor, name: str) -> Any:
+    options = element.GetOptions()
+    return options.Extensions[POOL.FindExtensionByName(f"{PACKAGE}.{name}")]
+
+
+def _reasons(files: list[descriptor_pb2.FileDescriptorProto]) -> Iterator[Reason]:
+    comments = dict(_comments(files, "ErrorReason"))
+    values = POOL.FindEnumTypeByName(f"{PACKAGE}.ErrorReason").values
+    for value in values[1:]:  # the first is never sent
+        yield _reason(value, comments[value.name])
+
+
+def _reason(value: EnumValueDescriptor, comment: str) -> Reason:
+    told: Told = _option(value, "told")
+    status = POOL.FindEnumTypeByName(f"{PACKAGE}.StatusCode").values_by_number[told.status].name
+    short = value.name.removeprefix(PREFIX)
+    return Reason(
+        name=value.name,
+        comment=comment,
+        status=status.removeprefix("STATUS_CODE_"),
+        pinned=told.pinned,
+        figures=json.loads(told.figures or "{}"),
+        exception=told.exception or "".join(map(str.capitalize, short.split("_"))),
+    )
+
+
+def _comments(
+    files: list[descriptor_pb2.FileDescriptorProto], enum: str
+) -> Iterator[tuple[str, str]]:
+    """The comment of each value of an enum."""
+    for file in files:
+        at = {tuple(place.path): place.leading_comments for place in file.source_code_info.location}
+        for number, found in enumerate(file.enum_type):
+            if found.name == enum:
+                for place, value in enumerate(found.value):
+                    # 5 is enum_type in FileDescriptorProto, 2 is value in EnumDescriptorProto.
+                    yield value.name, " ".join(at[5, number, 2, place].split())

@@ -1,0 +1,74 @@
+"""Whoever changes the protos or what is generated from them by hand is told so by `make check`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.markdown import ROOT
+
+WANTED = "protos", "scripts", "client/src", "docs", "pyproject.toml"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of all that is generated, and of what it is generated from."""
+    for name in WANTED:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def change(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+def complaint(checkout: Path) -> str:
+    """What `make check` says of the protos; empty if all is well."""
+    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "scripts/check-protos"],
+        cwd=checkout,
+        env={**os.environ, "PATH": tools, "GIT_DIR": "none"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert bool(done.returncode) == bool(done.stderr)
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("client/src/giftpay/refusals.py", "available: int", "available: str"),
+        ("client/src/giftpay/v1/__init__.py", "    Wallet,\n", ""),
+        ("docs/wire.md", "| FAILED_PRECONDITION |", "| ABORTED |"),
+    ],
+)
+def test_what_was_changed_by_hand_is_named(checkout: Path, file: str, old: str, new: str) -> None:
+    change(checkout / file, old, new)
+    assert complaint(checkout) == f"{file} is not what protos/ say: make proto\n"
+
+
+def test_what_the_protos_say_otherwise_now_is_named(checkout: Path) -> None:
+    change(checkout / "protos/giftpay/v1/error_reason.proto", '"available": 40', '"has": 40')
+    assert complaint(checkout).endswith(" is not what protos/ say: make proto\n")
+
+
+def test_what_no_proto_says_any_more_is_named(checkout: Path) -> None:
+    left = "client/src/giftpay/v1/purse_pb2.py"
+    (checkout / left).touch()
+    assert complaint(checkout) == f"{left} is not what protos/ say: make proto\n"
+
+
+def test_what_is_fresh_is_passed_over(checkout: Path) -> None:
+    assert complaint(checkout) == ""
