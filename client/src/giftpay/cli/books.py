@@ -8,7 +8,6 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from giftpay.cli import views
 from giftpay.cli.options import parse_time, pass_session
 from giftpay.cli.session import REFUSED, Session
-from giftpay.cli.trace_view import traced
 from giftpay.v1 import (
     GetTransactionRequest,
     GetTrialBalanceRequest,
@@ -26,7 +25,7 @@ def transaction(session: Session, *, key: str) -> None:
     """Tell what was decided under KEY, or in the transaction of that id."""
     with session.client() as client:
         answer = client.wallets.GetTransaction(_named(key))
-    session.show(answer, *views.transaction(answer.transaction))
+    session.show(answer)
 
 
 def _named(key: str) -> GetTransactionRequest:
@@ -42,7 +41,7 @@ def trace(session: Session, *, transaction: str) -> None:
     """Follow the coins of TRANSACTION: what paid for them, and what became of them."""
     with session.client() as client:
         answer = client.admin.TraceTransaction(TraceTransactionRequest(transaction_id=transaction))
-    session.show(answer, *traced(answer))
+    session.show(answer)
 
 
 @click.command()
@@ -52,7 +51,7 @@ def verify(session: Session, *, since: Timestamp | None) -> None:
     """Check the books row by row."""
     with session.client() as client:
         answer = client.admin.VerifyLedger(VerifyLedgerRequest(since_time=since))
-    session.show(answer, views.verified(answer))
+    session.show(answer)
     if not answer.clean:
         raise click.exceptions.Exit(REFUSED)
 

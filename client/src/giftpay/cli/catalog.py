@@ -3,7 +3,7 @@
 import click
 
 from giftpay.catalog_file import CatalogFileError, format_catalog, load_catalog
-from giftpay.cli import views
+from giftpay.cli.fields import moment
 from giftpay.cli.options import key_option, pass_session
 from giftpay.cli.session import Session
 from giftpay.v1 import (
@@ -31,7 +31,7 @@ def show(session: Session, *, version: int) -> None:
     if session.as_json:
         session.show(answer)
     else:
-        stands = views.moment(answer.catalog.create_time)
+        stands = moment(answer.catalog.create_time)
         click.echo(f"# Version {answer.catalog.version}, since {stands} (UTC).")
         click.echo(format_catalog(answer.catalog), nl=False)
 
@@ -44,7 +44,7 @@ def packages(session: Session, *, country: str) -> None:
     request = ListCoinPackagesRequest(country_code=country, page_size=ALL)
     with session.client() as client:
         answer = client.catalog.ListCoinPackages(request)
-    session.show(answer, views.packages(answer.packages))
+    session.show(answer)
 
 
 @catalog.command()
@@ -53,7 +53,7 @@ def gifts(session: Session) -> None:
     """List the gifts."""
     with session.client() as client:
         answer = client.catalog.ListGifts(ListGiftsRequest(page_size=ALL))
-    session.show(answer, views.gifts(answer.gifts))
+    session.show(answer)
 
 
 @catalog.command()
@@ -70,4 +70,4 @@ def apply(session: Session, *, file: str, expect_version: int | None, key: str |
     request = ApplyCatalogRequest(catalog=whole, expected_version=expect_version)
     with session.client() as client:
         answer = client.catalog.ApplyCatalog(session.keyed(request, key))
-    session.show(answer, views.facts(version=answer.version))
+    session.show(answer)

@@ -2,7 +2,6 @@
 
 import click
 
-from giftpay.cli import views
 from giftpay.cli.options import dry_run_option, key_option, pass_session
 from giftpay.cli.session import Session
 from giftpay.v1 import SendGiftRequest
@@ -48,4 +47,4 @@ def send(
     )
     with session.client() as client:
         answer = client.gifts.SendGift(session.keyed(request, key))
-    session.show(answer, views.gift(answer.gift))
+    session.show(answer)

@@ -2,7 +2,6 @@
 
 import click
 
-from giftpay.cli import views
 from giftpay.cli.options import dry_run_option, key_option, pass_session
 from giftpay.cli.session import Session
 from giftpay.money import parse_money
@@ -29,7 +28,7 @@ def quote(session: Session, *, diamonds: int, currency: str) -> None:
     request = QuoteRedemptionRequest(diamonds=diamonds, currency_code=currency)
     with session.client() as client:
         answer = client.redemptions.QuoteRedemption(request)
-    session.show(answer, views.quote(answer.quote))
+    session.show(answer)
 
 
 @redeem.command()
@@ -63,7 +62,7 @@ def create(
     )
     with session.client() as client:
         answer = client.redemptions.CreateRedemption(session.keyed(request, key))
-    session.show(answer, views.redemption(answer.redemption))
+    session.show(answer)
 
 
 @redeem.command()
@@ -73,7 +72,7 @@ def show(session: Session, *, redemption: str) -> None:
     """Show REDEMPTION."""
     with session.client() as client:
         answer = client.redemptions.GetRedemption(GetRedemptionRequest(redemption_id=redemption))
-    session.show(answer, views.redemption(answer.redemption))
+    session.show(answer)
 
 
 @redeem.command()
@@ -85,4 +84,4 @@ def cancel(session: Session, *, redemption: str, key: str | None) -> None:
     request = CancelRedemptionRequest(redemption_id=redemption)
     with session.client() as client:
         answer = client.redemptions.CancelRedemption(session.keyed(request, key))
-    session.show(answer, views.redemption(answer.redemption))
+    session.show(answer)

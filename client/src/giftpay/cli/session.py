@@ -15,6 +15,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from rich.console import Console, RenderableType
 
+from giftpay.cli.views import view
 from giftpay.errors import GiftpayError, Malformed, OutcomeUnknown, Refused
 from giftpay.keys import Command, new_key
 from giftpay.refusals import Internal
@@ -54,11 +55,11 @@ class Session:
         return request
 
     def show(self, answer: Message, *views: RenderableType) -> None:
-        """The answer for a machine, or its views for a person."""
+        """The answer for a machine; for a person these views, or else what its fields say."""
         if self.as_json:
             click.echo(as_json(answer))
         else:
-            self.tell(*views)
+            self.tell(*(views or view(answer)))
 
     def tell(self, *views: RenderableType) -> None:
         """What only a person wants to see."""

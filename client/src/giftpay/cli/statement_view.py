@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 
-from giftpay.cli.views import cell, moment, word
+from giftpay.cli.fields import moment, word
+from giftpay.cli.views import printed
 from giftpay.v1 import Entry, SystemAccount, TransactionKind
 
 WIDE = 80
@@ -37,7 +38,7 @@ class Statement:
             )
         for entry in self.entries:
             amount, balance = f"{entry.amount:+,}", f"{entry.balance:,}"
-            what = cell(_what(entry))
+            what = printed(_what(entry))
             table.add_row(str(entry.seq), moment(entry.create_time), amount, balance, what)
         yield table
 
@@ -50,9 +51,9 @@ def _widths(room: int) -> dict[str, int]:
 
 
 def _what(entry: Entry) -> str:
-    kind = word(TransactionKind, entry.kind)
+    kind = word(TransactionKind.DESCRIPTOR, entry.kind)
     if entry.HasField("gift"):
         said = f"{entry.gift.gift_id} x{entry.gift.count}, {entry.counterpart_id}"
         return said if entry.kind == TransactionKind.TRANSACTION_KIND_GIFT else f"{kind}: {said}"
-    account = word(SystemAccount, entry.system_account)
+    account = word(SystemAccount.DESCRIPTOR, entry.system_account)
     return kind if account == kind else f"{kind} ({account})"

@@ -5,7 +5,7 @@ import shlex
 
 import click
 
-from giftpay.cli import views
+from giftpay.cli.fields import word
 from giftpay.cli.options import dry_run_option, key_option, pass_session
 from giftpay.cli.session import REFUSED, Session, program
 from giftpay.v1 import (
@@ -48,7 +48,7 @@ def create(
     )
     with session.client() as client:
         answer = client.top_ups.CreateTopUp(session.keyed(request, key))
-    session.show(answer, views.top_up(answer.top_up))
+    session.show(answer)
 
 
 @top_up.command()
@@ -58,7 +58,7 @@ def show(session: Session, *, top_up_id: str) -> None:
     """Show the order TOP_UP."""
     with session.client() as client:
         answer = client.top_ups.GetTopUp(GetTopUpRequest(top_up_id=top_up_id))
-    session.show(answer, views.top_up(answer.top_up))
+    session.show(answer)
 
 
 @top_up.command()
@@ -76,7 +76,7 @@ def pay(session: Session, *, top_up_id: str, sandbox: str) -> None:
     with session.client() as client:
         order = client.top_ups.GetTopUp(GetTopUpRequest(top_up_id=top_up_id)).top_up
     if order.state != TOP_UP_STATE_PENDING:
-        state = views.word(TopUpState, order.state)
+        state = word(TopUpState.DESCRIPTOR, order.state)
         click.echo(f"refused: the order {top_up_id} is {state}", err=True)
         raise click.exceptions.Exit(REFUSED)
     if order.provider == PAYMENT_PROVIDER_SANDBOX:
@@ -103,7 +103,7 @@ def confirm(session: Session, *, top_up_id: str, reference: str, key: str | None
     request = ConfirmTopUpRequest(top_up_id=top_up_id, payment_reference=reference)
     with session.client() as client:
         answer = client.top_ups.ConfirmTopUp(session.keyed(request, key))
-    session.show(answer, views.top_up(answer.top_up))
+    session.show(answer)
 
 
 @top_up.command()
@@ -115,4 +115,4 @@ def cancel(session: Session, *, top_up_id: str, key: str | None) -> None:
     request = CancelTopUpRequest(top_up_id=top_up_id)
     with session.client() as client:
         answer = client.top_ups.CancelTopUp(session.keyed(request, key))
-    session.show(answer, views.top_up(answer.top_up))
+    session.show(answer)

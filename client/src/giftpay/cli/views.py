@@ -1,218 +1,113 @@
-"""Answers as a person reads them, in 80 columns."""
+"""Any answer as a person reads it, in as many columns as there are."""
 
-import re
-from collections.abc import Iterable, Iterator
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from google.protobuf.descriptor import EnumDescriptor
-from google.protobuf.timestamp_pb2 import Timestamp
+from google.protobuf.message import Message
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
-from giftpay.money import format_money
-from giftpay.v1 import (
-    AgeStatus,
-    CatalogGift,
-    CoinPackage,
-    ErrorReason,
-    Gift,
-    PaymentProvider,
-    Redemption,
-    RedemptionQuote,
-    RedemptionState,
-    SystemAccount,
-    TopUp,
-    TopUpState,
-    Transaction,
-    TransactionKind,
-    TrialBalance,
-    Unit,
-    VerifyLedgerResponse,
-    Wallet,
-    WalletStatus,
-)
+from giftpay.cli.fields import Cell, cells, inner, is_list, label, siblings, word
+from giftpay.cli.trace import TRACED
+from giftpay.v1 import SystemAccount, TrialBalance, Unit
+
+Row = Mapping[str, Cell]
+
+UNBOUNDED = 100_000  # columns, where a width is asked for and not yet limited
 
 
-class Enum(Protocol):
-    """An enum of the protos."""
-
-    @property
-    def DESCRIPTOR(self) -> EnumDescriptor: ...
-
-
-def word(enum: Enum, value: int) -> str:
-    """A value's name without that of its enum: `frozen` for WALLET_STATUS_FROZEN."""
-    prefix = re.sub(r"(?<!^)(?=[A-Z])", "_", enum.DESCRIPTOR.name).upper() + "_"
-    known = enum.DESCRIPTOR.values_by_number.get(value)
-    return known.name.removeprefix(prefix).lower().replace("_", " ") if known else str(value)
-
-
-def moment(time: Timestamp) -> str:
-    """A point in time to the second, in UTC."""
-    return time.ToDatetime().strftime("%Y-%m-%d %H:%M:%S") if time.ByteSize() else ""
+def view(message: Message) -> Iterator[RenderableType]:
+    """The fields of a message that say something, then its lists, each as a table."""
+    lists = list(_lists(message))
+    named = {name: cell for name, cell in cells(message).items() if cell}
+    if not any(each.messages for each in lists):
+        named |= {each.name: "none" for each in lists}
+    yield facts(named) if named or lists else "done"
+    for each in lists:
+        if each.messages:
+            if len(lists) > 1:
+                yield Text(each.name, style="bold")
+            yield each
 
 
-def cell(value: str | int) -> str:
-    """A number with its thousands apart, or a text that cannot steer the terminal."""
-    if isinstance(value, int):
-        return f"{value:,}"
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in value
-    )
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The messages of a list as a table, or one below the other where that is too wide."""
+
+    name: str
+    messages: Sequence[Message]
+    rows: Sequence[Row]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        table = columns(self.rows)
+        nested = any(any(_lists(message)) for message in self.messages)
+        width = Measurement.get(console, options.update_width(UNBOUNDED), table).maximum
+        if width <= options.max_width and not nested:
+            yield table
+            return
+        for place, message in enumerate(self.messages):
+            if place:
+                yield ""
+            yield from view(message)
 
 
-def facts(**values: str | int | None) -> Table:
-    """Names and values, without those that are empty."""
+def _lists(message: Message) -> Iterator[Listed]:
+    for fields in siblings(message):
+        messages = [getattr(message, field.name) for field in fields]
+        rows = [{"": label(field), **cells(getattr(message, field.name))} for field in fields]
+        yield Listed(fields[0].message_type.name.lower(), messages, rows)
+    for field in filter(is_list, message.DESCRIPTOR.fields):
+        messages = getattr(message, field.name)
+        yield Listed(label(field), messages, list(map(_row, messages)))
+    for field in inner(message):
+        yield from _lists(getattr(message, field.name))
+
+
+def _row(message: Message) -> Row:
+    return TRACED.get(message.DESCRIPTOR.full_name, cells)(message)
+
+
+def facts(named: Row) -> Table:
+    """Names and values, one a line."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in values.items():
-        if value not in ("", None):
-            table.add_row(name.replace("_", " "), cell(value))
+    for name, cell in named.items():
+        table.add_row(name, printed(cell))
     return table
 
 
-def columns(*heads: str, rows: Iterable[tuple[str | int, ...]]) -> Table:
-    """A table, with its numbers to the right."""
-    listed = list(rows)
+def columns(rows: Sequence[Row]) -> Table:
+    """A table with its numbers to the right, without the columns that are empty."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for place, head in enumerate(heads):
-        number = any(isinstance(row[place], int) for row in listed)
+    heads = dict.fromkeys(head for row in rows for head in row)
+    shown = [head for head in heads if any(row.get(head, "") != "" for row in rows)]
+    for head in shown:
+        number = any(isinstance(row.get(head), int) for row in rows)
         table.add_column(head, justify="right" if number else "left", overflow="fold")
-    for row in listed:
-        table.add_row(*map(cell, row))
+    for row in rows:
+        table.add_row(*(printed(row.get(head, "")) for head in shown))
     return table
 
 
-def wallet(wallet: Wallet) -> tuple[Table, Table]:
-    about = facts(
-        owner=wallet.owner_id,
-        country=wallet.country_code,
-        status=word(WalletStatus, wallet.status),
-        age=word(AgeStatus, wallet.age_status),
-        opened=moment(wallet.create_time),
-    )
-    balances = columns(
-        "unit",
-        "available",
-        "held",
-        "balance",
-        "entries",
-        rows=[
-            (unit, balance.available, balance.held, balance.balance, balance.last_seq)
-            for unit, balance in (("coins", wallet.coins), ("diamonds", wallet.diamonds))
-        ],
-    )
-    return about, balances
-
-
-def gift(gift: Gift) -> Table:
-    return facts(
-        transaction=gift.transaction_id,
-        sender=gift.sender_id,
-        recipient=gift.recipient_id,
-        gift=f"{gift.gift_id} x{gift.count}",
-        coins=gift.coins,
-        diamonds=gift.diamonds,
-        message=gift.message,
-        context=gift.context,
-        combo=gift.combo_id,
-        sent=moment(gift.create_time),
-    )
-
-
-def top_up(top_up: TopUp) -> Table:
-    return facts(
-        top_up=top_up.top_up_id,
-        owner=top_up.owner_id,
-        package=top_up.package_id,
-        price=format_money(top_up.price),
-        coins=top_up.coins,
-        bonus_coins=top_up.bonus_coins or None,
-        provider=word(PaymentProvider, top_up.provider),
-        state=word(TopUpState, top_up.state),
-        payment=top_up.payment_reference,
-        paid=moment(top_up.pay_time),
-    )
-
-
-def quote(quote: RedemptionQuote) -> Table:
-    rate = quote.minor_units_per_diamond
-    return facts(
-        diamonds=quote.diamonds,
-        gross=format_money(quote.gross),
-        fee=format_money(quote.fee),
-        amount=format_money(quote.amount),
-        rate=f"{rate.numerator}/{rate.denominator} minor units a diamond",
-        minimum=f"{quote.minimum_diamonds:,} diamonds",
-        catalog=f"version {quote.catalog_version}",
-    )
-
-
-def redemption(redemption: Redemption) -> Table:
-    return facts(
-        redemption=redemption.redemption_id,
-        owner=redemption.owner_id,
-        diamonds=redemption.quote.diamonds,
-        amount=format_money(redemption.quote.amount),
-        fee=format_money(redemption.quote.fee),
-        destination=redemption.destination,
-        state=word(RedemptionState, redemption.state),
-        returned=redemption.return_reason,
-        made=moment(redemption.create_time),
-        changed=moment(redemption.update_time),
-    )
-
-
-def packages(packages: Iterable[CoinPackage]) -> Table:
-    rows = [
-        (each.package_id, format_money(each.price), each.coins, each.bonus_coins)
-        for each in packages
-    ]
-    return columns("package", "price", "coins", "bonus", rows=rows)
-
-
-def gifts(gifts: Iterable[CatalogGift]) -> Table:
-    return columns(
-        "gift", "name", "coins", rows=[(each.gift_id, each.name, each.coins) for each in gifts]
-    )
-
-
-def transaction(transaction: Transaction) -> tuple[Table, ...]:
-    refusal = transaction.refusal
-    figures = (f"{name}={value}" for name, value in sorted(refusal.metadata.items()))
-    about = facts(
-        transaction=transaction.transaction_id,
-        kind=word(TransactionKind, transaction.kind),
-        caller=transaction.caller,
-        outcome=transaction.WhichOneof("outcome"),
-        reason=word(ErrorReason, refusal.reason) if transaction.HasField("refusal") else "",
-        figures=" ".join(figures),
-        catalog=f"version {transaction.catalog_version}",
-        decided=moment(transaction.create_time),
-    )
-    moved = [(ref.owner_id, word(Unit, ref.unit), ref.seq) for ref in transaction.posted.entries]
-    return (about, columns("account of", "unit", "entry", rows=moved)) if moved else (about,)
-
-
-def verified(answer: VerifyLedgerResponse) -> Table:
-    broken = answer.broken
-    return facts(
-        clean="yes" if answer.clean else "no",
-        check=broken.check,
-        table=broken.table,
-        key=broken.key,
-        detail=broken.detail,
-        entries=answer.entries,
-        transactions=answer.transactions,
-        seen_until=moment(answer.watermark),
+def printed(cell: Cell) -> str:
+    """A number with its thousands apart, or a text that cannot steer the terminal."""
+    if isinstance(cell, int):
+        return f"{cell:,}"
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in cell
     )
 
 
 def trial_balance(balances: Iterable[TrialBalance]) -> Iterator[Table]:
+    """The books of each unit as one column, which comes to its total."""
     for each in balances:
-        accounts = [
-            (word(SystemAccount, system.system_account), system.balance)
+        accounts = {
+            word(SystemAccount.DESCRIPTOR, system.system_account): system.balance
             for system in each.system_accounts
-        ]
-        rows = [("owners", each.owners), *accounts, ("total", each.total)]
-        yield columns(f"{word(Unit, each.unit)}s", "balance", rows=rows)
+        }
+        sums = {"owners": each.owners, **accounts, "total": each.total}
+        unit = f"{word(Unit.DESCRIPTOR, each.unit)}s"
+        yield columns([{unit: name, "balance": balance} for name, balance in sums.items()])

@@ -3,7 +3,6 @@
 import click
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from giftpay.cli import views
 from giftpay.cli.options import key_option, parse_time, pass_session
 from giftpay.cli.session import Session
 from giftpay.cli.statement_view import Statement
@@ -55,7 +54,7 @@ def open_wallet(
         request.age_verified = True
     with session.client() as client:
         answer = client.wallets.OpenWallet(session.keyed(request, key))
-    session.show(answer, *views.wallet(answer.wallet))
+    session.show(answer)
 
 
 @wallet.command()
@@ -66,7 +65,7 @@ def show(session: Session, owner: str, as_of: Timestamp | None) -> None:
     """Show the wallet of OWNER."""
     with session.client() as client:
         answer = client.wallets.GetWallet(GetWalletRequest(owner_id=owner, as_of_time=as_of))
-    session.show(answer, *views.wallet(answer.wallet))
+    session.show(answer)
 
 
 def add_change(name: str, status: WalletStatus.ValueType, summary: str) -> None:
@@ -80,7 +79,7 @@ def add_change(name: str, status: WalletStatus.ValueType, summary: str) -> None:
         request = UpdateWalletRequest(owner_id=owner, status=status)
         with session.client() as client:
             answer = client.wallets.UpdateWallet(session.keyed(request, key))
-        session.show(answer, *views.wallet(answer.wallet))
+        session.show(answer)
 
 
 add_change("freeze", WALLET_STATUS_FROZEN, "Stop the wallet of OWNER, for now.")
