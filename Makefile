@@ -28,6 +28,7 @@ format: .venv/dev     ## Put the code in its one form
 
 proto: .venv/dev      ## Generate what is made from protos/: the client's code and a table of docs/
 	rm -rf build/generated && mkdir -p build/generated && sh scripts/generate-protos build/generated
+	python -m scripts.movements build/generated
 	rm -f client/src/giftpay/v1/*_pb2* && cp -R build/generated/. .
 
 bench: .venv/bench         ## Measure everything side by side; takes a while

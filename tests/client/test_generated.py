@@ -12,7 +12,7 @@ import pytest
 
 from tests.docs.markdown import ROOT
 
-WANTED = "protos", "scripts", "client/src", "docs", "pyproject.toml"
+WANTED = "protos", "scripts", "client/src", "server/src", "docs", "pyproject.toml"
 
 
 @pytest.fixture
@@ -56,18 +56,18 @@ def complaint(checkout: Path) -> str:
 )
 def test_what_was_changed_by_hand_is_named(checkout: Path, file: str, old: str, new: str) -> None:
     change(checkout / file, old, new)
-    assert complaint(checkout) == f"{file} is not what protos/ say: make proto\n"
+    assert complaint(checkout) == f"{file} is not what protos/ and slices say: make proto\n"
 
 
 def test_what_the_protos_say_otherwise_now_is_named(checkout: Path) -> None:
     change(checkout / "protos/giftpay/v1/error_reason.proto", '"available": 40', '"has": 40')
-    assert complaint(checkout).endswith(" is not what protos/ say: make proto\n")
+    assert complaint(checkout).endswith(" is not what protos/ and slices say: make proto\n")
 
 
 def test_what_no_proto_says_any_more_is_named(checkout: Path) -> None:
     left = "client/src/giftpay/v1/purse_pb2.py"
     (checkout / left).touch()
-    assert complaint(checkout) == f"{left} is not what protos/ say: make proto\n"
+    assert complaint(checkout) == f"{left} is not what protos/ and slices say: make proto\n"
 
 
 def test_what_is_fresh_is_passed_over(checkout: Path) -> None:
