@@ -51,6 +51,7 @@ def complaint(checkout: Path) -> str:
     [
         ("client/src/giftpay/refusals.py", "available: int", "available: str"),
         ("client/src/giftpay/v1/__init__.py", "    Wallet,\n", ""),
+        ("server/src/giftpay_server/stored/v1/payout_pb2.py", "PayoutStep", "PayoutStop"),
         ("docs/wire.md", "| FAILED_PRECONDITION |", "| ABORTED |"),
     ],
 )

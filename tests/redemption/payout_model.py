@@ -10,20 +10,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TypeAlias
 
 from giftpay.v1 import (
-    PAYOUT_WORD_DECLINED,
-    PAYOUT_WORD_LOST,
-    PAYOUT_WORD_NOT_FOUND,
-    PAYOUT_WORD_PAID,
-    PAYOUT_WORD_PENDING,
-    PAYOUT_WORD_REJECTED,
-    PAYOUT_WORD_RETURNED,
     UNIT_COIN,
     UNIT_DIAMOND,
     WALLET_STATUS_ACTIVE,
     WALLET_STATUS_FROZEN,
     CancelRedemptionRequest,
-    PayoutStep,
-    PayoutWord,
 )
 from giftpay.v1 import Catalog as CatalogMessage
 from giftpay_server.catalog.rules import Catalog
@@ -42,59 +33,74 @@ from giftpay_server.redemption.messages import (
     begin_command,
     cancel_command,
     create_command,
-    hear_command,
     of_owner,
+    record_result_command,
 )
 from giftpay_server.redemption.rules import RedemptionRow
-from giftpay_server.redemption.steps import Right, has_expired
+from giftpay_server.redemption.steps import CallPermission, has_expired
 from giftpay_server.redemption.store import Due
 from giftpay_server.slices import REGISTRY
+from giftpay_server.stored.v1.payout_pb2 import (
+    PAYOUT_RESULT_DECLINED,
+    PAYOUT_RESULT_LOST,
+    PAYOUT_RESULT_NOT_FOUND,
+    PAYOUT_RESULT_PAID,
+    PAYOUT_RESULT_PENDING,
+    PAYOUT_RESULT_REJECTED,
+    PAYOUT_RESULT_RETURNED,
+    PayoutResult,
+    PayoutStep,
+)
 
 from tests.redemption.conftest import CATALOG, redemption
 
 EARNED = 10_000
 WINDOW = timedelta(days=30)
 
-Word: TypeAlias = "PayoutWord.ValueType"
+Result: TypeAlias = "PayoutResult.ValueType"
 
 
 @dataclass(frozen=True)
 class Call:
-    """The right to call the provider once."""
+    """The permission to call the provider once."""
 
     redemption_id: str
     number: int
-    right: Right
+    permission: CallPermission
     begin_time: datetime
 
-    def word(self, word: Word) -> PayoutStep:
-        return PayoutStep(redemption_id=self.redemption_id, call=self.number, word=word)
+    def step(self, result: Result) -> PayoutStep:
+        return PayoutStep(redemption_id=self.redemption_id, call=self.number, result=result)
 
 
 @dataclass
 class Provider:
     """Pays once under a key for as long as it remembers that; rejects what it cannot read."""
 
-    states: dict[str, Word] = field(default_factory=dict)
+    states: dict[str, Result] = field(default_factory=dict)
     payouts: Counter[str] = field(default_factory=Counter)
     unreadable: set[str] = field(default_factory=set)
     _known_since: dict[str, datetime] = field(default_factory=dict)
 
-    def take(self, key: str, outcome: Word, now: datetime) -> Word:
+    def take(self, key: str, outcome: Result, now: datetime) -> Result:
         """An order arrives; `outcome` is what becomes of it, if it is new."""
         if key in self.unreadable:
-            return PAYOUT_WORD_REJECTED
+            return PAYOUT_RESULT_REJECTED
         if key not in self.states or now >= self._known_since[key] + WINDOW:
             self.states[key] = outcome
             self.payouts[key] += 1
             self._known_since[key] = now
         return self.states[key]
 
-    def decide(self, key: str, outcome: Word) -> None:
+    def decide(self, key: str, outcome: Result) -> None:
         """What was pending is decided; what was paid may come back."""
-        ends: dict[Word, tuple[Word, ...]] = {
-            PAYOUT_WORD_PENDING: (PAYOUT_WORD_PAID, PAYOUT_WORD_DECLINED, PAYOUT_WORD_RETURNED),
-            PAYOUT_WORD_PAID: (PAYOUT_WORD_RETURNED,),
+        ends: dict[Result, tuple[Result, ...]] = {
+            PAYOUT_RESULT_PENDING: (
+                PAYOUT_RESULT_PAID,
+                PAYOUT_RESULT_DECLINED,
+                PAYOUT_RESULT_RETURNED,
+            ),
+            PAYOUT_RESULT_PAID: (PAYOUT_RESULT_RETURNED,),
         }
         if outcome in ends.get(self.states[key], ()):
             self.states[key] = outcome
@@ -118,7 +124,7 @@ class House:
         self.captured: Counter[str] = Counter()  # holds, by how often
         self.released: Counter[str] = Counter()
         self._numbers = itertools.count(1)
-        self._heard: set[tuple[str, int]] = set()
+        self._recorded: set[tuple[str, int]] = set()
 
     @property
     def rows(self) -> list[RedemptionRow]:
@@ -164,20 +170,24 @@ class House:
             self.books.rows[RedemptionRow, row.key] = replace(row, generation=-1)
 
     def begin(self, redemption_id: str, *, number: int) -> Call | None:
-        """The right to make this call, if there is one and nobody else has it."""
+        """The permission to make this call, if there is one and nobody else has it."""
         begun = self._record(
             begin_command(Due(redemption_id, "mia", number, self.books.now), WINDOW)
         )
-        right = Right(begun.transaction.answer.decode()) if not begun.transaction.reason else None
-        if begun.replayed or not right:
+        permission = (
+            CallPermission(begun.transaction.answer.decode())
+            if not begun.transaction.reason
+            else None
+        )
+        if begun.replayed or not permission:
             return None
-        return Call(redemption_id, number, right, self.books.now)
+        return Call(redemption_id, number, permission, self.books.now)
 
-    def hear(self, step: PayoutStep) -> None:
-        """The first word of a call; the worker that made it waits for no other."""
-        if (step.redemption_id, step.call) not in self._heard:
-            self._heard.add((step.redemption_id, step.call))
-            self._record(hear_command(step, owner_id="mia", provider="MODEL"))
+    def record(self, step: PayoutStep) -> None:
+        """The first result of a call; the worker that made it waits for no other."""
+        if (step.redemption_id, step.call) not in self._recorded:
+            self._recorded.add((step.redemption_id, step.call))
+            self._record(record_result_command(step, owner_id="mia", provider="MODEL"))
 
     def _new_key(self) -> str:
         return str(uuid.UUID(int=next(self._numbers)))  # the same whenever a history is replayed
@@ -193,19 +203,19 @@ class House:
 
 
 def make_call(house: House, provider: Provider, call: Call) -> Call | PayoutStep | None:
-    """What a worker does with its right: an order on its way, or the word of a look-up."""
+    """What a worker does with its permission: an order on its way, or the result of a look-up."""
     if has_expired(call.begin_time, house.books.now):
         return None
-    if call.right is Right.SEND:
+    if call.permission is CallPermission.SEND:
         return call
     if (found := provider.states.get(call.redemption_id)) is not None:
-        return call.word(found)
-    if call.right is Right.LAST_LOOK:
-        return call.word(PAYOUT_WORD_NOT_FOUND)
-    return call if call.right is Right.LOOK_OR_SEND else None
+        return call.step(found)
+    if call.permission is CallPermission.LAST_LOOK:
+        return call.step(PAYOUT_RESULT_NOT_FOUND)
+    return call if call.permission is CallPermission.LOOK_OR_SEND else None
 
 
-def answer(call: Call, told: Word) -> PayoutStep:
+def answer(call: Call, told: Result) -> PayoutStep:
     """What a worker makes of the answer to an order."""
-    rejected_again = told == PAYOUT_WORD_REJECTED and call.right is not Right.SEND
-    return call.word(PAYOUT_WORD_LOST if rejected_again else told)
+    rejected_again = told == PAYOUT_RESULT_REJECTED and call.permission is not CallPermission.SEND
+    return call.step(PAYOUT_RESULT_LOST if rejected_again else told)

@@ -7,12 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 from giftpay.v1 import (
-    PAYOUT_WORD_DECLINED,
-    PAYOUT_WORD_LOST,
-    PAYOUT_WORD_PAID,
-    PAYOUT_WORD_PENDING,
-    PAYOUT_WORD_REJECTED,
-    PAYOUT_WORD_RETURNED,
     REDEMPTION_STATE_CANCELLED,
     REDEMPTION_STATE_HELD,
     REDEMPTION_STATE_PAID,
@@ -21,24 +15,32 @@ from giftpay.v1 import (
     REDEMPTION_STATE_UNKNOWN,
     WALLET_STATUS_ACTIVE,
     WALLET_STATUS_FROZEN,
-    PayoutStep,
 )
 from giftpay_server.redemption.rules import HOLDING, RedemptionRow, is_paid
+from giftpay_server.stored.v1.payout_pb2 import (
+    PAYOUT_RESULT_DECLINED,
+    PAYOUT_RESULT_LOST,
+    PAYOUT_RESULT_PAID,
+    PAYOUT_RESULT_PENDING,
+    PAYOUT_RESULT_REJECTED,
+    PAYOUT_RESULT_RETURNED,
+    PayoutStep,
+)
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from tests.redemption.conftest import DIAMONDS
-from tests.redemption.payout_model import EARNED, Call, House, Provider, Word, answer, make_call
+from tests.redemption.payout_model import EARNED, Call, House, Provider, Result, answer, make_call
 
 PICK = st.integers(min_value=0, max_value=11)  # of whatever there is
-OUTCOME = st.sampled_from([PAYOUT_WORD_PAID, PAYOUT_WORD_PENDING, PAYOUT_WORD_DECLINED])
-TURN = st.sampled_from([PAYOUT_WORD_RETURNED, PAYOUT_WORD_PAID, PAYOUT_WORD_DECLINED])
+OUTCOME = st.sampled_from([PAYOUT_RESULT_PAID, PAYOUT_RESULT_PENDING, PAYOUT_RESULT_DECLINED])
+TURN = st.sampled_from([PAYOUT_RESULT_RETURNED, PAYOUT_RESULT_PAID, PAYOUT_RESULT_DECLINED])
 HOUR, DAY = 3_600, 86_400
 
-ENDS: dict[int, tuple[Word | None, ...]] = {
-    REDEMPTION_STATE_PAID: (PAYOUT_WORD_PAID,),
-    REDEMPTION_STATE_RETURNED: (PAYOUT_WORD_DECLINED, PAYOUT_WORD_RETURNED, None),
+ENDS: dict[int, tuple[Result | None, ...]] = {
+    REDEMPTION_STATE_PAID: (PAYOUT_RESULT_PAID,),
+    REDEMPTION_STATE_RETURNED: (PAYOUT_RESULT_DECLINED, PAYOUT_RESULT_RETURNED, None),
     REDEMPTION_STATE_CANCELLED: (None,),
     REDEMPTION_STATE_UNKNOWN: (None,),  # left to an operator
 }
@@ -55,7 +57,7 @@ class Payouts(RuleBasedStateMachine):
         super().__init__()
         self.house = House()
         self.provider = Provider()
-        self.under_way: list[Call | PayoutStep] = []  # rights to call, and words not yet heard
+        self.under_way: list[Call | PayoutStep] = []  # calls permitted, and results not recorded
         self.orders: list[Call] = []  # on their way to the provider
 
     @precondition(lambda self: self.house.diamonds.available >= DIAMONDS)
@@ -82,7 +84,7 @@ class Payouts(RuleBasedStateMachine):
 
     @precondition(lambda self: self.house.rows)
     @rule(pick=PICK, outcome=OUTCOME, steps=st.integers(min_value=1, max_value=4))
-    def work(self, pick: int, outcome: Word, steps: int) -> None:
+    def work(self, pick: int, outcome: Result, steps: int) -> None:
         """A worker gets so far; somebody may go on from there, or nobody."""
         row = picked([row for row in self.house.rows if row.next_time] or self.house.rows, pick)
         self._keep(self._begun(row))
@@ -105,7 +107,7 @@ class Payouts(RuleBasedStateMachine):
 
     @precondition(lambda self: self.orders)
     @rule(pick=PICK, outcome=OUTCOME, twice=st.booleans())
-    def arrive(self, pick: int, outcome: Word, twice: bool) -> None:
+    def arrive(self, pick: int, outcome: Result, twice: bool) -> None:
         order = picked(self.orders, pick)
         self.orders += [order] * twice
         self._arrive(order, outcome)
@@ -114,7 +116,7 @@ class Payouts(RuleBasedStateMachine):
     @rule(pick=PICK)
     def stop_waiting(self, pick: int) -> None:
         """The order may arrive all the same."""
-        self._keep(picked(self.orders, pick).word(PAYOUT_WORD_LOST))
+        self._keep(picked(self.orders, pick).step(PAYOUT_RESULT_LOST))
 
     @precondition(lambda self: self.orders_beside_others())
     @rule(pick=PICK)
@@ -122,11 +124,11 @@ class Payouts(RuleBasedStateMachine):
         """The provider refuses an order while it works on another under the same key."""
         order = picked(self.orders_beside_others(), pick)
         self.orders.remove(order)
-        self._keep(answer(order, PAYOUT_WORD_REJECTED))
+        self._keep(answer(order, PAYOUT_RESULT_REJECTED))
 
     @precondition(lambda self: self.provider.states)
     @rule(pick=PICK, outcome=TURN)
-    def turn(self, pick: int, outcome: Word) -> None:
+    def turn(self, pick: int, outcome: Result) -> None:
         self.provider.decide(picked(sorted(self.provider.states), pick), outcome)
 
     @rule(seconds=st.sampled_from([1, 31, 2 * HOUR, 3 * DAY, 28 * DAY, 31 * DAY]))
@@ -157,7 +159,7 @@ class Payouts(RuleBasedStateMachine):
             if row.state in (REDEMPTION_STATE_HELD, REDEMPTION_STATE_CANCELLED):
                 assert state is None
             if is_paid(row):
-                assert state in (PAYOUT_WORD_PAID, PAYOUT_WORD_RETURNED)
+                assert state in (PAYOUT_RESULT_PAID, PAYOUT_RESULT_RETURNED)
             if row.state == REDEMPTION_STATE_RETURNED:
                 assert state in ENDS[row.state]
 
@@ -173,7 +175,7 @@ class Payouts(RuleBasedStateMachine):
         self.under_way.clear()
         self.orders.clear()
         for key in self.provider.states:
-            self.provider.decide(key, PAYOUT_WORD_PAID)
+            self.provider.decide(key, PAYOUT_RESULT_PAID)
         no_longer_watched = [row for row in self.house.rows if row.next_time is None]
         while due := [row for row in self.house.rows if row.next_time is not None]:
             self._work_off(due[0])
@@ -200,7 +202,7 @@ class Payouts(RuleBasedStateMachine):
     def _go_on(self, item: Call | PayoutStep) -> None:
         self.under_way.remove(item)
         if isinstance(item, PayoutStep):
-            self.house.hear(item)
+            self.house.record(item)
             return
         made = make_call(self.house, self.provider, item)
         if isinstance(made, Call):
@@ -208,7 +210,7 @@ class Payouts(RuleBasedStateMachine):
         else:
             self._keep(made)
 
-    def _arrive(self, order: Call, outcome: Word) -> None:
+    def _arrive(self, order: Call, outcome: Result) -> None:
         self.orders.remove(order)
         told = self.provider.take(order.redemption_id, outcome, self.house.books.now)
         self._keep(answer(order, told))
@@ -218,7 +220,7 @@ class Payouts(RuleBasedStateMachine):
         self._keep(self._begun(row))
         while self.under_way or self.orders:
             if self.orders:
-                self._arrive(self.orders[0], PAYOUT_WORD_PAID)
+                self._arrive(self.orders[0], PAYOUT_RESULT_PAID)
             else:
                 self._go_on(self.under_way[0])
 

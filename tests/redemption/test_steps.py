@@ -6,13 +6,6 @@ from datetime import datetime, timedelta
 
 import pytest
 from giftpay.v1 import (
-    PAYOUT_WORD_DECLINED,
-    PAYOUT_WORD_LOST,
-    PAYOUT_WORD_NOT_FOUND,
-    PAYOUT_WORD_PAID,
-    PAYOUT_WORD_PENDING,
-    PAYOUT_WORD_REJECTED,
-    PAYOUT_WORD_RETURNED,
     REDEMPTION_STATE_CANCELLED,
     REDEMPTION_STATE_HELD,
     REDEMPTION_STATE_PAID,
@@ -23,7 +16,16 @@ from giftpay.v1 import (
     WALLET_STATUS_FROZEN,
     RedemptionState,
 )
-from giftpay_server.redemption.steps import LOOK_MAX, RETURN_WINDOW, SENT, Right
+from giftpay_server.redemption.steps import LOOK_MAX, RETURN_WINDOW, SENT, CallPermission
+from giftpay_server.stored.v1.payout_pb2 import (
+    PAYOUT_RESULT_DECLINED,
+    PAYOUT_RESULT_LOST,
+    PAYOUT_RESULT_NOT_FOUND,
+    PAYOUT_RESULT_PAID,
+    PAYOUT_RESULT_PENDING,
+    PAYOUT_RESULT_REJECTED,
+    PAYOUT_RESULT_RETURNED,
+)
 
 from tests.redemption.conftest import DIAMONDS
 from tests.redemption.payout_model import (
@@ -32,7 +34,7 @@ from tests.redemption.payout_model import (
     Call,
     House,
     Provider,
-    Word,
+    Result,
     make_call,
 )
 
@@ -58,7 +60,7 @@ def test_a_worker_that_stalled_calls_nobody(house: House) -> None:
     house.books.now += timedelta(seconds=30)
     order = make_call(house, provider, begun(house, made))
     assert isinstance(order, Call)
-    provider.take(made, PAYOUT_WORD_PAID, house.books.now)
+    provider.take(made, PAYOUT_RESULT_PAID, house.books.now)
     house.books.now += WINDOW  # the provider would pay once more
     assert make_call(house, provider, stalled) is None
 
@@ -67,21 +69,26 @@ def test_a_payout_is_not_sent_again_for_a_wallet_frozen_since(house: House) -> N
     made = house.redeem()
     begun(house, made)
     house.mia.status = WALLET_STATUS_FROZEN
-    assert begun(house, made).right is Right.LOOK
+    assert begun(house, made).permission is CallPermission.LOOK
     house.mia.status = WALLET_STATUS_ACTIVE
-    assert begun(house, made).right is Right.LOOK_OR_SEND
+    assert begun(house, made).permission is CallPermission.LOOK_OR_SEND
 
 
 @pytest.mark.parametrize(
-    ("days", "right"), [(26.9, Right.LOOK_OR_SEND), (27.1, Right.LAST_LOOK), (31, Right.LAST_LOOK)]
+    ("days", "permission"),
+    [
+        (26.9, CallPermission.LOOK_OR_SEND),
+        (27.1, CallPermission.LAST_LOOK),
+        (31, CallPermission.LAST_LOOK),
+    ],
 )
 def test_a_payout_is_not_sent_again_when_its_key_may_be_forgotten(
-    house: House, days: float, right: Right
+    house: House, days: float, permission: CallPermission
 ) -> None:
     made = house.redeem()
     begun(house, made)
     house.books.now += timedelta(days=days)
-    assert begun(house, made).right is right
+    assert begun(house, made).permission is permission
 
 
 def test_a_rejection_ends_it_only_while_nobody_sends_again(house: House) -> None:
@@ -89,35 +96,38 @@ def test_a_rejection_ends_it_only_while_nobody_sends_again(house: House) -> None
     alone, first = begun(house, made), begun(house, other)
     begun(house, other)
     for call in (alone, first):
-        house.hear(call.word(PAYOUT_WORD_REJECTED))
+        house.record(call.step(PAYOUT_RESULT_REJECTED))
     assert state(house, made) == REDEMPTION_STATE_RETURNED
     assert state(house, other) == REDEMPTION_STATE_UNKNOWN
     assert house.diamonds.held == DIAMONDS
 
 
 @pytest.mark.parametrize(
-    ("words", "end"),
+    ("results", "end"),
     [
-        ([PAYOUT_WORD_RETURNED, PAYOUT_WORD_PAID], REDEMPTION_STATE_RETURNED),
-        ([PAYOUT_WORD_DECLINED, PAYOUT_WORD_LOST], REDEMPTION_STATE_RETURNED),
-        ([PAYOUT_WORD_PAID, PAYOUT_WORD_RETURNED, PAYOUT_WORD_PAID], REDEMPTION_STATE_RETURNED),
-        ([PAYOUT_WORD_PAID, PAYOUT_WORD_PENDING], REDEMPTION_STATE_PAID),
-        ([PAYOUT_WORD_PAID, PAYOUT_WORD_LOST], REDEMPTION_STATE_PAID),
-        ([PAYOUT_WORD_PAID, PAYOUT_WORD_NOT_FOUND], REDEMPTION_STATE_PAID),
-        ([PAYOUT_WORD_PAID, PAYOUT_WORD_REJECTED], REDEMPTION_STATE_PAID),
-        ([PAYOUT_WORD_NOT_FOUND, PAYOUT_WORD_PAID], REDEMPTION_STATE_PAID),
-        ([PAYOUT_WORD_LOST, PAYOUT_WORD_PENDING], REDEMPTION_STATE_SUBMITTED),
-        ([PAYOUT_WORD_NOT_FOUND, PAYOUT_WORD_PENDING], REDEMPTION_STATE_SUBMITTED),
-        ([PAYOUT_WORD_NOT_FOUND, PAYOUT_WORD_LOST], REDEMPTION_STATE_UNKNOWN),
+        ([PAYOUT_RESULT_RETURNED, PAYOUT_RESULT_PAID], REDEMPTION_STATE_RETURNED),
+        ([PAYOUT_RESULT_DECLINED, PAYOUT_RESULT_LOST], REDEMPTION_STATE_RETURNED),
+        (
+            [PAYOUT_RESULT_PAID, PAYOUT_RESULT_RETURNED, PAYOUT_RESULT_PAID],
+            REDEMPTION_STATE_RETURNED,
+        ),
+        ([PAYOUT_RESULT_PAID, PAYOUT_RESULT_PENDING], REDEMPTION_STATE_PAID),
+        ([PAYOUT_RESULT_PAID, PAYOUT_RESULT_LOST], REDEMPTION_STATE_PAID),
+        ([PAYOUT_RESULT_PAID, PAYOUT_RESULT_NOT_FOUND], REDEMPTION_STATE_PAID),
+        ([PAYOUT_RESULT_PAID, PAYOUT_RESULT_REJECTED], REDEMPTION_STATE_PAID),
+        ([PAYOUT_RESULT_NOT_FOUND, PAYOUT_RESULT_PAID], REDEMPTION_STATE_PAID),
+        ([PAYOUT_RESULT_LOST, PAYOUT_RESULT_PENDING], REDEMPTION_STATE_SUBMITTED),
+        ([PAYOUT_RESULT_NOT_FOUND, PAYOUT_RESULT_PENDING], REDEMPTION_STATE_SUBMITTED),
+        ([PAYOUT_RESULT_NOT_FOUND, PAYOUT_RESULT_LOST], REDEMPTION_STATE_UNKNOWN),
     ],
 )
-def test_words_that_come_late_undo_nothing(
-    house: House, words: list[Word], end: RedemptionState.ValueType
+def test_results_that_come_late_undo_nothing(
+    house: House, results: list[Result], end: RedemptionState.ValueType
 ) -> None:
     made = house.redeem()
-    calls = [begun(house, made) for _ in words]
-    for call, word in zip(calls, words, strict=True):
-        house.hear(call.word(word))
+    calls = [begun(house, made) for _ in results]
+    for call, result in zip(calls, results, strict=True):
+        house.record(call.step(result))
     assert state(house, made) == end
     assert house.diamonds.balance == EARNED - DIAMONDS * (end == REDEMPTION_STATE_PAID)
     assert house.diamonds.held == DIAMONDS * (end in SENT)
@@ -125,12 +135,12 @@ def test_words_that_come_late_undo_nothing(
     assert (house.row(made).next_time is not None) == goes_on
 
 
-def test_what_was_never_sent_hears_nothing(house: House) -> None:
+def test_what_was_never_sent_takes_no_result(house: House) -> None:
     held, cancelled = house.redeem(), house.redeem()
     house.cancel(cancelled)
     for made in (held, cancelled):
-        call = Call(made, 1, Right.NONE, house.books.now)
-        house.hear(call.word(PAYOUT_WORD_PAID))
+        call = Call(made, 1, CallPermission.NONE, house.books.now)
+        house.record(call.step(PAYOUT_RESULT_PAID))
     assert state(house, held) == REDEMPTION_STATE_HELD
     assert state(house, cancelled) == REDEMPTION_STATE_CANCELLED
     assert house.diamonds.balance == EARNED
@@ -159,7 +169,7 @@ def test_the_provider_is_asked_less_and_less_often(house: House) -> None:
 
 def test_what_is_paid_is_looked_up_to_the_end_of_the_window(house: House) -> None:
     made = house.redeem()
-    house.hear(begun(house, made).word(PAYOUT_WORD_PAID))
+    house.record(begun(house, made).step(PAYOUT_RESULT_PAID))
     paid = house.books.now
     waits = looks(house, made, until=paid + timedelta(days=365))
     assert waits[:4] == [timedelta(hours=times) for times in (1, 1, 2, 4)]

@@ -27,7 +27,7 @@ from giftpay.v1 import options_pb2 as giftpay_dot_v1_dot_options__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#giftpay/v1/redemption_service.proto\x12\ngiftpay.v1\x1a\x16giftpay/v1/money.proto\x1a\x18giftpay/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf2\x01\n\x0fRedemptionQuote\x12\x10\n\x08\x64iamonds\x18\x01 \x01(\x03\x12 \n\x05gross\x18\x02 \x01(\x0b\x32\x11.giftpay.v1.Money\x12\x1e\n\x03\x66\x65\x65\x18\x03 \x01(\x0b\x32\x11.giftpay.v1.Money\x12!\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x11.giftpay.v1.Money\x12\x35\n\x17minor_units_per_diamond\x18\x05 \x01(\x0b\x32\x14.giftpay.v1.Rational\x12\x18\n\x10minimum_diamonds\x18\x06 \x01(\x03\x12\x17\n\x0f\x63\x61talog_version\x18\x07 \x01(\x03\"\xb1\x02\n\nRedemption\x12\x15\n\rredemption_id\x18\x01 \x01(\t\x12\x10\n\x08owner_id\x18\x02 \x01(\t\x12*\n\x05quote\x18\x03 \x01(\x0b\x32\x1b.giftpay.v1.RedemptionQuote\x12\x13\n\x0b\x64\x65stination\x18\x04 \x01(\t\x12*\n\x05state\x18\x05 \x01(\x0e\x32\x1b.giftpay.v1.RedemptionState\x12\x14\n\x0cprovider_key\x18\x06 \x01(\t\x12\x15\n\rreturn_reason\x18\x07 \x01(\t\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"g\n\nPayoutStep\x12\x15\n\rredemption_id\x18\x01 \x01(\t\x12\x0c\n\x04\x63\x61ll\x18\x02 \x01(\x05\x12$\n\x04word\x18\x03 \x01(\x0e\x32\x16.giftpay.v1.PayoutWord\x12\x0e\n\x06reason\x18\x04 \x01(\t\"X\n\x16QuoteRedemptionRequest\x12\x1f\n\x08\x64iamonds\x18\x01 \x01(\x03\x42\r\xa2\xbb\x18\t\x10\x01\x18\x80\xa0\x94\xa5\x8d\x1d\x12\x1d\n\rcurrency_code\x18\x02 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x06\"E\n\x17QuoteRedemptionResponse\x12*\n\x05quote\x18\x01 \x01(\x0b\x32\x1b.giftpay.v1.RedemptionQuote\"\x98\x02\n\x17\x43reateRedemptionRequest\x12\x1f\n\x0fidempotency_key\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x04\x12\x18\n\x08owner_id\x18\x02 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x01\x12\x1f\n\x08\x64iamonds\x18\x03 \x01(\x03\x42\r\xa2\xbb\x18\t\x10\x01\x18\x80\xa0\x94\xa5\x8d\x1d\x12\x1d\n\rcurrency_code\x18\x04 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x06\x12.\n\x0b\x64\x65stination\x18\x05 \x01(\tB\x19\xa2\xbb\x18\x07\x08\t\x10\x03\x18\xc8\x01\xaa\xbb\x18\n\n\x08owner_id\x12;\n\x0f\x65xpected_amount\x18\x06 \x01(\x0b\x32\x11.giftpay.v1.MoneyB\x0f\xa2\xbb\x18\x0b\x10\x01\x18\x80\xa0\x94\xa5\x8d\x1d \x01\x12\x15\n\rvalidate_only\x18\x07 \x01(\x08\"X\n\x18\x43reateRedemptionResponse\x12*\n\nredemption\x18\x01 \x01(\x0b\x32\x16.giftpay.v1.Redemption\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"5\n\x14GetRedemptionRequest\x12\x1d\n\rredemption_id\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x03\"C\n\x15GetRedemptionResponse\x12*\n\nredemption\x18\x01 \x01(\x0b\x32\x16.giftpay.v1.Redemption\"\x98\x01\n\x16ListRedemptionsRequest\x12\x18\n\x08owner_id\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x01\x12\x32\n\x05state\x18\x02 \x01(\x0e\x32\x1b.giftpay.v1.RedemptionStateB\x06\xa2\xbb\x18\x02 \x01\x12\x1c\n\tpage_size\x18\x03 \x01(\x05\x42\t\xb2\xbb\x18\x05\x08\x32\x10\xe8\x07\x12\x12\n\npage_token\x18\x04 \x01(\t\"_\n\x17ListRedemptionsResponse\x12+\n\x0bredemptions\x18\x01 \x03(\x0b\x32\x16.giftpay.v1.Redemption\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Y\n\x17\x43\x61ncelRedemptionRequest\x12\x1f\n\x0fidempotency_key\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x04\x12\x1d\n\rredemption_id\x18\x02 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x03\"X\n\x18\x43\x61ncelRedemptionResponse\x12*\n\nredemption\x18\x01 \x01(\x0b\x32\x16.giftpay.v1.Redemption\x12\x10\n\x08replayed\x18\x02 \x01(\x08*\xe6\x01\n\x0fRedemptionState\x12 \n\x1cREDEMPTION_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15REDEMPTION_STATE_HELD\x10\x01\x12\x1e\n\x1aREDEMPTION_STATE_SUBMITTED\x10\x02\x12\x1c\n\x18REDEMPTION_STATE_UNKNOWN\x10\x03\x12\x19\n\x15REDEMPTION_STATE_PAID\x10\x04\x12\x1d\n\x19REDEMPTION_STATE_RETURNED\x10\x05\x12\x1e\n\x1aREDEMPTION_STATE_CANCELLED\x10\x06*\xd7\x01\n\nPayoutWord\x12\x1b\n\x17PAYOUT_WORD_UNSPECIFIED\x10\x00\x12\x17\n\x13PAYOUT_WORD_PENDING\x10\x01\x12\x14\n\x10PAYOUT_WORD_PAID\x10\x02\x12\x18\n\x14PAYOUT_WORD_DECLINED\x10\x03\x12\x18\n\x14PAYOUT_WORD_RETURNED\x10\x04\x12\x18\n\x14PAYOUT_WORD_REJECTED\x10\x05\x12\x14\n\x10PAYOUT_WORD_LOST\x10\x06\x12\x19\n\x15PAYOUT_WORD_NOT_FOUND\x10\x07\x32\xf0\x03\n\x11RedemptionService\x12Z\n\x0fQuoteRedemption\x12\".giftpay.v1.QuoteRedemptionRequest\x1a#.giftpay.v1.QuoteRedemptionResponse\x12]\n\x10\x43reateRedemption\x12#.giftpay.v1.CreateRedemptionRequest\x1a$.giftpay.v1.CreateRedemptionResponse\x12T\n\rGetRedemption\x12 .giftpay.v1.GetRedemptionRequest\x1a!.giftpay.v1.GetRedemptionResponse\x12Z\n\x0fListRedemptions\x12\".giftpay.v1.ListRedemptionsRequest\x1a#.giftpay.v1.ListRedemptionsResponse\x12]\n\x10\x43\x61ncelRedemption\x12#.giftpay.v1.CancelRedemptionRequest\x1a$.giftpay.v1.CancelRedemptionResponse\x1a\x0f\xa2\xbb\x18\x0bredemptionsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#giftpay/v1/redemption_service.proto\x12\ngiftpay.v1\x1a\x16giftpay/v1/money.proto\x1a\x18giftpay/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf2\x01\n\x0fRedemptionQuote\x12\x10\n\x08\x64iamonds\x18\x01 \x01(\x03\x12 \n\x05gross\x18\x02 \x01(\x0b\x32\x11.giftpay.v1.Money\x12\x1e\n\x03\x66\x65\x65\x18\x03 \x01(\x0b\x32\x11.giftpay.v1.Money\x12!\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x11.giftpay.v1.Money\x12\x35\n\x17minor_units_per_diamond\x18\x05 \x01(\x0b\x32\x14.giftpay.v1.Rational\x12\x18\n\x10minimum_diamonds\x18\x06 \x01(\x03\x12\x17\n\x0f\x63\x61talog_version\x18\x07 \x01(\x03\"\xb1\x02\n\nRedemption\x12\x15\n\rredemption_id\x18\x01 \x01(\t\x12\x10\n\x08owner_id\x18\x02 \x01(\t\x12*\n\x05quote\x18\x03 \x01(\x0b\x32\x1b.giftpay.v1.RedemptionQuote\x12\x13\n\x0b\x64\x65stination\x18\x04 \x01(\t\x12*\n\x05state\x18\x05 \x01(\x0e\x32\x1b.giftpay.v1.RedemptionState\x12\x14\n\x0cprovider_key\x18\x06 \x01(\t\x12\x15\n\rreturn_reason\x18\x07 \x01(\t\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"X\n\x16QuoteRedemptionRequest\x12\x1f\n\x08\x64iamonds\x18\x01 \x01(\x03\x42\r\xa2\xbb\x18\t\x10\x01\x18\x80\xa0\x94\xa5\x8d\x1d\x12\x1d\n\rcurrency_code\x18\x02 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x06\"E\n\x17QuoteRedemptionResponse\x12*\n\x05quote\x18\x01 \x01(\x0b\x32\x1b.giftpay.v1.RedemptionQuote\"\x98\x02\n\x17\x43reateRedemptionRequest\x12\x1f\n\x0fidempotency_key\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x04\x12\x18\n\x08owner_id\x18\x02 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x01\x12\x1f\n\x08\x64iamonds\x18\x03 \x01(\x03\x42\r\xa2\xbb\x18\t\x10\x01\x18\x80\xa0\x94\xa5\x8d\x1d\x12\x1d\n\rcurrency_code\x18\x04 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x06\x12.\n\x0b\x64\x65stination\x18\x05 \x01(\tB\x19\xa2\xbb\x18\x07\x08\t\x10\x03\x18\xc8\x01\xaa\xbb\x18\n\n\x08owner_id\x12;\n\x0f\x65xpected_amount\x18\x06 \x01(\x0b\x32\x11.giftpay.v1.MoneyB\x0f\xa2\xbb\x18\x0b\x10\x01\x18\x80\xa0\x94\xa5\x8d\x1d \x01\x12\x15\n\rvalidate_only\x18\x07 \x01(\x08\"X\n\x18\x43reateRedemptionResponse\x12*\n\nredemption\x18\x01 \x01(\x0b\x32\x16.giftpay.v1.Redemption\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"5\n\x14GetRedemptionRequest\x12\x1d\n\rredemption_id\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x03\"C\n\x15GetRedemptionResponse\x12*\n\nredemption\x18\x01 \x01(\x0b\x32\x16.giftpay.v1.Redemption\"\x98\x01\n\x16ListRedemptionsRequest\x12\x18\n\x08owner_id\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x01\x12\x32\n\x05state\x18\x02 \x01(\x0e\x32\x1b.giftpay.v1.RedemptionStateB\x06\xa2\xbb\x18\x02 \x01\x12\x1c\n\tpage_size\x18\x03 \x01(\x05\x42\t\xb2\xbb\x18\x05\x08\x32\x10\xe8\x07\x12\x12\n\npage_token\x18\x04 \x01(\t\"_\n\x17ListRedemptionsResponse\x12+\n\x0bredemptions\x18\x01 \x03(\x0b\x32\x16.giftpay.v1.Redemption\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Y\n\x17\x43\x61ncelRedemptionRequest\x12\x1f\n\x0fidempotency_key\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x04\x12\x1d\n\rredemption_id\x18\x02 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x03\"X\n\x18\x43\x61ncelRedemptionResponse\x12*\n\nredemption\x18\x01 \x01(\x0b\x32\x16.giftpay.v1.Redemption\x12\x10\n\x08replayed\x18\x02 \x01(\x08*\xe6\x01\n\x0fRedemptionState\x12 \n\x1cREDEMPTION_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15REDEMPTION_STATE_HELD\x10\x01\x12\x1e\n\x1aREDEMPTION_STATE_SUBMITTED\x10\x02\x12\x1c\n\x18REDEMPTION_STATE_UNKNOWN\x10\x03\x12\x19\n\x15REDEMPTION_STATE_PAID\x10\x04\x12\x1d\n\x19REDEMPTION_STATE_RETURNED\x10\x05\x12\x1e\n\x1aREDEMPTION_STATE_CANCELLED\x10\x06\x32\xf0\x03\n\x11RedemptionService\x12Z\n\x0fQuoteRedemption\x12\".giftpay.v1.QuoteRedemptionRequest\x1a#.giftpay.v1.QuoteRedemptionResponse\x12]\n\x10\x43reateRedemption\x12#.giftpay.v1.CreateRedemptionRequest\x1a$.giftpay.v1.CreateRedemptionResponse\x12T\n\rGetRedemption\x12 .giftpay.v1.GetRedemptionRequest\x1a!.giftpay.v1.GetRedemptionResponse\x12Z\n\x0fListRedemptions\x12\".giftpay.v1.ListRedemptionsRequest\x1a#.giftpay.v1.ListRedemptionsResponse\x12]\n\x10\x43\x61ncelRedemption\x12#.giftpay.v1.CancelRedemptionRequest\x1a$.giftpay.v1.CancelRedemptionResponse\x1a\x0f\xa2\xbb\x18\x0bredemptionsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -64,36 +64,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CANCELREDEMPTIONREQUEST'].fields_by_name['redemption_id']._serialized_options = b'\242\273\030\002\010\003'
   _globals['_REDEMPTIONSERVICE']._loaded_options = None
   _globals['_REDEMPTIONSERVICE']._serialized_options = b'\242\273\030\013redemptions'
-  _globals['_REDEMPTIONSTATE']._serialized_start=1884
-  _globals['_REDEMPTIONSTATE']._serialized_end=2114
-  _globals['_PAYOUTWORD']._serialized_start=2117
-  _globals['_PAYOUTWORD']._serialized_end=2332
+  _globals['_REDEMPTIONSTATE']._serialized_start=1779
+  _globals['_REDEMPTIONSTATE']._serialized_end=2009
   _globals['_REDEMPTIONQUOTE']._serialized_start=135
   _globals['_REDEMPTIONQUOTE']._serialized_end=377
   _globals['_REDEMPTION']._serialized_start=380
   _globals['_REDEMPTION']._serialized_end=685
-  _globals['_PAYOUTSTEP']._serialized_start=687
-  _globals['_PAYOUTSTEP']._serialized_end=790
-  _globals['_QUOTEREDEMPTIONREQUEST']._serialized_start=792
-  _globals['_QUOTEREDEMPTIONREQUEST']._serialized_end=880
-  _globals['_QUOTEREDEMPTIONRESPONSE']._serialized_start=882
-  _globals['_QUOTEREDEMPTIONRESPONSE']._serialized_end=951
-  _globals['_CREATEREDEMPTIONREQUEST']._serialized_start=954
-  _globals['_CREATEREDEMPTIONREQUEST']._serialized_end=1234
-  _globals['_CREATEREDEMPTIONRESPONSE']._serialized_start=1236
-  _globals['_CREATEREDEMPTIONRESPONSE']._serialized_end=1324
-  _globals['_GETREDEMPTIONREQUEST']._serialized_start=1326
-  _globals['_GETREDEMPTIONREQUEST']._serialized_end=1379
-  _globals['_GETREDEMPTIONRESPONSE']._serialized_start=1381
-  _globals['_GETREDEMPTIONRESPONSE']._serialized_end=1448
-  _globals['_LISTREDEMPTIONSREQUEST']._serialized_start=1451
-  _globals['_LISTREDEMPTIONSREQUEST']._serialized_end=1603
-  _globals['_LISTREDEMPTIONSRESPONSE']._serialized_start=1605
-  _globals['_LISTREDEMPTIONSRESPONSE']._serialized_end=1700
-  _globals['_CANCELREDEMPTIONREQUEST']._serialized_start=1702
-  _globals['_CANCELREDEMPTIONREQUEST']._serialized_end=1791
-  _globals['_CANCELREDEMPTIONRESPONSE']._serialized_start=1793
-  _globals['_CANCELREDEMPTIONRESPONSE']._serialized_end=1881
-  _globals['_REDEMPTIONSERVICE']._serialized_start=2335
-  _globals['_REDEMPTIONSERVICE']._serialized_end=2831
+  _globals['_QUOTEREDEMPTIONREQUEST']._serialized_start=687
+  _globals['_QUOTEREDEMPTIONREQUEST']._serialized_end=775
+  _globals['_QUOTEREDEMPTIONRESPONSE']._serialized_start=777
+  _globals['_QUOTEREDEMPTIONRESPONSE']._serialized_end=846
+  _globals['_CREATEREDEMPTIONREQUEST']._serialized_start=849
+  _globals['_CREATEREDEMPTIONREQUEST']._serialized_end=1129
+  _globals['_CREATEREDEMPTIONRESPONSE']._serialized_start=1131
+  _globals['_CREATEREDEMPTIONRESPONSE']._serialized_end=1219
+  _globals['_GETREDEMPTIONREQUEST']._serialized_start=1221
+  _globals['_GETREDEMPTIONREQUEST']._serialized_end=1274
+  _globals['_GETREDEMPTIONRESPONSE']._serialized_start=1276
+  _globals['_GETREDEMPTIONRESPONSE']._serialized_end=1343
+  _globals['_LISTREDEMPTIONSREQUEST']._serialized_start=1346
+  _globals['_LISTREDEMPTIONSREQUEST']._serialized_end=1498
+  _globals['_LISTREDEMPTIONSRESPONSE']._serialized_start=1500
+  _globals['_LISTREDEMPTIONSRESPONSE']._serialized_end=1595
+  _globals['_CANCELREDEMPTIONREQUEST']._serialized_start=1597
+  _globals['_CANCELREDEMPTIONREQUEST']._serialized_end=1686
+  _globals['_CANCELREDEMPTIONRESPONSE']._serialized_start=1688
+  _globals['_CANCELREDEMPTIONRESPONSE']._serialized_end=1776
+  _globals['_REDEMPTIONSERVICE']._serialized_start=2012
+  _globals['_REDEMPTIONSERVICE']._serialized_end=2508
 # @@protoc_insertion_point(module_scope)

@@ -73,50 +73,6 @@ REDEMPTION_STATE_CANCELLED: RedemptionState.ValueType  # 6
 """It was cancelled, or its destination erased, before anything was sent; the hold is released."""
 Global___RedemptionState: _TypeAlias = RedemptionState  # noqa: Y015
 
-class _PayoutWord:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _PayoutWordEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PayoutWord.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    PAYOUT_WORD_UNSPECIFIED: _PayoutWord.ValueType  # 0
-    """The call begins."""
-    PAYOUT_WORD_PENDING: _PayoutWord.ValueType  # 1
-    """The provider has the order and has not decided yet."""
-    PAYOUT_WORD_PAID: _PayoutWord.ValueType  # 2
-    """The provider paid."""
-    PAYOUT_WORD_DECLINED: _PayoutWord.ValueType  # 3
-    """The provider declined, and paid nothing."""
-    PAYOUT_WORD_RETURNED: _PayoutWord.ValueType  # 4
-    """The money came back."""
-    PAYOUT_WORD_REJECTED: _PayoutWord.ValueType  # 5
-    """The provider could not take the order as it is, the only time that it was sent."""
-    PAYOUT_WORD_LOST: _PayoutWord.ValueType  # 6
-    """The order was sent and no answer came back."""
-    PAYOUT_WORD_NOT_FOUND: _PayoutWord.ValueType  # 7
-    """The provider knows nothing of the order, too late to send it again."""
-
-class PayoutWord(_PayoutWord, metaclass=_PayoutWordEnumTypeWrapper):
-    """What a call to the payout provider brought."""
-
-PAYOUT_WORD_UNSPECIFIED: PayoutWord.ValueType  # 0
-"""The call begins."""
-PAYOUT_WORD_PENDING: PayoutWord.ValueType  # 1
-"""The provider has the order and has not decided yet."""
-PAYOUT_WORD_PAID: PayoutWord.ValueType  # 2
-"""The provider paid."""
-PAYOUT_WORD_DECLINED: PayoutWord.ValueType  # 3
-"""The provider declined, and paid nothing."""
-PAYOUT_WORD_RETURNED: PayoutWord.ValueType  # 4
-"""The money came back."""
-PAYOUT_WORD_REJECTED: PayoutWord.ValueType  # 5
-"""The provider could not take the order as it is, the only time that it was sent."""
-PAYOUT_WORD_LOST: PayoutWord.ValueType  # 6
-"""The order was sent and no answer came back."""
-PAYOUT_WORD_NOT_FOUND: PayoutWord.ValueType  # 7
-"""The provider knows nothing of the order, too late to send it again."""
-Global___PayoutWord: _TypeAlias = PayoutWord  # noqa: Y015
-
 @_typing.final
 class RedemptionQuote(_message.Message):
     """What diamonds are worth."""
@@ -232,42 +188,6 @@ class Redemption(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Redemption: _TypeAlias = Redemption  # noqa: Y015
-
-@_typing.final
-class PayoutStep(_message.Message):
-    """One step of a payout: a call to the provider begins, or it brought word. Never sent; it is what
-    stands as the request of a PAYOUT_STEP, two for each call at most.
-    """
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    REDEMPTION_ID_FIELD_NUMBER: _builtins.int
-    CALL_FIELD_NUMBER: _builtins.int
-    WORD_FIELD_NUMBER: _builtins.int
-    REASON_FIELD_NUMBER: _builtins.int
-    redemption_id: _builtins.str
-    """The redemption."""
-    call: _builtins.int
-    """Which call: 1, 2, 3, ... One process makes it, the one whose step was recorded first."""
-    word: Global___PayoutWord.ValueType
-    """What the call brought; unset where it begins."""
-    reason: _builtins.str
-    """The provider's reason; empty if it gave none."""
-    def __init__(
-        self,
-        *,
-        redemption_id: _builtins.str = ...,
-        call: _builtins.int = ...,
-        word: Global___PayoutWord.ValueType = ...,
-        reason: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "reason", b"reason", "redemption_id", b"redemption_id", "word", b"word"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___PayoutStep: _TypeAlias = PayoutStep  # noqa: Y015
 
 @_typing.final
 class QuoteRedemptionRequest(_message.Message):

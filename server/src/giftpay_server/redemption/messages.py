@@ -14,7 +14,6 @@ from giftpay.v1 import (
     TRANSACTION_KIND_PAYOUT_STEP,
     CancelRedemptionRequest,
     CreateRedemptionRequest,
-    PayoutStep,
     Redemption,
     RedemptionQuote,
 )
@@ -32,6 +31,7 @@ from giftpay_server.protobuf import timestamp
 from giftpay_server.redemption import rules, steps
 from giftpay_server.redemption.rules import RedemptionRow
 from giftpay_server.redemption.store import Due, Standing
+from giftpay_server.stored.v1.payout_pb2 import PayoutStep
 from giftpay_server.wire.fields import (
     InvalidArgumentError,
     valid_currency,
@@ -116,10 +116,10 @@ def begin_command(due: Due, dedupe_window: timedelta) -> Command:
     return _step_command(key, step, due.owner_id, partial(steps.begin, step, dedupe_window))
 
 
-def hear_command(step: PayoutStep, *, owner_id: str, provider: str) -> Command:
+def record_result_command(step: PayoutStep, *, owner_id: str, provider: str) -> Command:
     """The worker's command to book what a call brought; `provider` is the name in the books."""
-    key = step_id(step.redemption_id, f"hear/{step.call}")
-    return _step_command(key, step, owner_id, partial(steps.hear, step, key, provider))
+    key = step_id(step.redemption_id, f"result/{step.call}")
+    return _step_command(key, step, owner_id, partial(steps.record_result, step, key, provider))
 
 
 def _step_command(

@@ -1,4 +1,4 @@
-"""The payout of a redemption, step by step: who may call the provider, what its word does. Pure."""
+"""The payout of a redemption, step by step: who may call the provider, what results do. Pure."""
 
 from __future__ import annotations
 
@@ -7,18 +7,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from giftpay.v1 import (
-    PAYOUT_WORD_DECLINED,
-    PAYOUT_WORD_NOT_FOUND,
-    PAYOUT_WORD_PAID,
-    PAYOUT_WORD_PENDING,
-    PAYOUT_WORD_REJECTED,
-    PAYOUT_WORD_RETURNED,
     REDEMPTION_STATE_HELD,
     REDEMPTION_STATE_PAID,
     REDEMPTION_STATE_RETURNED,
     REDEMPTION_STATE_SUBMITTED,
     REDEMPTION_STATE_UNKNOWN,
-    PayoutStep,
     RedemptionState,
 )
 
@@ -33,11 +26,20 @@ from giftpay_server.redemption.rules import (
     not_found,
     wrong_state,
 )
+from giftpay_server.stored.v1.payout_pb2 import (
+    PAYOUT_RESULT_DECLINED,
+    PAYOUT_RESULT_NOT_FOUND,
+    PAYOUT_RESULT_PAID,
+    PAYOUT_RESULT_PENDING,
+    PAYOUT_RESULT_REJECTED,
+    PAYOUT_RESULT_RETURNED,
+    PayoutStep,
+)
 
 SENT = (REDEMPTION_STATE_SUBMITTED, REDEMPTION_STATE_UNKNOWN)
-"""The states in which the provider may have paid, and only its word tells."""
+"""The states in which the provider may have paid, and only its answer tells."""
 
-CAME_BACK = (PAYOUT_WORD_DECLINED, PAYOUT_WORD_RETURNED)
+CAME_BACK = (PAYOUT_RESULT_DECLINED, PAYOUT_RESULT_RETURNED)
 
 LOOK_MIN = timedelta(seconds=30)  # between two calls; longer than one takes
 LOOK_MAX = timedelta(hours=1)
@@ -47,7 +49,7 @@ RETURN_WINDOW = timedelta(days=30)  # after paying; what comes back later is an 
 DESTINATION_ERASED = "DESTINATION_ERASED"
 
 
-class Right(StrEnum):
+class CallPermission(StrEnum):
     """What whoever recorded the beginning of a call may do with it, once and at once."""
 
     NONE = ""
@@ -58,7 +60,7 @@ class Right(StrEnum):
 
 
 def begin(step: PayoutStep, dedupe_window: timedelta, books: Books) -> Decision:
-    """Gives a right to call the provider; it is the answer.
+    """Permits a call to the provider; what is permitted is the answer.
 
     Nothing is sent that does not stand as SUBMITTED, with its provider key, before it is sent.
     """
@@ -73,8 +75,9 @@ def begin(step: PayoutStep, dedupe_window: timedelta, books: Books) -> Decision:
         begun = replace(row, calls=step.call)
         return _start(begun, books.now, frozen=frozen, erased=erased)
     begun = replace(row, calls=step.call, next_time=_next_look(row, books.now))
-    right = _right(row, books.now, may_send=not frozen and not erased, window=dedupe_window)
-    return Posted(rows=(begun,), answer=right.encode())
+    may_send = not frozen and not erased
+    permission = _permission(row, books.now, may_send=may_send, window=dedupe_window)
+    return Posted(rows=(begun,), answer=permission.encode())
 
 
 def _start(row: RedemptionRow, now: datetime, *, frozen: bool, erased: bool) -> Posted:
@@ -91,20 +94,22 @@ def _start(row: RedemptionRow, now: datetime, *, frozen: bool, erased: bool) -> 
         next_time=now + LOOK_MIN,
         provider_key=row.redemption_id,  # a redemption is sent under one key, ever
     )
-    return Posted(rows=(submitted,), answer=Right.SEND.encode())
+    return Posted(rows=(submitted,), answer=CallPermission.SEND.encode())
 
 
-def _right(row: RedemptionRow, now: datetime, *, may_send: bool, window: timedelta) -> Right:
+def _permission(
+    row: RedemptionRow, now: datetime, *, may_send: bool, window: timedelta
+) -> CallPermission:
     if is_paid(row):
-        return Right.LOOK
+        return CallPermission.LOOK
     # The last tenth of the window is left to orders that travel long and clocks that differ.
     if now >= (row.submit_time or now) + window * 9 / 10:
-        return Right.LAST_LOOK
-    return Right.LOOK_OR_SEND if may_send else Right.LOOK
+        return CallPermission.LAST_LOOK
+    return CallPermission.LOOK_OR_SEND if may_send else CallPermission.LOOK
 
 
 def has_expired(begin_time: datetime, now: datetime) -> bool:
-    """Whether another call may have begun since, so that a right is not to be used any more."""
+    """Whether the permission has ended: another call may have begun since."""
     return now >= begin_time + LOOK_MIN
 
 
@@ -118,12 +123,12 @@ def _next_look(row: RedemptionRow, now: datetime) -> datetime | None:
     return min(now + wait, last) if now < last else None
 
 
-def hear(step: PayoutStep, transaction_id: str, provider: str, books: Books) -> Decision:
-    """Books what a call brought. No gate stands here: the provider has done it."""
+def record_result(step: PayoutStep, transaction_id: str, provider: str, books: Books) -> Decision:
+    """Books what a call brought. Nothing is checked here: the provider has done it."""
     row = books.row(RedemptionRow, step.redemption_id)
     if row is None:
         return not_found(step.redemption_id)
-    after = heard(row, step, books.now)
+    after = apply_result(row, step, books.now)
     if after is None:
         return wrong_state(row)
     posted = moved(row, after, now=books.now)
@@ -132,33 +137,33 @@ def hear(step: PayoutStep, transaction_id: str, provider: str, books: Books) -> 
     return posted
 
 
-def heard(row: RedemptionRow, step: PayoutStep, now: datetime) -> RedemptionRow | None:
+def apply_result(row: RedemptionRow, step: PayoutStep, now: datetime) -> RedemptionRow | None:
     """What becomes of the redemption: the same row if that is nothing new, None if it cannot be.
 
-    Words may come late, twice and out of order.
+    Results may come late, twice and out of order.
     """
     if row.state in SENT:
-        return _heard_while_sent(row, step, now)
+        return _apply_while_sent(row, step, now)
     if is_paid(row):
-        return _returned(row, step, now) if step.word in CAME_BACK else row
+        return _returned(row, step, now) if step.result in CAME_BACK else row
     if row.state == REDEMPTION_STATE_RETURNED:
-        return row if step.word != PAYOUT_WORD_PAID else None
+        return row if step.result != PAYOUT_RESULT_PAID else None
     return None
 
 
-def _heard_while_sent(row: RedemptionRow, step: PayoutStep, now: datetime) -> RedemptionRow:
-    word = step.word
-    if word == PAYOUT_WORD_PAID:
+def _apply_while_sent(row: RedemptionRow, step: PayoutStep, now: datetime) -> RedemptionRow:
+    result = step.result
+    if result == PAYOUT_RESULT_PAID:
         return replace(_at(row, REDEMPTION_STATE_PAID, now), next_time=now + RETURN_LOOK_MIN)
-    if word in CAME_BACK:
+    if result in CAME_BACK:
         return _returned(row, step, now)
-    if word == PAYOUT_WORD_REJECTED and row.calls == step.call:
+    if result == PAYOUT_RESULT_REJECTED and row.calls == step.call:
         # Only then: a call that began since may have sent the order again.
         return _returned(row, step, now)
-    if word == PAYOUT_WORD_PENDING:
+    if result == PAYOUT_RESULT_PENDING:
         known = _at(row, REDEMPTION_STATE_SUBMITTED, now)
         return known if known.next_time else replace(known, next_time=now + LOOK_MIN)
-    if word == PAYOUT_WORD_NOT_FOUND:
+    if result == PAYOUT_RESULT_NOT_FOUND:
         return replace(_at(row, REDEMPTION_STATE_UNKNOWN, now), next_time=None)
     return _at(row, REDEMPTION_STATE_UNKNOWN, now)
 

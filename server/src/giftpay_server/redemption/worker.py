@@ -13,20 +13,12 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
-from giftpay.v1 import (
-    PAYOUT_WORD_LOST,
-    PAYOUT_WORD_NOT_FOUND,
-    PAYOUT_WORD_REJECTED,
-    PayoutStep,
-    PayoutWord,
-)
-
 from giftpay_server.journal.journal import Journal
 from giftpay_server.journal.worker import PostponedError
 from giftpay_server.ledger.model import Outcome
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.provider_http import AnswerLost, ProviderUnavailable
-from giftpay_server.redemption.messages import begin_command, hear_command
+from giftpay_server.redemption.messages import begin_command, record_result_command
 from giftpay_server.redemption.providers import (
     PayoutAnswer,
     PayoutOrder,
@@ -34,8 +26,20 @@ from giftpay_server.redemption.providers import (
     PayoutRejected,
 )
 from giftpay_server.redemption.rules import RedemptionRow
-from giftpay_server.redemption.steps import DESTINATION_ERASED, Right, has_expired, heard
+from giftpay_server.redemption.steps import (
+    DESTINATION_ERASED,
+    CallPermission,
+    apply_result,
+    has_expired,
+)
 from giftpay_server.redemption.store import Due, Standing, read_due, read_redemption
+from giftpay_server.stored.v1.payout_pb2 import (
+    PAYOUT_RESULT_LOST,
+    PAYOUT_RESULT_NOT_FOUND,
+    PAYOUT_RESULT_REJECTED,
+    PayoutResult,
+    PayoutStep,
+)
 
 log = logging.getLogger(__name__)
 
@@ -72,70 +76,70 @@ class PayoutWorker:
         begun = await self._journal.record(begin_command(item, self._provider.dedupe_window))
         if not isinstance(begun, Outcome) or begun.replayed or begun.transaction.reason:
             return False  # another worker makes this call, or the redemption has ended
-        right = Right(begun.transaction.answer.decode())
+        permission = CallPermission(begun.transaction.answer.decode())
         standing = await read_redemption(self._pool, item.redemption_id)
         if standing is None or has_expired(begun.transaction.create_time, self._clock()):
             return False
-        step = await self._call(standing, right)
+        step = await self._call(standing, permission)
         if step is not None:
             step.redemption_id, step.call = item.redemption_id, item.call
             await self._book(standing.row, step)
         return True
 
-    async def _call(self, standing: Standing, right: Right) -> PayoutStep | None:
+    async def _call(self, standing: Standing, permission: CallPermission) -> PayoutStep | None:
         """The result of one call; None where there is nothing to record.
 
         Raises PostponedError where the provider is away.
         """
         redemption_id = standing.row.redemption_id
         try:
-            return await self._use(right, standing)
+            return await self._use(permission, standing)
         except AnswerLost:
-            return PayoutStep(word=PAYOUT_WORD_LOST)
+            return PayoutStep(result=PAYOUT_RESULT_LOST)
         except PayoutRejected as error:
             log.warning("redemption %s: the provider rejects it: %s", redemption_id, error.code)
             # Of an order sent again it says nothing about the first.
-            first = right is Right.SEND
-            word = PAYOUT_WORD_REJECTED if first else PAYOUT_WORD_LOST
-            return PayoutStep(word=word, reason=_readable(error.code))
+            first = permission is CallPermission.SEND
+            result = PAYOUT_RESULT_REJECTED if first else PAYOUT_RESULT_LOST
+            return PayoutStep(result=result, reason=_readable(error.code))
         except ProviderUnavailable as error:
             raise PostponedError(f"the provider is away: {error}") from error
 
-    async def _use(self, right: Right, standing: Standing) -> PayoutStep | None:
-        match right:
-            case Right.NONE:
+    async def _use(self, permission: CallPermission, standing: Standing) -> PayoutStep | None:
+        match permission:
+            case CallPermission.NONE:
                 return None
-            case Right.SEND:
-                if not standing.destination:  # erased since the right was given: it is never sent
-                    return PayoutStep(word=PAYOUT_WORD_REJECTED, reason=DESTINATION_ERASED)
+            case CallPermission.SEND:
+                if not standing.destination:  # erased since: it is never sent
+                    return PayoutStep(result=PAYOUT_RESULT_REJECTED, reason=DESTINATION_ERASED)
                 return await self._send(standing)
-            case Right.LOOK:
+            case CallPermission.LOOK:
                 return await self._look(standing)
-            case Right.LOOK_OR_SEND:
+            case CallPermission.LOOK_OR_SEND:
                 return await self._look(standing) or await self._send(standing)
-            case Right.LAST_LOOK:
-                return await self._look(standing) or PayoutStep(word=PAYOUT_WORD_NOT_FOUND)
+            case CallPermission.LAST_LOOK:
+                return await self._look(standing) or PayoutStep(result=PAYOUT_RESULT_NOT_FOUND)
 
     async def _send(self, standing: Standing) -> PayoutStep | None:
         row = standing.row
         if not standing.destination:
             return None  # erased; what was sent before may still have been paid
         order = PayoutOrder(row.provider_key or "", standing.destination, row.currency, row.amount)
-        return _told(await self._provider.submit(order))
+        return _step(await self._provider.submit(order))
 
     async def _look(self, standing: Standing) -> PayoutStep | None:
         found = await self._provider.find(standing.row.provider_key or "")
-        return _told(found) if found is not None else None
+        return _step(found) if found is not None else None
 
     async def _book(self, row: RedemptionRow, step: PayoutStep) -> None:
-        if heard(row, step, self._clock()) is row:
+        if apply_result(row, step, self._clock()) is row:
             return  # nothing new
-        command = hear_command(step, owner_id=row.owner_id, provider=self._provider.name)
+        command = record_result_command(step, owner_id=row.owner_id, provider=self._provider.name)
         booked = await self._journal.record(command)
         if not isinstance(booked, Outcome) or booked.transaction.reason:
-            word = PayoutWord.Name(step.word)
-            log.error("redemption %s: its state contradicts %s", row.redemption_id, word)
-        elif step.word == PAYOUT_WORD_NOT_FOUND:
+            result = PayoutResult.Name(step.result)
+            log.error("redemption %s: its state contradicts %s", row.redemption_id, result)
+        elif step.result == PAYOUT_RESULT_NOT_FOUND:
             log.warning(
                 "redemption %s is left to an operator: the provider knows nothing of %s, "
                 "and it is too late to send it again",
@@ -144,11 +148,11 @@ class PayoutWorker:
             )
 
 
-def _told(answer: PayoutAnswer) -> PayoutStep:
-    word = PayoutWord.Value(f"PAYOUT_WORD_{answer.state}")
-    return PayoutStep(word=word, reason=_readable(answer.reason or ""))
+def _step(answer: PayoutAnswer) -> PayoutStep:
+    result = PayoutResult.Value(f"PAYOUT_RESULT_{answer.state}")
+    return PayoutStep(result=result, reason=_readable(answer.reason or ""))
 
 
 def _readable(reason: str) -> str:
-    """The provider's words as far as a message and a row can hold them."""
+    """The provider's text as far as a message and a row can hold it."""
     return reason.encode(errors="replace").decode().replace("\0", "")[:REASON_MAX]

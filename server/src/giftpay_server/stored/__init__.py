@@ -1,0 +1,1 @@
+"""What the server alone stores, and nobody sends: messages generated from protos/giftpay_server."""
