@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 from giftpay_server.provider_http import ProviderUnavailable
 from giftpay_server.top_up.providers import (
+    ANSWERS,
     Payment,
     PaymentProvider,
     PaymentState,
@@ -109,9 +110,28 @@ async def test_a_provider_that_is_not_there_has_no_word(session: aiohttp.ClientS
             await SandboxPayments(session, url, timeout_s=5).find("ref")
 
 
+@pytest.mark.parametrize(("status", "says"), ANSWERS)
+async def test_every_answer_means_what_the_table_says(
+    session: aiohttp.ClientSession, misbehaving: Any, http_answer: Any, status: int, says: str
+) -> None:
+    body = {**PAID, "state": says} if status < 400 else {"error": {"code": says}}
+    async with misbehaving(http_answer(status, body)) as url:
+        found = await SandboxPayments(session, url, timeout_s=5).find("ref")
+    state = ANSWERS[status, says]
+    assert found == (Payment("ref", state, "EUR", 500) if state else None)
+
+
+def test_nothing_but_paid_is_taken_for_paid() -> None:
+    paid = [answer for answer, state in ANSWERS.items() if state is PaymentState.PAID]
+    assert paid == [(200, "PAID")]
+
+
 @pytest.mark.parametrize(
     ("status", "body"),
     [
+        (200, {"error": {"code": "PAID"}}),
+        (404, {**PAID, "state": "PAYMENT_NOT_FOUND"}),
+        (201, PAID),
         (200, {}),
         (200, []),
         (200, None),

@@ -1,4 +1,4 @@
-"""What a provider took under a reference, by its own word."""
+"""What a provider took under a reference, as it says itself."""
 
 from __future__ import annotations
 

@@ -10,12 +10,25 @@ from giftpay_server.provider_http import ProviderHttp, ProviderUnavailable
 
 
 class PaymentState(StrEnum):
-    """Where a payment stands by the provider's word."""
+    """The state of a payment, as the provider says."""
 
     PENDING = "PENDING"
     PAID = "PAID"
     DECLINED = "DECLINED"
     REFUNDED = "REFUNDED"
+
+
+ANSWERS: dict[tuple[int, str], PaymentState | None] = {
+    (200, "PENDING"): PaymentState.PENDING,
+    (200, "PAID"): PaymentState.PAID,
+    (200, "DECLINED"): PaymentState.DECLINED,
+    (200, "REFUNDED"): PaymentState.REFUNDED,
+    # Any other 404 is a wrong address, which knows nothing of any payment.
+    (404, "PAYMENT_NOT_FOUND"): None,
+}
+"""What each answer to a look-up means, by its status and what it says: the payment's state, or the
+code of an error. None: there is no such payment. Every other answer tells nothing.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +65,25 @@ class SandboxPayments:
 
 
 def _payment(reference: str, status: int, answer: Any) -> Payment | None:
-    match status, answer:
-        case 200, {
+    says = _says(reference, status, answer)
+    if (status, says) not in ANSWERS:
+        raise ProviderUnavailable(f"no usable answer: status {status} {says}".rstrip())
+    state = ANSWERS[status, says]
+    if state is None:
+        return None
+    return Payment(reference, state, answer["currency"], answer["minor_units"])
+
+
+def _says(reference: str, status: int, answer: Any) -> str:
+    match answer:
+        case {"error": {"code": str(code)}} if status >= 400:
+            return code
+        case {
             "reference": str(named),
             "state": str(state),
-            "currency": str(currency),
+            "currency": str(),
             "minor_units": int(minor_units),
-        } if (
-            named == reference
-            and state in list(PaymentState)
-            and type(minor_units) is int
-            and minor_units > 0
-        ):
-            return Payment(reference, PaymentState(state), currency, minor_units)
-        case 404, {"error": {"code": "PAYMENT_NOT_FOUND"}}:
-            # Any other 404 is a wrong address, which knows nothing of any payment.
-            return None
+        } if status < 400 and named == reference and type(minor_units) is int and minor_units > 0:
+            return state
         case _:
-            raise ProviderUnavailable(f"no usable answer: status {status}")
+            return ""
