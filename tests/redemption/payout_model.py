@@ -42,6 +42,7 @@ from giftpay_server.redemption.store import Due
 from giftpay_server.slices import REGISTRY
 from giftpay_server.stored.v1.payout_pb2 import (
     PAYOUT_RESULT_DECLINED,
+    PAYOUT_RESULT_DIFFERS,
     PAYOUT_RESULT_LOST,
     PAYOUT_RESULT_NOT_FOUND,
     PAYOUT_RESULT_PAID,
@@ -75,22 +76,32 @@ class Call:
 
 @dataclass
 class Provider:
-    """Pays once under a key for as long as it remembers that; rejects what it cannot read."""
+    """Pays once under a key for as long as it remembers that; rejects what it cannot read.
+
+    Some keys it knows with other contents, from before the books were restored from a backup.
+    """
 
     states: dict[str, Result] = field(default_factory=dict)
     payouts: Counter[str] = field(default_factory=Counter)
     unreadable: set[str] = field(default_factory=set)
+    others: set[str] = field(default_factory=set)
     _known_since: dict[str, datetime] = field(default_factory=dict)
 
     def take(self, key: str, outcome: Result, now: datetime) -> Result:
         """An order arrives; `outcome` is what becomes of it, if it is new."""
         if key in self.unreadable:
             return PAYOUT_RESULT_REJECTED
+        if key in self.others:
+            return PAYOUT_RESULT_DIFFERS
         if key not in self.states or now >= self._known_since[key] + WINDOW:
             self.states[key] = outcome
             self.payouts[key] += 1
             self._known_since[key] = now
         return self.states[key]
+
+    def find(self, key: str) -> Result | None:
+        """What it knows of the payout; None: nothing."""
+        return PAYOUT_RESULT_DIFFERS if key in self.others else self.states.get(key)
 
     def decide(self, key: str, outcome: Result) -> None:
         """What was pending is decided; what was paid may come back."""
@@ -208,14 +219,17 @@ def make_call(house: House, provider: Provider, call: Call) -> Call | PayoutStep
         return None
     if call.permission is CallPermission.SEND:
         return call
-    if (found := provider.states.get(call.redemption_id)) is not None:
+    if (found := provider.find(call.redemption_id)) is not None:
         return call.step(found)
     if call.permission is CallPermission.LAST_LOOK:
         return call.step(PAYOUT_RESULT_NOT_FOUND)
     return call if call.permission is CallPermission.LOOK_OR_SEND else None
 
 
-def answer(call: Call, told: Result) -> PayoutStep:
-    """What a worker makes of the answer to an order."""
-    rejected_again = told == PAYOUT_RESULT_REJECTED and call.permission is not CallPermission.SEND
-    return call.step(PAYOUT_RESULT_LOST if rejected_again else told)
+def answer(provider: Provider, call: Call, told: Result) -> PayoutStep:
+    """What a worker makes of the answer to an order: what is refused at first it looks up."""
+    if told != PAYOUT_RESULT_REJECTED:
+        return call.step(told)
+    if call.permission is CallPermission.SEND:
+        return call.step(provider.find(call.redemption_id) or told)
+    return call.step(PAYOUT_RESULT_LOST)

@@ -36,6 +36,7 @@ from tests.redemption.payout_model import EARNED, Call, House, Provider, Result,
 PICK = st.integers(min_value=0, max_value=11)  # of whatever there is
 OUTCOME = st.sampled_from([PAYOUT_RESULT_PAID, PAYOUT_RESULT_PENDING, PAYOUT_RESULT_DECLINED])
 TURN = st.sampled_from([PAYOUT_RESULT_RETURNED, PAYOUT_RESULT_PAID, PAYOUT_RESULT_DECLINED])
+RARELY = st.sampled_from([False, False, False, True])
 HOUR, DAY = 3_600, 86_400
 
 ENDS: dict[int, tuple[Result | None, ...]] = {
@@ -61,11 +62,13 @@ class Payouts(RuleBasedStateMachine):
         self.orders: list[Call] = []  # on their way to the provider
 
     @precondition(lambda self: self.house.diamonds.available >= DIAMONDS)
-    @rule(unreadable=st.sampled_from([False, False, False, True]))
-    def redeem(self, unreadable: bool) -> None:
+    @rule(unreadable=RARELY, paid_before=RARELY)
+    def redeem(self, unreadable: bool, paid_before: bool) -> None:
         made = self.house.redeem()
         if unreadable:
             self.provider.unreadable.add(made)
+        if paid_before:
+            self.provider.others.add(made)
 
     @precondition(lambda self: self.house.rows)
     @rule(pick=PICK)
@@ -124,7 +127,7 @@ class Payouts(RuleBasedStateMachine):
         """The provider refuses an order while it works on another under the same key."""
         order = picked(self.orders_beside_others(), pick)
         self.orders.remove(order)
-        self._keep(answer(order, PAYOUT_RESULT_REJECTED))
+        self._keep(answer(self.provider, order, PAYOUT_RESULT_REJECTED))
 
     @precondition(lambda self: self.provider.states)
     @rule(pick=PICK, outcome=TURN)
@@ -162,6 +165,12 @@ class Payouts(RuleBasedStateMachine):
                 assert state in (PAYOUT_RESULT_PAID, PAYOUT_RESULT_RETURNED)
             if row.state == REDEMPTION_STATE_RETURNED:
                 assert state in ENDS[row.state]
+
+    @invariant()
+    def what_was_paid_under_other_books_ends_nothing(self) -> None:
+        for row in self.house.rows:
+            if row.redemption_id in self.provider.others:
+                assert row.state not in (REDEMPTION_STATE_PAID, REDEMPTION_STATE_RETURNED)
 
     @invariant()
     def what_has_not_ended_is_looked_after(self) -> None:
@@ -213,7 +222,7 @@ class Payouts(RuleBasedStateMachine):
     def _arrive(self, order: Call, outcome: Result) -> None:
         self.orders.remove(order)
         told = self.provider.take(order.redemption_id, outcome, self.house.books.now)
-        self._keep(answer(order, told))
+        self._keep(answer(self.provider, order, told))
 
     def _work_off(self, row: RedemptionRow) -> None:
         self.house.books.now = max(self.house.books.now, row.next_time or self.house.books.now)

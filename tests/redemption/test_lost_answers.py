@@ -1,4 +1,4 @@
-"""A payout whose answer was lost: only the provider's word ends it, and it is paid once."""
+"""A payout whose answer was lost: only the provider's answer ends it, and it is paid once."""
 
 from __future__ import annotations
 
@@ -129,9 +129,9 @@ async def test_past_the_dedupe_window_nothing_is_sent_and_an_operator_is_told_on
     with caplog.at_level(logging.WARNING, "giftpay_server.redemption"):
         for _ in range(3):
             await desk.work(days=28)
-    told = [record for record in caplog.records if made.redemption_id in record.getMessage()]
-    assert len(told) == 1
-    assert "operator" in told[0].getMessage()
+    lines = [record.getMessage() for record in caplog.records]
+    left = f"redemption {made.redemption_id} is left to an operator"
+    assert len([line for line in lines if line.startswith(left)]) == 1
     assert await desk.state(made) == "UNKNOWN"
     assert await desk.payouts(made) == []
     assert await desk.diamonds(made.owner_id) == (DIAMONDS, DIAMONDS)
@@ -141,7 +141,7 @@ async def test_past_the_dedupe_window_nothing_is_sent_and_an_operator_is_told_on
         )
 
 
-async def test_past_the_dedupe_window_the_provider_s_word_still_counts(desk: Desk) -> None:
+async def test_past_the_dedupe_window_the_provider_s_answer_still_counts(desk: Desk) -> None:
     made = await desk.redeem("lost@sandbox.example")
     await desk.work()
     await desk.work(days=60)

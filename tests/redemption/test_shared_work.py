@@ -39,11 +39,11 @@ class Gate(SandboxPayouts):
         self.opened = asyncio.Event()
         self.asked: list[str] = []
 
-    async def submit(self, payout: PayoutOrder) -> PayoutAnswer:
-        self.asked.append(payout.key)
-        if self.closed_for is None or payout.destination in self.closed_for:
+    async def submit(self, order: PayoutOrder, *, again: bool = False) -> PayoutAnswer:
+        self.asked.append(order.key)
+        if self.closed_for is None or order.destination in self.closed_for:
             await self.opened.wait()
-        return await super().submit(payout)
+        return await super().submit(order, again=again)
 
     async def was_asked(self, times: int) -> bool:
         return len(self.asked) == times
@@ -54,7 +54,7 @@ class Away(SandboxPayouts):
 
     asked = 0
 
-    async def submit(self, payout: PayoutOrder) -> PayoutAnswer:
+    async def submit(self, order: PayoutOrder, *, again: bool = False) -> PayoutAnswer:
         self.asked += 1
         raise ProviderUnavailable("no connection")
 

@@ -61,10 +61,10 @@ class Faulty(SandboxPayouts):
 
     faulty_for = ""
 
-    async def submit(self, payout: PayoutOrder) -> PayoutAnswer:
-        if self.faulty_for in payout.destination:
+    async def submit(self, order: PayoutOrder, *, again: bool = False) -> PayoutAnswer:
+        if self.faulty_for in order.destination:
             raise ZeroDivisionError
-        return await super().submit(payout)
+        return await super().submit(order, again=again)
 
 
 def faulty(desk: Desk, destination: str) -> tuple[Faulty, Runner[Due]]:

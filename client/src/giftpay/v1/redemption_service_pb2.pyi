@@ -36,6 +36,7 @@ class _RedemptionStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Redem
     REDEMPTION_STATE_UNKNOWN: _RedemptionState.ValueType  # 3
     """The provider's answer was lost: it may have paid or not. It is looked up, and sent again under
     the same provider key while the provider remembers that; afterwards it stays for an operator.
+    So does one whose key the provider knows with another amount, currency or destination.
     """
     REDEMPTION_STATE_PAID: _RedemptionState.ValueType  # 4
     """The provider paid; the diamonds are captured. For 30 days the provider is asked whether the
@@ -60,6 +61,7 @@ REDEMPTION_STATE_SUBMITTED: RedemptionState.ValueType  # 2
 REDEMPTION_STATE_UNKNOWN: RedemptionState.ValueType  # 3
 """The provider's answer was lost: it may have paid or not. It is looked up, and sent again under
 the same provider key while the provider remembers that; afterwards it stays for an operator.
+So does one whose key the provider knows with another amount, currency or destination.
 """
 REDEMPTION_STATE_PAID: RedemptionState.ValueType  # 4
 """The provider paid; the diamonds are captured. For 30 days the provider is asked whether the

@@ -1,33 +1,58 @@
-"""Payout providers: who sends creators their money, and what their silence means."""
+"""Payout providers: who sends creators their money, and what their answers mean."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from enum import StrEnum
-from typing import Any, Protocol
+from enum import IntEnum
+from typing import Any, Protocol, TypeAlias
 
 import aiohttp
 
 from giftpay_server.provider_http import AnswerLost, ProviderHttp, ProviderUnavailable
+from giftpay_server.stored.v1.payout_pb2 import PAYOUT_RESULT_DECLINED as DECLINED
+from giftpay_server.stored.v1.payout_pb2 import PAYOUT_RESULT_DIFFERS as DIFFERS
+from giftpay_server.stored.v1.payout_pb2 import PAYOUT_RESULT_LOST as LOST
+from giftpay_server.stored.v1.payout_pb2 import PAYOUT_RESULT_NOT_FOUND as NOT_FOUND
+from giftpay_server.stored.v1.payout_pb2 import PAYOUT_RESULT_PAID as PAID
+from giftpay_server.stored.v1.payout_pb2 import PAYOUT_RESULT_PENDING as PENDING
+from giftpay_server.stored.v1.payout_pb2 import PAYOUT_RESULT_REJECTED as REJECTED
+from giftpay_server.stored.v1.payout_pb2 import PAYOUT_RESULT_RETURNED as RETURNED
+from giftpay_server.stored.v1.payout_pb2 import PayoutResult
+
+Result: TypeAlias = "PayoutResult.ValueType"
 
 
-class PayoutRejected(Exception):
-    """The provider refused the order itself and paid nothing for it; repeating it does not help.
+class Call(IntEnum):
+    """What the provider is asked; each has a column in ANSWERS."""
 
-    `code` is the provider's own, such as MALFORMED or IDEMPOTENCY_KEY_REUSED.
-    """
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
+    FIRST_SEND = 0
+    REPEATED_SEND = 1
+    LOOK_UP = 2
 
 
-class PayoutState(StrEnum):
-    """Where a payout stands by the provider's word. PAID may still become RETURNED."""
+ANSWERS: dict[tuple[int, str], tuple[Result, Result, Result]] = {
+    # status, says: first send, repeated send, look-up
+    (200, "PENDING"): (PENDING, PENDING, PENDING),
+    (200, "PAID"): (PAID, PAID, PAID),
+    (200, "DECLINED"): (DECLINED, DECLINED, DECLINED),
+    (200, "RETURNED"): (RETURNED, RETURNED, RETURNED),
+    (201, "PENDING"): (PENDING, PENDING, LOST),
+    (201, "PAID"): (PAID, PAID, LOST),
+    (201, "DECLINED"): (DECLINED, DECLINED, LOST),
+    (201, "RETURNED"): (RETURNED, RETURNED, LOST),
+    # That an order sent again is refused says nothing about the one before, which may be paid.
+    (400, "MALFORMED"): (REJECTED, LOST, LOST),
+    # Any other 404 is a wrong address, which knows nothing of any payout.
+    (404, "PAYOUT_NOT_FOUND"): (LOST, LOST, NOT_FOUND),
+    (409, "IDEMPOTENCY_KEY_REUSED"): (DIFFERS, DIFFERS, LOST),
+}
+"""What each answer means. It says the state of the payout under our key, or the code of an error.
 
-    PENDING = "PENDING"
-    PAID = "PAID"
-    DECLINED = "DECLINED"
-    RETURNED = "RETURNED"
+Every other answer is LOST, and so is none. A look-up that is LOST is repeated later.
+"""
+UNCLEAR = (LOST, LOST, LOST)
+
+CONTENTS = {"destination": str, "currency": str, "minor_units": int}
+"""The contents of a payout that an answer may have, and their types."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +60,24 @@ class PayoutOrder:
     """What the provider is to pay, under a key that was stored before the first call."""
 
     key: str
-    destination: str = field(repr=False)  # personal data, which no log line may show
+    destination: str = field(repr=False)  # personal data, which no log line may show; "" if erased
     currency: str
     minor_units: int
 
 
 @dataclass(frozen=True, slots=True)
 class PayoutAnswer:
-    """The provider's word on one payout; `reason` says why it was declined."""
+    """What the provider's answer means, and the payout's contents as far as it has them."""
 
-    key: str
-    state: PayoutState
-    reason: str | None
+    result: Result
+    reason: str = ""  # the provider's, such as why it declined
+    destination: str | None = field(default=None, repr=False)
+    currency: str | None = None
+    minor_units: int | None = None
 
 
 class PayoutProvider(Protocol):
-    """A provider that pays creators."""
+    """A provider that pays creators. Its answers are compared with the order by the caller."""
 
     @property
     def name(self) -> str:
@@ -60,18 +87,16 @@ class PayoutProvider(Protocol):
     def dedupe_window(self) -> timedelta:
         """How long after its first use a key submitted again is a look-up, and not a payout."""
 
-    async def submit(self, payout: PayoutOrder) -> PayoutAnswer:
-        """Asks for the payout; under a key already known, answers how that payout stands.
+    async def submit(self, order: PayoutOrder, *, again: bool = False) -> PayoutAnswer:
+        """Asks for the payout; under a key already known, answers what became of that payout.
 
-        Raises `AnswerLost` where it may have been paid all the same, `ProviderUnavailable` where
-        it was not sent, and `PayoutRejected` where the provider refuses the order itself.
+        Raises `ProviderUnavailable` where the order was not sent.
         """
 
-    async def find(self, key: str) -> PayoutAnswer | None:
-        """The payout as it stands now, or None where the provider says that it knows none.
+    async def find(self, key: str) -> PayoutAnswer:
+        """What became of the payout so far. An order still on its way is NOT_FOUND.
 
-        An order still on its way is not known yet. Raises `ProviderUnavailable` where it says
-        neither.
+        Raises `ProviderUnavailable` where the provider does not say.
         """
 
 
@@ -91,43 +116,58 @@ class SandboxPayouts:
         self._http = ProviderHttp(session, base_url, timeout_s=timeout_s)
         self.dedupe_window = dedupe_window
 
-    async def submit(self, payout: PayoutOrder) -> PayoutAnswer:
+    async def submit(self, order: PayoutOrder, *, again: bool = False) -> PayoutAnswer:
         """See `PayoutProvider.submit`."""
-        order = {
-            "destination": payout.destination,
-            "currency": payout.currency,
-            "minor_units": payout.minor_units,
+        wanted = {
+            "destination": order.destination,
+            "currency": order.currency,
+            "minor_units": order.minor_units,
         }
-        status, answer = await self._http.post("payouts", order, key=payout.key)
-        match status, answer:
-            case 200 | 201, _ if (read := _payout(payout.key, answer)) is not None:
-                return read
-            case 400 | 409, {"error": {"code": str(code)}}:
-                raise PayoutRejected(code)
-            case _:
-                raise AnswerLost(f"no usable answer: status {status}")
+        try:
+            status, body = await self._http.post("payouts", wanted, key=order.key)
+        except AnswerLost as error:
+            return PayoutAnswer(LOST, str(error))
+        return _read(order.key, Call.REPEATED_SEND if again else Call.FIRST_SEND, status, body)
 
-    async def find(self, key: str) -> PayoutAnswer | None:
+    async def find(self, key: str) -> PayoutAnswer:
         """See `PayoutProvider.find`."""
-        status, answer = await self._http.get("payouts", key)
-        match status, answer:
-            case 200, _ if (read := _payout(key, answer)) is not None:
-                return read
-            case 404, {"error": {"code": "PAYOUT_NOT_FOUND"}}:
-                # Any other 404 is a wrong address, which knows nothing of any payout.
-                return None
-            case _:
-                raise ProviderUnavailable(f"no usable answer: status {status}")
+        answer = _read(key, Call.LOOK_UP, *await self._http.get("payouts", key))
+        if answer.result == LOST:
+            raise ProviderUnavailable(f"no usable answer: {answer.reason}")
+        return answer
 
 
-def _payout(key: str, answer: Any) -> PayoutAnswer | None:
-    match answer:
-        case {"key": str(named), "state": str(state)} if named == key and state in list(
-            PayoutState
-        ):
-            reason = answer.get("decline_reason")
-            return PayoutAnswer(
-                key, PayoutState(state), reason if isinstance(reason, str) else None
-            )
-        case _:
-            return None
+def _read(key: str, call: Call, status: int, body: Any) -> PayoutAnswer:
+    says, known = _parsed(key, status, body)
+    result = ANSWERS.get((status, says), UNCLEAR)[call]
+    if result == LOST:
+        return PayoutAnswer(LOST, f"status {status}: {says!r:.60}")
+    return PayoutAnswer(result, **known)
+
+
+def _parsed(key: str, status: int, body: Any) -> tuple[str, dict[str, Any]]:
+    match body:
+        case {"error": {"code": str(code)}} if status >= 400:
+            return code, {"reason": code}
+        case {"key": str(named), "state": str(state)} if status < 400 and named == key:
+            contents = {name: body[name] for name in CONTENTS if body.get(name) is not None}
+            if all(type(value) is CONTENTS[name] for name, value in contents.items()):
+                return state, contents | _reason(body)
+    return "", {}
+
+
+def _reason(body: Any) -> dict[str, str]:
+    reason = body.get("decline_reason")
+    return {"reason": reason} if isinstance(reason, str) else {}
+
+
+def compared(order: PayoutOrder, answer: PayoutAnswer) -> PayoutAnswer:
+    """The answer, unless it is about a payout with other contents than the order."""
+    differences = []
+    if order.destination and answer.destination not in (None, order.destination):
+        differences.append("another destination")
+    if answer.currency not in (None, order.currency):
+        differences.append(f"currency {answer.currency} and not {order.currency}")
+    if answer.minor_units not in (None, order.minor_units):
+        differences.append(f"minor_units {answer.minor_units} and not {order.minor_units}")
+    return PayoutAnswer(DIFFERS, ", ".join(differences)) if differences else answer

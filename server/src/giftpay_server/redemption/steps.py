@@ -28,6 +28,7 @@ from giftpay_server.redemption.rules import (
 )
 from giftpay_server.stored.v1.payout_pb2 import (
     PAYOUT_RESULT_DECLINED,
+    PAYOUT_RESULT_DIFFERS,
     PAYOUT_RESULT_NOT_FOUND,
     PAYOUT_RESULT_PAID,
     PAYOUT_RESULT_PENDING,
@@ -40,6 +41,9 @@ SENT = (REDEMPTION_STATE_SUBMITTED, REDEMPTION_STATE_UNKNOWN)
 """The states in which the provider may have paid, and only its answer tells."""
 
 CAME_BACK = (PAYOUT_RESULT_DECLINED, PAYOUT_RESULT_RETURNED)
+
+FOR_AN_OPERATOR = (PAYOUT_RESULT_NOT_FOUND, PAYOUT_RESULT_DIFFERS)
+"""The results after which the provider is not asked any more."""
 
 LOOK_MIN = timedelta(seconds=30)  # between two calls; longer than one takes
 LOOK_MAX = timedelta(hours=1)
@@ -144,6 +148,8 @@ def apply_result(row: RedemptionRow, step: PayoutStep, now: datetime) -> Redempt
     """
     if row.state in SENT:
         return _apply_while_sent(row, step, now)
+    if step.result == PAYOUT_RESULT_DIFFERS:
+        return None
     if is_paid(row):
         return _returned(row, step, now) if step.result in CAME_BACK else row
     if row.state == REDEMPTION_STATE_RETURNED:
@@ -163,7 +169,7 @@ def _apply_while_sent(row: RedemptionRow, step: PayoutStep, now: datetime) -> Re
     if result == PAYOUT_RESULT_PENDING:
         known = _at(row, REDEMPTION_STATE_SUBMITTED, now)
         return known if known.next_time else replace(known, next_time=now + LOOK_MIN)
-    if result == PAYOUT_RESULT_NOT_FOUND:
+    if result in FOR_AN_OPERATOR:
         return replace(_at(row, REDEMPTION_STATE_UNKNOWN, now), next_time=None)
     return _at(row, REDEMPTION_STATE_UNKNOWN, now)
 

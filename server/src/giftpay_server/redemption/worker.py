@@ -17,13 +17,13 @@ from giftpay_server.journal.journal import Journal
 from giftpay_server.journal.worker import PostponedError
 from giftpay_server.ledger.model import Outcome
 from giftpay_server.postgres.pool import Pool
-from giftpay_server.provider_http import AnswerLost, ProviderUnavailable
+from giftpay_server.provider_http import ProviderUnavailable
 from giftpay_server.redemption.messages import begin_command, record_result_command
 from giftpay_server.redemption.providers import (
     PayoutAnswer,
     PayoutOrder,
     PayoutProvider,
-    PayoutRejected,
+    compared,
 )
 from giftpay_server.redemption.rules import RedemptionRow
 from giftpay_server.redemption.steps import (
@@ -34,6 +34,7 @@ from giftpay_server.redemption.steps import (
 )
 from giftpay_server.redemption.store import Due, Standing, read_due, read_redemption
 from giftpay_server.stored.v1.payout_pb2 import (
+    PAYOUT_RESULT_DIFFERS,
     PAYOUT_RESULT_LOST,
     PAYOUT_RESULT_NOT_FOUND,
     PAYOUT_RESULT_REJECTED,
@@ -44,6 +45,19 @@ from giftpay_server.stored.v1.payout_pb2 import (
 log = logging.getLogger(__name__)
 
 REASON_MAX = 200  # characters
+
+REFUSED = (PAYOUT_RESULT_REJECTED, PAYOUT_RESULT_DIFFERS)
+"""The provider did not take the order; what it paid under the same key before is looked up."""
+
+LINES = {
+    PAYOUT_RESULT_REJECTED: "redemption %s: the provider does not take the order %s: %r",
+    PAYOUT_RESULT_LOST: "redemption %s: whether %s was paid is not known: %r",
+    PAYOUT_RESULT_NOT_FOUND: "redemption %s is left to an operator: it is too late to send %s "
+    "again, and the provider does not know it: %r",
+    PAYOUT_RESULT_DIFFERS: "redemption %s is left to an operator: the provider has another payout "
+    "under %s: %r",
+}
+"""What the log says of the results that an operator may have to act on."""
 
 
 class PayoutWorker:
@@ -91,66 +105,68 @@ class PayoutWorker:
 
         Raises PostponedError where the provider is away.
         """
-        redemption_id = standing.row.redemption_id
+        row = standing.row
+        order = PayoutOrder(row.provider_key or "", standing.destination, row.currency, row.amount)
         try:
-            return await self._use(permission, standing)
-        except AnswerLost:
-            return PayoutStep(result=PAYOUT_RESULT_LOST)
-        except PayoutRejected as error:
-            log.warning("redemption %s: the provider rejects it: %s", redemption_id, error.code)
-            # Of an order sent again it says nothing about the first.
-            first = permission is CallPermission.SEND
-            result = PAYOUT_RESULT_REJECTED if first else PAYOUT_RESULT_LOST
-            return PayoutStep(result=result, reason=_readable(error.code))
+            answer = await self._use(permission, order)
         except ProviderUnavailable as error:
             raise PostponedError(f"the provider is away: {error}") from error
+        if answer is None:
+            return None
+        return PayoutStep(result=answer.result, reason=_readable(answer.reason))
 
-    async def _use(self, permission: CallPermission, standing: Standing) -> PayoutStep | None:
+    async def _use(self, permission: CallPermission, order: PayoutOrder) -> PayoutAnswer | None:
         match permission:
             case CallPermission.NONE:
                 return None
             case CallPermission.SEND:
-                if not standing.destination:  # erased since: it is never sent
-                    return PayoutStep(result=PAYOUT_RESULT_REJECTED, reason=DESTINATION_ERASED)
-                return await self._send(standing)
+                return await self._send_first(order)
             case CallPermission.LOOK:
-                return await self._look(standing)
+                return await self._find(order)
             case CallPermission.LOOK_OR_SEND:
-                return await self._look(standing) or await self._send(standing)
+                return await self._find(order) or await self._send_again(order)
             case CallPermission.LAST_LOOK:
-                return await self._look(standing) or PayoutStep(result=PAYOUT_RESULT_NOT_FOUND)
+                return await self._look_up(order)
 
-    async def _send(self, standing: Standing) -> PayoutStep | None:
-        row = standing.row
-        if not standing.destination:
+    async def _send_first(self, order: PayoutOrder) -> PayoutAnswer:
+        if order.destination:
+            answer = compared(order, await self._provider.submit(order))
+        else:  # erased since: it is never sent
+            answer = PayoutAnswer(PAYOUT_RESULT_REJECTED, DESTINATION_ERASED)
+        if answer.result not in REFUSED:
+            return answer
+        # Only as far as these books know it is the first: before they were restored from a backup,
+        # it may have been sent and paid.
+        return await self._find(order) or answer
+
+    async def _send_again(self, order: PayoutOrder) -> PayoutAnswer | None:
+        if not order.destination:
             return None  # erased; what was sent before may still have been paid
-        order = PayoutOrder(row.provider_key or "", standing.destination, row.currency, row.amount)
-        return _step(await self._provider.submit(order))
+        return compared(order, await self._provider.submit(order, again=True))
 
-    async def _look(self, standing: Standing) -> PayoutStep | None:
-        found = await self._provider.find(standing.row.provider_key or "")
-        return _step(found) if found is not None else None
+    async def _find(self, order: PayoutOrder) -> PayoutAnswer | None:
+        """The payout as the provider knows it; None if it knows none."""
+        found = await self._look_up(order)
+        return found if found.result != PAYOUT_RESULT_NOT_FOUND else None
+
+    async def _look_up(self, order: PayoutOrder) -> PayoutAnswer:
+        return compared(order, await self._provider.find(order.key))
 
     async def _book(self, row: RedemptionRow, step: PayoutStep) -> None:
         if apply_result(row, step, self._clock()) is row:
             return  # nothing new
         command = record_result_command(step, owner_id=row.owner_id, provider=self._provider.name)
         booked = await self._journal.record(command)
-        if not isinstance(booked, Outcome) or booked.transaction.reason:
-            result = PayoutResult.Name(step.result)
-            log.error("redemption %s: its state contradicts %s", row.redemption_id, result)
-        elif step.result == PAYOUT_RESULT_NOT_FOUND:
-            log.warning(
-                "redemption %s is left to an operator: the provider knows nothing of %s, "
-                "and it is too late to send it again",
-                row.redemption_id,
-                row.provider_key,
-            )
+        if isinstance(booked, Outcome) and not booked.transaction.reason:
+            _log_result(row, step)
+        else:
+            line = "redemption %s: its state contradicts %s %r"
+            log.error(line, row.redemption_id, PayoutResult.Name(step.result), step.reason)
 
 
-def _step(answer: PayoutAnswer) -> PayoutStep:
-    result = PayoutResult.Value(f"PAYOUT_RESULT_{answer.state}")
-    return PayoutStep(result=result, reason=_readable(answer.reason or ""))
+def _log_result(row: RedemptionRow, step: PayoutStep) -> None:
+    if line := LINES.get(step.result):
+        log.warning(line, row.redemption_id, row.provider_key, step.reason)
 
 
 def _readable(reason: str) -> str:

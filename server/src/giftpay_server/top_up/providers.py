@@ -67,7 +67,7 @@ class SandboxPayments:
 def _payment(reference: str, status: int, answer: Any) -> Payment | None:
     says = _says(reference, status, answer)
     if (status, says) not in ANSWERS:
-        raise ProviderUnavailable(f"no usable answer: status {status} {says}".rstrip())
+        raise ProviderUnavailable(f"no usable answer: status {status}: {says!r:.60}")
     state = ANSWERS[status, says]
     if state is None:
         return None

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%giftpay_server/stored/v1/payout.proto\x12\x18giftpay_server.stored.v1\"y\n\nPayoutStep\x12\x15\n\rredemption_id\x18\x01 \x01(\t\x12\x0c\n\x04\x63\x61ll\x18\x02 \x01(\x05\x12\x36\n\x06result\x18\x03 \x01(\x0e\x32&.giftpay_server.stored.v1.PayoutResult\x12\x0e\n\x06reason\x18\x04 \x01(\t*\xe9\x01\n\x0cPayoutResult\x12\x1d\n\x19PAYOUT_RESULT_UNSPECIFIED\x10\x00\x12\x19\n\x15PAYOUT_RESULT_PENDING\x10\x01\x12\x16\n\x12PAYOUT_RESULT_PAID\x10\x02\x12\x1a\n\x16PAYOUT_RESULT_DECLINED\x10\x03\x12\x1a\n\x16PAYOUT_RESULT_RETURNED\x10\x04\x12\x1a\n\x16PAYOUT_RESULT_REJECTED\x10\x05\x12\x16\n\x12PAYOUT_RESULT_LOST\x10\x06\x12\x1b\n\x17PAYOUT_RESULT_NOT_FOUND\x10\x07\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%giftpay_server/stored/v1/payout.proto\x12\x18giftpay_server.stored.v1\"y\n\nPayoutStep\x12\x15\n\rredemption_id\x18\x01 \x01(\t\x12\x0c\n\x04\x63\x61ll\x18\x02 \x01(\x05\x12\x36\n\x06result\x18\x03 \x01(\x0e\x32&.giftpay_server.stored.v1.PayoutResult\x12\x0e\n\x06reason\x18\x04 \x01(\t*\x84\x02\n\x0cPayoutResult\x12\x1d\n\x19PAYOUT_RESULT_UNSPECIFIED\x10\x00\x12\x19\n\x15PAYOUT_RESULT_PENDING\x10\x01\x12\x16\n\x12PAYOUT_RESULT_PAID\x10\x02\x12\x1a\n\x16PAYOUT_RESULT_DECLINED\x10\x03\x12\x1a\n\x16PAYOUT_RESULT_RETURNED\x10\x04\x12\x1a\n\x16PAYOUT_RESULT_REJECTED\x10\x05\x12\x16\n\x12PAYOUT_RESULT_LOST\x10\x06\x12\x1b\n\x17PAYOUT_RESULT_NOT_FOUND\x10\x07\x12\x19\n\x15PAYOUT_RESULT_DIFFERS\x10\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,7 +32,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'giftpay_server.stored.v1.pa
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PAYOUTRESULT']._serialized_start=191
-  _globals['_PAYOUTRESULT']._serialized_end=424
+  _globals['_PAYOUTRESULT']._serialized_end=451
   _globals['_PAYOUTSTEP']._serialized_start=67
   _globals['_PAYOUTSTEP']._serialized_end=188
 # @@protoc_insertion_point(module_scope)

@@ -34,11 +34,15 @@ class _PayoutResultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PayoutRe
     PAYOUT_RESULT_RETURNED: _PayoutResult.ValueType  # 4
     """The money came back."""
     PAYOUT_RESULT_REJECTED: _PayoutResult.ValueType  # 5
-    """The provider could not take the order as it is, the only time that it was sent."""
+    """The provider could not take the order as it is, the only time that it was sent, and knows
+    nothing of it.
+    """
     PAYOUT_RESULT_LOST: _PayoutResult.ValueType  # 6
     """The order was sent, and whether it was paid is not known."""
     PAYOUT_RESULT_NOT_FOUND: _PayoutResult.ValueType  # 7
     """The provider knows nothing of the order, too late to send it again."""
+    PAYOUT_RESULT_DIFFERS: _PayoutResult.ValueType  # 8
+    """The provider has a payout with other contents under the order's key, and may have paid that."""
 
 class PayoutResult(_PayoutResult, metaclass=_PayoutResultEnumTypeWrapper):
     """What a call to the payout provider brought."""
@@ -54,11 +58,15 @@ PAYOUT_RESULT_DECLINED: PayoutResult.ValueType  # 3
 PAYOUT_RESULT_RETURNED: PayoutResult.ValueType  # 4
 """The money came back."""
 PAYOUT_RESULT_REJECTED: PayoutResult.ValueType  # 5
-"""The provider could not take the order as it is, the only time that it was sent."""
+"""The provider could not take the order as it is, the only time that it was sent, and knows
+nothing of it.
+"""
 PAYOUT_RESULT_LOST: PayoutResult.ValueType  # 6
 """The order was sent, and whether it was paid is not known."""
 PAYOUT_RESULT_NOT_FOUND: PayoutResult.ValueType  # 7
 """The provider knows nothing of the order, too late to send it again."""
+PAYOUT_RESULT_DIFFERS: PayoutResult.ValueType  # 8
+"""The provider has a payout with other contents under the order's key, and may have paid that."""
 Global___PayoutResult: _TypeAlias = PayoutResult  # noqa: Y015
 
 @_typing.final
