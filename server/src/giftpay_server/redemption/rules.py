@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from giftpay.v1 import (
-    ERROR_REASON_INSUFFICIENT_DIAMONDS,
     ERROR_REASON_PRICE_CHANGED,
     ERROR_REASON_REDEMPTION_NOT_FOUND,
     ERROR_REASON_REDEMPTION_STATE,
@@ -25,7 +24,7 @@ from giftpay.v1 import (
 )
 
 from giftpay_server.catalog.pricing import Quote, quote
-from giftpay_server.ledger.gates import is_adult, may_move
+from giftpay_server.ledger.gates import can_spend, is_adult, may_move
 from giftpay_server.ledger.model import (
     Books,
     Decision,
@@ -82,7 +81,8 @@ def create(request: CreateRedemptionRequest, redemption_id: str, books: Books) -
     if isinstance(quoted, Refused):
         return quoted
     version = books.catalog.version
-    if refused := _pinned(request, quoted, version) or _funds(request, books):
+    account = books.accounts[request.owner_id, UNIT_DIAMOND]
+    if refused := _pinned(request, quoted, version) or can_spend(account, request.diamonds):
         return refused
     row = _opened(request, quoted, redemption_id, books)
     answer = quote_message(quoted, request.diamonds, version).SerializeToString()
@@ -98,18 +98,6 @@ def _pinned(request: CreateRedemptionRequest, quoted: Quote, version: int) -> Re
         expected=expected,
         actual=quoted.amount,
         catalog_version=version,
-    )
-
-
-def _funds(request: CreateRedemptionRequest, books: Books) -> Refused | None:
-    available = books.accounts[request.owner_id, UNIT_DIAMOND].available
-    if available >= request.diamonds:
-        return None
-    return refuse(
-        ERROR_REASON_INSUFFICIENT_DIAMONDS,
-        owner_id=request.owner_id,
-        available=available,
-        required=request.diamonds,
     )
 
 
