@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import NamedTuple
+
 import asyncpg
-from giftpay_server.journal.writes import text_array, text_columns
+from giftpay_server.journal.columns import (
+    Columns,
+    aggregated,
+    rows_of,
+    text_array,
+    transposed,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -26,9 +35,42 @@ async def test_what_goes_in_comes_out(
     ]
 
 
+class Pair(NamedTuple):
+    first: bytes
+    second: int
+
+
+PAIR = Columns("one bytea, two bigint", one="first", two="second")
+
+
 def test_no_rows_are_as_many_empty_columns() -> None:
-    assert text_columns([], width=2) == ["{}", "{}"]
+    assert PAIR.arrays([]) == [[], []]
+    assert PAIR.texts(transposed(Pair, [])) == [(), "{}"]
 
 
 def test_bytes_stay_bytes() -> None:
-    assert text_columns([(b"a", 1), (b"b", 2)], width=2) == [(b"a", b"b"), "{1,2}"]
+    values = transposed(Pair, [Pair(b"a", 1), Pair(b"b", 2)])
+    assert PAIR.texts(values) == [(b"a", b"b"), "{1,2}"]
+    assert PAIR.text_parameters(first=7) == "$7::bytea[], $8::text::bigint[]"
+
+
+def test_columns_go_by_their_names_whatever_the_order_of_the_fields() -> None:
+    swapped = Columns("second bigint, first bytea")
+    assert swapped.names == "second, first"
+    assert swapped.parameters() == "$1::bigint[], $2::bytea[]"
+    assert swapped.arrays([Pair(b"a", 1), Pair(b"b", 2)]) == [[1, 2], [b"a", b"b"]]
+
+
+@dataclass
+class Point:
+    x: int
+    y: int
+
+
+def test_rows_are_found_by_the_names_of_their_columns() -> None:
+    assert aggregated(Point) == "array_agg(x) AS point_x, array_agg(y) AS point_y"
+    assert list(rows_of(Point, {"point_y": [3, 4], "point_x": [1, 2]})) == [
+        Point(1, 3),
+        Point(2, 4),
+    ]
+    assert list(rows_of(Point, {"point_y": None, "point_x": None})) == []

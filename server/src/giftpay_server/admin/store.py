@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from giftpay_server.admin.rules import Erasure
+from giftpay_server.journal.columns import Columns
 from giftpay_server.journal.store import Table, Tables
 from giftpay_server.postgres.pool import Connection, Pool
 
-SAVE_ERASURES = """
-    INSERT INTO erasure (owner_id, generation, create_time)
-    SELECT * FROM unnest($1::text[], $2::integer[], $3::timestamptz[])
+ERASURE = Columns("owner_id text, generation integer, create_time timestamptz")
+
+SAVE_ERASURES = f"""
+    INSERT INTO erasure ({ERASURE.names}) SELECT * FROM unnest({ERASURE.parameters()})
         ON CONFLICT (owner_id) DO UPDATE
        SET generation = excluded.generation, create_time = excluded.create_time
 """
@@ -19,14 +21,14 @@ SAVE_ERASURES = """
 
 async def save_erasures(connection: Connection, rows: Sequence[Erasure]) -> None:
     """From the commit on, what is of these generations or earlier is shown nowhere."""
-    await connection.execute(SAVE_ERASURES, *zip(*sorted(rows), strict=True))
+    await connection.execute(SAVE_ERASURES, *ERASURE.arrays(sorted(rows)))
 
 
 TABLES: Tables = {Erasure: Table(save=save_erasures)}
 
 
-LIST_ERASURES = """
-    SELECT owner_id, generation, create_time
+LIST_ERASURES = f"""
+    SELECT {ERASURE.names}
       FROM erasure
      WHERE NOT pg_is_in_recovery()  -- a standby removes nothing
      ORDER BY create_time
@@ -36,7 +38,7 @@ LIST_ERASURES = """
 
 async def list_erasures(pool: Pool, *, limit: int) -> list[Erasure]:
     """Those whose rows are still to be removed, the oldest first."""
-    return [Erasure(*row) for row in await pool.fetch(LIST_ERASURES, limit)]
+    return [Erasure(**row) for row in await pool.fetch(LIST_ERASURES, limit)]
 
 
 LIST_HIDDEN = """

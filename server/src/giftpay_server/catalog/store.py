@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from giftpay.v1 import Catalog as CatalogMessage
 
 from giftpay_server.catalog.rules import Catalog, CatalogVersion
+from giftpay_server.journal.columns import Columns
 from giftpay_server.journal.store import Table, Tables
 from giftpay_server.postgres.pool import Connection
 
@@ -49,7 +50,9 @@ class Catalogs:
     async def current(self, connection: Connection) -> Catalog | None:
         """The version that holds now; None before any was applied."""
         found = await connection.fetchrow(CURRENT)
-        return await self.known_as(connection, *found) if found is not None else None
+        if found is None:
+            return None
+        return await self.known_as(connection, found["version"], found["etag"])
 
     def _keep(self, catalog: Catalog) -> None:
         if len(self._by_etag) >= KEPT_MAX:
@@ -57,10 +60,12 @@ class Catalogs:
         self._by_etag[catalog.etag] = catalog
 
 
-INSERT_VERSIONS = """
-    INSERT INTO catalog (version, transaction_id, create_time, etag, body)
-    SELECT *
-      FROM unnest($1::integer[], $2::uuid[], $3::timestamptz[], $4::bigint[], $5::bytea[])
+VERSION = Columns(
+    "version integer, transaction_id uuid, create_time timestamptz, etag bigint, body bytea"
+)
+
+INSERT_VERSIONS = f"""
+    INSERT INTO catalog ({VERSION.names}) SELECT * FROM unnest({VERSION.parameters()})
 """
 
 
@@ -70,7 +75,7 @@ async def insert_versions(connection: Connection, rows: Sequence[CatalogVersion]
     No lock orders two servers that apply at once: the number does. Whoever inserts it second
     fails, and the journal decides that batch again on top of the first one's catalog.
     """
-    await connection.execute(INSERT_VERSIONS, *zip(*rows, strict=True))
+    await connection.execute(INSERT_VERSIONS, *VERSION.arrays(rows))
 
 
 TABLES: Tables = {CatalogVersion: Table(save=insert_versions)}

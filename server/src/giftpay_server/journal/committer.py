@@ -12,7 +12,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
-from typing import Any
 
 import asyncpg
 
@@ -28,7 +27,7 @@ from giftpay_server.journal.store import (
     read_books,
     read_rows,
 )
-from giftpay_server.journal.writes import prepare, save_extras, save_rows, write
+from giftpay_server.journal.writes import Prepared, prepare, save_extras, save_rows, write
 from giftpay_server.ledger import rules
 from giftpay_server.ledger.model import EPOCH, AccountKey, Answer, Books, Command, Draft, Outcome
 from giftpay_server.ledger.movements import Movements
@@ -47,7 +46,7 @@ class DecidedBatch:
 
     answers: Sequence[Answer]
     draft: Draft
-    prepared: Sequence[Any]  # what it writes
+    prepared: Prepared  # what it writes
     session: Connection  # and where
     ended: asyncio.Event = field(default_factory=asyncio.Event)  # written, or never to be
 

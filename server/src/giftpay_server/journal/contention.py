@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from giftpay_server.journal.writes import read_versions
+from giftpay_server.journal.writes import Prepared
 from giftpay_server.ledger.model import Account, AccountKey, Command, Draft
 
 ACCOUNTS_MAX = 10_000  # remembered at most
@@ -37,9 +36,9 @@ class Contention:
             losses.to_lock -= 1
         return bool(expected)
 
-    def lost(self, draft: Draft, prepared: Sequence[Any]) -> None:
+    def lost(self, draft: Draft, prepared: Prepared) -> None:
         """A batch lost: which accounts others wrote is seen when they are read again."""
-        self._guessed = dict(zip(draft.accounts, read_versions(prepared), strict=False))
+        self._guessed = dict(zip(draft.accounts, prepared.versions, strict=False))
 
     def learn(self, read: Mapping[AccountKey, Account]) -> None:
         """Counts the accounts that are not as the lost batch had read them."""

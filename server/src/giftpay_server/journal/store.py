@@ -8,11 +8,15 @@ from enum import Enum
 from itertools import chain
 from typing import Any, NamedTuple
 
+from giftpay.v1 import UNIT_COIN, UNIT_DIAMOND
+
+from giftpay_server.journal.columns import aggregated, rows_of
 from giftpay_server.ledger.model import (
     Account,
     AccountKey,
     Books,
     Command,
+    Entry,
     Owner,
     Row,
     RowKey,
@@ -45,31 +49,34 @@ class Table(NamedTuple):
 
 Tables = Mapping[type[Row], Table]
 
+# $1 and $2: owners of coins, and of diamonds.
+NAMED = f"""
+    (unit = {UNIT_COIN} AND owner_id = ANY($1::text[])
+     OR unit = {UNIT_DIAMOND} AND owner_id = ANY($2::text[]))
+"""
+
 # Two arrays in place of pairs: what locks has to stay free of joins, since a join would lose the
 # order in which it locks.
-LOCK_ACCOUNTS = """
+LOCK_ACCOUNTS = f"""
     SELECT count(*)
       FROM (SELECT 1
               FROM account
-             WHERE unit = 1 AND owner_id = ANY($1::text[])
-                OR unit = 2 AND owner_id = ANY($2::text[])
+             WHERE {NAMED}
              ORDER BY owner_id, unit  -- the same order in every batch, so that none deadlock
                FOR UPDATE) AS locked
 """
 
 # Two statements, since what is locked must not be joined: what is there, and what of it is free.
-READ_THERE = """
+READ_THERE = f"""
     SELECT owner_id, unit
       FROM account
-     WHERE unit = 1 AND owner_id = ANY($1::text[])
-        OR unit = 2 AND owner_id = ANY($2::text[])
+     WHERE {NAMED}
 """
 
-LOCK_FREE = """
+LOCK_FREE = f"""
     SELECT owner_id, unit
       FROM account
-     WHERE unit = 1 AND owner_id = ANY($1::text[])
-        OR unit = 2 AND owner_id = ANY($2::text[])
+     WHERE {NAMED}
      ORDER BY owner_id, unit
        FOR UPDATE SKIP LOCKED
 """
@@ -80,6 +87,8 @@ READ_HOLDER = """
       JOIN pg_stat_activity a ON a.pid = blocking.pid
      LIMIT 1
 """
+
+HOLDER = "process {pid} ({usename}, {application_name!r})"
 
 # A journal shows itself by the name of its sessions. One whose session begins later decides at a
 # later time, by Postgres' clock.
@@ -96,27 +105,19 @@ LOOK_AROUND = """
 # A statement of its own, after any lock: its snapshot then holds what committed while we waited.
 # Rows come as columns, since thousands of records cost more than finding them; what stands under a
 # key already is rare.
-READ = """
+READ = f"""
     SELECT ARRAY(SELECT t FROM transactions t WHERE t.id = ANY($3::uuid[])) AS transactions,
            ARRAY(SELECT c FROM claim c WHERE c.id = ANY($4::text[])) AS claims,
-           (SELECT array_agg(c)
-              FROM (SELECT version, etag FROM catalog ORDER BY version DESC LIMIT 1) AS c)
-               AS catalog,
+           latest.*,
            a.*,
            o.*
-      FROM (SELECT array_agg(owner_id), array_agg(unit), array_agg(balance), array_agg(held),
-                   array_agg(seq), array_agg(spent), array_agg(floor), array_agg(taken),
-                   array_agg(entry_time), array_agg(version)
-              FROM account
-             WHERE unit = 1 AND owner_id = ANY($1::text[])
-                OR unit = 2 AND owner_id = ANY($2::text[])) AS a,
-           (SELECT array_agg(owner_id), array_agg(status), array_agg(country),
-                   array_agg(adult_from), array_agg(create_time), array_agg(erasures)
-              FROM owner
-             WHERE owner_id = ANY($1::text[] || $2::text[])) AS o
+      FROM (SELECT max(version) AS catalog_version, max(etag) AS catalog_etag
+              FROM (SELECT version, etag FROM catalog ORDER BY version DESC LIMIT 1) AS newest
+           ) AS latest,
+           (SELECT {aggregated(Account)} FROM account WHERE {NAMED}) AS a,
+           (SELECT {aggregated(Owner)} FROM owner WHERE owner_id = ANY($1::text[] || $2::text[])
+           ) AS o
 """
-ACCOUNT_COLUMNS = slice(3, 13)
-OWNER_COLUMNS = slice(13, None)
 
 READ_SALTS = """
     SELECT transaction_id, salt, generation
@@ -134,13 +135,17 @@ async def held_accounts(connection: Connection, keys: Collection[AccountKey]) ->
     """Which of these accounts another session has locked, at this moment."""
     there = await connection.fetch(READ_THERE, *_by_unit(keys))
     free = await connection.fetch(LOCK_FREE, *_by_unit(keys))
-    return {(row[0], row[1]) for row in there} - {(row[0], row[1]) for row in free}
+    return set(map(_key, there)) - set(map(_key, free))
+
+
+def _key(row: Any) -> AccountKey:
+    return row["owner_id"], row["unit"]
 
 
 async def holder(asking: Connection, waiting_pid: int) -> str:
     """Who holds what a session waits for; empty if nobody does."""
     row = await asking.fetchrow(READ_HOLDER, waiting_pid)
-    return "process {} ({}, {!r})".format(*row) if row is not None else ""
+    return HOLDER.format_map(row) if row is not None else ""
 
 
 async def look_around(pool: Pool, at: datetime, ours: Sequence[int]) -> tuple[float, bool]:
@@ -151,7 +156,9 @@ async def look_around(pool: Pool, at: datetime, ours: Sequence[int]) -> tuple[fl
 
 
 def _by_unit(keys: Collection[AccountKey]) -> list[list[str]]:
-    return [[owner for owner, unit in keys if unit == wanted] for wanted in (1, 2)]
+    return [
+        [owner for owner, unit in keys if unit == wanted] for wanted in (UNIT_COIN, UNIT_DIAMOND)
+    ]
 
 
 async def read_books(
@@ -168,10 +175,11 @@ async def read_books(
         [command.id for command in commands if command.id],  # a preview has none
         list(chain.from_iterable(command.claims for command in commands)),
     )
+    version, etag = found["catalog_version"] or 0, found["catalog_etag"] or 0
     books = Books(
-        catalog=await catalog_at(connection, *_newest(found["catalog"])),
-        accounts={(row[0], row[1]): Account(*row) for row in _rows(found[ACCOUNT_COLUMNS])},
-        owners={row[0]: Owner(*row) for row in _rows(found[OWNER_COLUMNS])},
+        catalog=await catalog_at(connection, version, etag),
+        accounts={(each.owner_id, each.unit): each for each in rows_of(Account, found)},
+        owners={each.owner_id: each for each in rows_of(Owner, found)},
         claims={row["id"]: str(row["transaction_id"]) for row in found["claims"]},
     )
     if found["transactions"]:
@@ -179,23 +187,14 @@ async def read_books(
     return books
 
 
-def _newest(catalog: Sequence[Any] | None) -> tuple[int, int]:
-    ((version, etag),) = catalog or ((0, 0),)
-    return version, etag
-
-
-def _rows(columns: Sequence[Sequence[Any] | None]) -> Iterable[tuple[Any, ...]]:
-    return zip(*(column or () for column in columns), strict=True)
-
-
 async def _with_salts(connection: Connection, found: Sequence[Any]) -> dict[str, Transaction]:
     rows = await connection.fetch(READ_SALTS, [row["id"] for row in found])
-    salts = {row["transaction_id"]: (row["salt"], row["generation"]) for row in rows}
-    return {str(row["id"]): transaction(row, *salts.get(row["id"], ())) for row in found}
+    salted = {row["transaction_id"]: row for row in rows}
+    return {str(row["id"]): transaction(row, salted.get(row["id"])) for row in found}
 
 
-def transaction(row: Any, salt: bytes = b"", generation: int = 0) -> Transaction:
-    """A row of `transactions`."""
+def transaction(row: Any, salted: Any = None) -> Transaction:
+    """A row of `transactions`, with what is shown of its personal data."""
     return Transaction(
         id=str(row["id"]),
         caller=row["caller"],
@@ -206,8 +205,21 @@ def transaction(row: Any, salt: bytes = b"", generation: int = 0) -> Transaction
         catalog_version=row["catalog_version"],
         entries=row["entries"],
         create_time=row["create_time"],
-        salt=salt,
-        generation=generation,
+        salt=salted["salt"] if salted is not None else b"",
+        generation=salted["generation"] if salted is not None else 0,
+    )
+
+
+def entry(row: Any) -> Entry:
+    """A row of `entry`."""
+    return Entry(
+        owner_id=row["owner_id"],
+        unit=row["unit"],
+        seq=row["seq"],
+        transaction_id=str(row["transaction_id"]),
+        system=row["system_account"],
+        amount=row["amount"],
+        balance=row["balance"],
     )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from giftpay_server.journal.store import Table, Tables
+from giftpay_server.journal.columns import Columns
+from giftpay_server.journal.sql import refs
+from giftpay_server.journal.store import Table, Tables, entry
 from giftpay_server.ledger.lots import Odometer, Share, Withdrawn
 from giftpay_server.ledger.model import Entry, Grant, Lot, LotKind, Withdrawal
 from giftpay_server.ledger.trace import CameBack, Past
@@ -13,10 +15,13 @@ from giftpay_server.postgres.pool import Connection
 
 Account = tuple[str, int]  # owner_id, unit
 
-READ_WITHDRAWALS = """
+# $1 and $2, as `_arrays` has them.
+WANTED = "unnest($1::text[], $2::smallint[]) AS wanted (owner_id, unit)"
+
+READ_WITHDRAWALS = f"""
     SELECT owner_id, unit, seq, first, size
       FROM withdrawal
-      JOIN unnest($1::text[], $2::smallint[]) AS wanted (owner_id, unit) USING (owner_id, unit)
+      JOIN {WANTED} USING (owner_id, unit)
      ORDER BY owner_id, unit, first
 """
 
@@ -24,24 +29,24 @@ READ_WITHDRAWALS = """
 async def read_withdrawn(connection: Connection, keys: Sequence[Account]) -> Sequence[Withdrawn]:
     """What was withdrawn of each of these accounts, be it nothing."""
     found: dict[Account, list[Withdrawal]] = {key: [] for key in keys}
-    for row in await connection.fetch(READ_WITHDRAWALS, *zip(*keys, strict=True)):
-        found[row["owner_id"], row["unit"]].append(Withdrawal(*row))
-    return [Withdrawn(*key, tuple(rows)) for key, rows in found.items()]
+    for row in await connection.fetch(READ_WITHDRAWALS, *_arrays(keys)):
+        found[row["owner_id"], row["unit"]].append(Withdrawal(**row))
+    return [Withdrawn(owner_id, unit, tuple(rows)) for (owner_id, unit), rows in found.items()]
+
+
+def _arrays(keys: Sequence[Account]) -> tuple[list[str], list[int]]:
+    return [owner_id for owner_id, _ in keys], [unit for _, unit in keys]
 
 
 TABLES: Tables = {Withdrawn: Table(load=read_withdrawn)}
 
 
 # No row: there is no such transaction. One without an entry: it moved nothing.
-READ_ENTRIES = """
+READ_ENTRIES = f"""
     SELECT e.owner_id, e.unit, e.seq, e.transaction_id, e.system_account, e.amount, e.balance
       FROM transactions t
-      LEFT JOIN LATERAL unnest(string_to_array(t.entries, ' ')) WITH ORDINALITY AS list (ref, nth)
-        ON true
-      LEFT JOIN entry e
-        ON e.owner_id = split_part(ref, '/', 1)
-       AND e.unit = split_part(ref, '/', 2)::smallint
-       AND e.seq = split_part(ref, '/', 3)::bigint
+      LEFT JOIN LATERAL {refs("t.entries")} AS ref ON true
+      LEFT JOIN entry e USING (owner_id, unit, seq)
      WHERE t.id = $1
      ORDER BY nth
 """
@@ -50,41 +55,40 @@ READ_ENTRIES = """
 async def read_entries(connection: Connection, transaction_id: str) -> list[Entry] | None:
     """What a transaction moved; None if there is none of this id."""
     rows = await connection.fetch(READ_ENTRIES, transaction_id)
-    return [_entry(row) for row in rows if row["seq"] is not None] if rows else None
+    return [entry(row) for row in rows if row["seq"] is not None] if rows else None
 
 
-READ_ACCOUNTS = """
+READ_ACCOUNTS = f"""
     SELECT owner_id, unit, spent
       FROM account
-      JOIN unnest($1::text[], $2::smallint[]) AS wanted (owner_id, unit) USING (owner_id, unit)
+      JOIN {WANTED} USING (owner_id, unit)
 """
 
-READ_LOTS = """
+READ_LOTS = f"""
     SELECT owner_id, unit, seq, first, size, kind, source_id, price, currency
       FROM lot
-      JOIN unnest($1::text[], $2::smallint[]) AS wanted (owner_id, unit) USING (owner_id, unit)
+      JOIN {WANTED} USING (owner_id, unit)
      ORDER BY owner_id, unit, seq
 """
 
-# 3: a reversal is the coins of the debit in its account that its gift made.
-READ_CAME_BACK = """
+# A reversal is the coins of the debit in its account that its gift made.
+READ_CAME_BACK = f"""
     SELECT e.owner_id, e.unit, e.seq, e.transaction_id, e.system_account, e.amount, e.balance,
            l.seq AS lot_seq
       FROM lot l
-      JOIN unnest($1::text[], $2::smallint[]) AS wanted (owner_id, unit) USING (owner_id, unit)
+      JOIN {WANTED} USING (owner_id, unit)
       JOIN transactions t ON t.id = l.source_id
-     CROSS JOIN LATERAL unnest(string_to_array(t.entries, ' ')) AS ref
-      JOIN entry e ON e.owner_id = l.owner_id AND e.unit = l.unit
-       AND concat_ws('/', e.owner_id, e.unit, e.seq) = ref
-       AND e.seq = split_part(ref, '/', 3)::bigint
-     WHERE l.kind = 3 AND e.amount < 0
+      JOIN LATERAL {refs("t.entries")} AS ref
+        ON ref.owner_id = l.owner_id AND ref.unit = l.unit
+      JOIN entry e ON e.owner_id = ref.owner_id AND e.unit = ref.unit AND e.seq = ref.seq
+     WHERE l.kind = {LotKind.REVERSAL} AND e.amount < 0
 """
 
-READ_WITHDRAWING = """
+READ_WITHDRAWING = f"""
     SELECT DISTINCT e.owner_id, e.unit, e.seq, e.transaction_id, e.system_account, e.amount,
            e.balance
       FROM withdrawal w
-      JOIN unnest($1::text[], $2::smallint[]) AS wanted (owner_id, unit) USING (owner_id, unit)
+      JOIN {WANTED} USING (owner_id, unit)
       JOIN entry e ON e.owner_id = w.owner_id AND e.unit = w.unit AND e.seq = w.seq
 """
 
@@ -94,23 +98,35 @@ async def read_past(connection: Connection, accounts: Collection[Account]) -> Pa
     keys = sorted(accounts)
     if not keys:
         return Past({})
-    columns = list(zip(*keys, strict=True))
+    wanted = _arrays(keys)
     withdrawn = {each.key: each for each in await read_withdrawn(connection, keys)}
     lots: dict[Account, list[Lot]] = {key: [] for key in keys}
-    for row in await connection.fetch(READ_LOTS, *columns):
+    for row in await connection.fetch(READ_LOTS, *wanted):
         lots[row["owner_id"], row["unit"]].append(_lot(row))
-    spent = await connection.fetch(READ_ACCOUNTS, *columns)
-    came_back = await connection.fetch(READ_CAME_BACK, *columns)
-    withdrawing = await connection.fetch(READ_WITHDRAWING, *columns)
+    found = await connection.fetch(READ_ACCOUNTS, *wanted)
+    spent = {(row["owner_id"], row["unit"]): row["spent"] for row in found}
+    came_back = await connection.fetch(READ_CAME_BACK, *wanted)
+    withdrawing = await connection.fetch(READ_WITHDRAWING, *wanted)
     return Past(
-        {(o, u): Odometer(lots[o, u], withdrawn[o, u], n) for o, u, n in spent},
+        {key: Odometer(lots[key], withdrawn[key], size) for key, size in spent.items()},
         _came_back(lots, came_back),
-        [_entry(row) for row in withdrawing],
+        [entry(row) for row in withdrawing],
     )
 
 
+class Ranks(NamedTuple):
+    """Spent coins [first, past) of an account, numbered as they were spent."""
+
+    owner_id: str
+    unit: int
+    first: int
+    past: int
+
+
+RANKS = Columns("owner_id text, unit smallint, first bigint, past bigint")
+
 # The rank of a spend's coins is what was spent before it.
-READ_SPENDS = """
+READ_SPENDS = f"""
     WITH spend AS (
         SELECT e.owner_id, e.unit, e.seq, e.transaction_id, e.system_account, e.amount, e.balance,
                sum(-e.amount) OVER (PARTITION BY e.owner_id, e.unit ORDER BY e.seq) AS past
@@ -126,8 +142,7 @@ READ_SPENDS = """
       FROM spend s
      WHERE EXISTS (
            SELECT 1
-             FROM unnest($1::text[], $2::smallint[], $3::bigint[], $4::bigint[])
-                  AS wanted (owner_id, unit, first, past)
+             FROM unnest({RANKS.parameters()}) AS wanted ({RANKS.names})
             WHERE wanted.owner_id = s.owner_id AND wanted.unit = s.unit
               AND s.past > wanted.first AND s.past + s.amount < wanted.past
            )
@@ -145,24 +160,25 @@ async def read_spends(
     ranks = []
     for lot, first, size in coins:
         rank = past.odometer(lot).withdrawn.rank(first)
-        ranks.append((lot.owner_id, lot.unit, rank, rank + size))
-    rows = await connection.fetch(READ_SPENDS, *zip(*ranks, strict=True), limit)
-    return [_entry(row) for row in rows]
-
-
-def _entry(row: Any) -> Entry:
-    owner_id, unit, seq, transaction_id, *booked = row[:7]
-    return Entry(owner_id, unit, seq, str(transaction_id), *booked)
+        ranks.append(Ranks(lot.owner_id, lot.unit, first=rank, past=rank + size))
+    rows = await connection.fetch(READ_SPENDS, *RANKS.arrays(ranks), limit)
+    return [entry(row) for row in rows]
 
 
 def _lot(row: Any) -> Lot:
-    owner_id, unit, seq, first, size, kind, source_id, price, currency = row
-    grant = Grant(LotKind(kind), str(source_id), price, currency)
-    return Lot(owner_id, unit, seq, first, size, grant)
+    kind, source_id = LotKind(row["kind"]), str(row["source_id"])
+    return Lot(
+        owner_id=row["owner_id"],
+        unit=row["unit"],
+        seq=row["seq"],
+        first=row["first"],
+        size=row["size"],
+        grant=Grant(kind, source_id, price=row["price"], currency=row["currency"]),
+    )
 
 
 def _came_back(lots: Mapping[Account, Sequence[Lot]], rows: Sequence[Any]) -> list[CameBack]:
     by_seq = {(*key, lot.seq): lot for key, found in lots.items() for lot in found}
     return [
-        CameBack(by_seq[row["owner_id"], row["unit"], row["lot_seq"]], _entry(row)) for row in rows
+        CameBack(by_seq[row["owner_id"], row["unit"], row["lot_seq"]], entry(row)) for row in rows
     ]

@@ -3,67 +3,83 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple, cast
 
-from giftpay.v1 import UNIT_COIN, UNIT_DIAMOND, SystemAccount
+from giftpay.v1 import UNIT_COIN, UNIT_DIAMOND, SystemAccount, Unit
 
+from giftpay_server.journal.columns import Columns, transposed
 from giftpay_server.journal.store import Tables
 from giftpay_server.ledger.model import (
     Account,
     AccountKey,
     Draft,
+    Entry,
     Hold,
-    Lot,
+    HoldState,
     MoneyMovement,
-    Owner,
     Personal,
     Row,
+    Transaction,
 )
 from giftpay_server.postgres.pool import Connection
 from giftpay_server.protobuf import short_name
 
-READ_COLUMN = 24  # of what WRITE takes, counted from 0: the versions read
-ANY_VERSION = -1  # in WRITE: of a stripe, which is added to as it is
+ANY_VERSION = -1  # of a stripe, which is added to as it is
 
-WRITE = """
+TRANSACTION = Columns(
+    "id uuid, caller text, kind smallint, request bytea, reason smallint, answer bytea,"
+    " catalog_version integer, entries text"
+)
+ENTRY = Columns(
+    "owner_id text, unit smallint, seq bigint, transaction_id uuid, system_account smallint,"
+    " amount bigint, balance bigint",
+    system_account="system",
+)
+MOVED = Columns(
+    "owner_id text, unit smallint, balance bigint, held bigint, seq bigint, spent bigint,"
+    " floor bigint, taken bigint, version bigint"
+)
+FIRST_TRANSACTION = 8  # parameter
+FIRST_ENTRY = FIRST_TRANSACTION + len(TRANSACTION)
+FIRST_MOVED = FIRST_ENTRY + len(ENTRY)
+
+WRITE = f"""
     WITH new_transaction AS (
-        INSERT INTO transactions (id, caller, kind, request, reason, answer, catalog_version,
-                                  entries, create_time)
+        INSERT INTO transactions ({TRANSACTION.names}, create_time)
         SELECT t.*, $1
-          FROM unnest($2::text::uuid[], $3::text::text[], $4::text::smallint[], $5::bytea[],
-                      $6::text::smallint[], $7::bytea[], $8::text::integer[], $9::text::text[]) AS t
+          FROM unnest({TRANSACTION.text_parameters(first=FIRST_TRANSACTION)}) AS t
     ), new_entry AS (
-        INSERT INTO entry (owner_id, unit, seq, transaction_id, system_account, amount, balance,
-                           create_time)
-        SELECT e.owner_id, e.unit, e.seq, e.transaction_id, e.system_account, e.amount, e.balance,
-               coalesce(e.late_time, $1)
-          FROM unnest($10::text::text[], $11::text::smallint[], $12::text::bigint[],
-                      $13::text::uuid[], $14::text::smallint[], $15::text::bigint[],
-                      $16::text::bigint[], $31::timestamptz[])
-               AS e (owner_id, unit, seq, transaction_id, system_account, amount, balance,
-                     late_time)
+        INSERT INTO entry ({ENTRY.names}, create_time)
+        SELECT {ENTRY.names}, coalesce(late_time, $1)
+          FROM unnest({ENTRY.text_parameters(first=FIRST_ENTRY)}, $7::timestamptz[])
+               AS e ({ENTRY.names}, late_time)
     ), moved AS (
         -- A stripe is added to, whoever else adds to it; an account becomes what was decided.
         UPDATE account a
-           SET balance = n.balance + CASE WHEN n.read = -1 THEN a.balance ELSE 0 END,
-               seq = n.seq + CASE WHEN n.read = -1 THEN a.seq ELSE 0 END,
+           SET balance = n.balance + CASE WHEN n.version = {ANY_VERSION} THEN a.balance ELSE 0 END,
+               seq = n.seq + CASE WHEN n.version = {ANY_VERSION} THEN a.seq ELSE 0 END,
                held = n.held, spent = n.spent, floor = n.floor, taken = n.taken,
-               entry_time = greatest(a.entry_time, $1), version = $26
-          FROM unnest($17::text::text[], $18::text::smallint[], $19::text::bigint[],
-                      $20::text::bigint[], $21::text::bigint[], $22::text::bigint[],
-                      $23::text::bigint[], $24::text::bigint[], $25::text::bigint[])
-               AS n (owner_id, unit, balance, held, seq, spent, floor, taken, read)
-         WHERE a.owner_id = n.owner_id AND a.unit = n.unit AND n.read IN (a.version, -1)
+               entry_time = greatest(a.entry_time, $1), version = $2
+          FROM unnest({MOVED.text_parameters(first=FIRST_MOVED)}) AS n ({MOVED.names})
+         WHERE a.owner_id = n.owner_id AND a.unit = n.unit
+           AND n.version IN (a.version, {ANY_VERSION})
         RETURNING 1
     )
     SELECT assert_writable(
-               (SELECT count(*) FROM moved) = $27
-               AND coalesce((SELECT etag FROM catalog ORDER BY version DESC LIMIT 1), 0) = $28,
-               $29, $30
+               (SELECT count(*) FROM moved) = $3
+               AND coalesce((SELECT etag FROM catalog ORDER BY version DESC LIMIT 1), 0) = $4,
+               $5, $6
            )
 """
+
+
+class Prepared(NamedTuple):
+    """What a batch decided, as it is sent."""
+
+    parameters: Sequence[Any]  # of WRITE
+    versions: Sequence[int]  # read of its accounts, in the order of its draft, and of stripes
 
 
 async def save_rows(connection: Connection, draft: Draft, tables: Tables) -> None:
@@ -82,7 +98,7 @@ def prepare(
     within: tuple[datetime, datetime],
     stripe: int,
     catalog_etag: int,
-) -> list[Any]:
+) -> Prepared:
     """What a batch decided, as `write` sends it; its accounts get the version of this batch.
 
     It is written `within` two times of Postgres' clock, or not at all. All is in the order of the
@@ -90,84 +106,61 @@ def prepare(
     """
     version = secrets.randbits(63)
     draft.accounts = dict(sorted(draft.accounts.items()))
-    moved = [*map(_account, draft.accounts.values()), *_stripes(draft, stripe)]
+    accounts = [*draft.accounts.values(), *_stripes(draft, stripe)]
+    moved = _values(accounts)
     for account in draft.accounts.values():
         account.version = version
-    return [
+    parameters = [
         now,
-        *text_columns((row[:8] for row in sorted(draft.transactions)), width=8),
-        *text_columns(draft.entries, width=7),
-        *text_columns(moved, width=9),
         version,
-        len(moved),
+        len(accounts),
         catalog_etag,
         *within,
         _entry_times(draft, now) if draft.late_entries else (),
+        *TRANSACTION.texts(transposed(Transaction, sorted(draft.transactions))),
+        *ENTRY.texts(transposed(Entry, draft.entries)),
+        *MOVED.texts(moved),
     ]
+    return Prepared(parameters, moved["version"])
 
 
-async def write(connection: Connection, prepared: Sequence[Any]) -> None:
+async def write(connection: Connection, prepared: Prepared) -> None:
     """Writes what a batch decided.
 
     Raises SerializationError if an account is not as it was read, or the catalog not the newest.
     """
-    await connection.execute(WRITE, *prepared)
+    await connection.execute(WRITE, *prepared.parameters)
 
 
-def read_versions(prepared: Sequence[Any]) -> list[int]:
-    """The versions that a batch had read of its accounts, in the order of its draft."""
-    return [int(version) for version in prepared[READ_COLUMN].strip("{}").split(",") if version]
-
-
-def _account(account: Account) -> tuple[Any, ...]:
-    return (
-        account.owner_id,
-        account.unit,
-        account.balance,
-        account.held,
-        account.seq,
-        account.spent,
-        account.floor,
-        account.taken,
-        account.version,
-    )
+# A loop a column, since this is most of what there is to do for a large batch.
+def _values(accounts: Sequence[Account]) -> Mapping[str, Sequence[Any]]:
+    return {
+        "owner_id": [each.owner_id for each in accounts],
+        "unit": [each.unit for each in accounts],
+        "balance": [each.balance for each in accounts],
+        "held": [each.held for each in accounts],
+        "seq": [each.seq for each in accounts],
+        "spent": [each.spent for each in accounts],
+        "floor": [each.floor for each in accounts],
+        "taken": [each.taken for each in accounts],
+        "version": [each.version for each in accounts],
+    }
 
 
 def _entry_times(draft: Draft, now: datetime) -> list[datetime]:
     return [draft.late_entries.get(number, now) for number in range(len(draft.entries))]
 
 
-def _stripes(draft: Draft, stripe: int) -> Iterable[tuple[Any, ...]]:
-    """What is added to the system accounts, as rows like those of accounts."""
+def _stripes(draft: Draft, stripe: int) -> Iterable[Account]:
+    """What is added to the system accounts."""
     for (system, unit), (gained, entries) in sorted(draft.systems.items()):
-        yield stripe_owner(system, stripe), unit, gained, 0, entries, 0, 0, 0, ANY_VERSION
-
-
-# Whole numbers and text go as text where that is cheaper: asyncpg asks of each element of an array
-# whether it might be an array itself, which costs three times what writing the array as text here
-# and reading it in Postgres does. The statement says `$1::text::bigint[]`.
-def text_columns(rows: Iterable[Sequence[Any]], *, width: int) -> list[Any]:
-    """The columns of the rows: of whole numbers and of text as text, of bytes as they are."""
-    columns = list(zip(*rows, strict=True)) or [()] * width
-    return [column if _is_bytes(column) else text_array(column) for column in columns]
-
-
-def _is_bytes(column: Sequence[Any]) -> bool:
-    return bool(column) and isinstance(column[0], bytes)
-
-
-def text_array(column: Sequence[Any]) -> str:
-    """One column of whole numbers or of text, as Postgres reads an array."""
-    if not column or not isinstance(column[0], str):
-        return "{" + ",".join(map(str, column)) + "}"
-    text = '","'.join(column)
-    if "\\" in text or text.count('"') > 2 * (len(column) - 1):
-        text = '","'.join(_escaped(item) for item in column)
-    return '{"' + text + '"}'
-
-
-def _escaped(item: str) -> str:
-    return item.replace("\\", "\\\\").replace('"', '\\"')
+        yield Account(
+            owner_id=stripe_owner(system, stripe),
+            unit=cast("Unit.ValueType", unit),
+            balance=gained,
+            seq=entries,
+            version=ANY_VERSION,
+        )
 
 
 STRIPES = 1_024
@@ -176,10 +169,11 @@ READ_STRIPE = """
     SELECT count(*) FROM account WHERE owner_id = ANY($1::text[])
 """
 
-OPEN_STRIPE = """
+OPEN_STRIPE = f"""
     INSERT INTO account (owner_id, unit)
     SELECT owner_id, unit
-      FROM unnest($1::text[]) AS owner_id, unnest('{1,2}'::smallint[]) AS unit
+      FROM unnest($1::text[]) AS owner_id,
+           unnest(ARRAY[{UNIT_COIN}, {UNIT_DIAMOND}]::smallint[]) AS unit
         ON CONFLICT DO NOTHING
 """
 
@@ -209,104 +203,122 @@ def stripe_owner(system: int, stripe: int) -> str:
     return f"~{short_name(SystemAccount, system)}~{stripe}"
 
 
-SAVE_OWNERS = """
-    INSERT INTO owner (owner_id, status, country, adult_from, create_time, erasures)
-    SELECT * FROM unnest($1::text[], $2::smallint[], $3::text[], $4::date[], $5::timestamptz[],
-                         $6::integer[])
+OWNER = Columns(
+    "owner_id text, status smallint, country text, adult_from date, create_time timestamptz,"
+    " erasures integer"
+)
+
+SAVE_OWNERS = f"""
+    INSERT INTO owner ({OWNER.names}) SELECT * FROM unnest({OWNER.parameters()})
         ON CONFLICT (owner_id) DO UPDATE
        SET status = excluded.status, adult_from = excluded.adult_from, erasures = excluded.erasures
 """
 
-INSERT_CLAIMS = """
-    INSERT INTO claim (id, transaction_id) SELECT * FROM unnest($1::text[], $2::uuid[])
+
+class Claim(NamedTuple):
+    """Who took what may be taken once."""
+
+    id: str
+    transaction_id: str
+
+
+CLAIM = Columns("id text, transaction_id uuid")
+
+INSERT_CLAIMS = f"""
+    INSERT INTO claim ({CLAIM.names}) SELECT * FROM unnest({CLAIM.parameters()})
 """
 
-INSERT_LOTS = """
-    INSERT INTO lot (owner_id, unit, seq, first, size, kind, source_id, price, currency)
-    SELECT * FROM unnest($1::text[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[],
-                         $6::smallint[], $7::uuid[], $8::bigint[], $9::text[])
+LOT = Columns(
+    "owner_id text, unit smallint, seq bigint, first bigint, size bigint, kind smallint,"
+    " source_id uuid, price bigint, currency text",
+    kind="grant.kind",
+    source_id="grant.source_id",
+    price="grant.price",
+    currency="grant.currency",
+)
+
+INSERT_LOTS = f"""
+    INSERT INTO lot ({LOT.names}) SELECT * FROM unnest({LOT.parameters()})
 """
 
-INSERT_WITHDRAWALS = """
-    INSERT INTO withdrawal (owner_id, unit, seq, first, size)
-    SELECT * FROM unnest($1::text[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[])
+WITHDRAWAL = Columns("owner_id text, unit smallint, seq bigint, first bigint, size bigint")
+
+INSERT_WITHDRAWALS = f"""
+    INSERT INTO withdrawal ({WITHDRAWAL.names}) SELECT * FROM unnest({WITHDRAWAL.parameters()})
 """
 
-INSERT_PERSONAL = """
-    INSERT INTO personal_data (transaction_id, owner_id, salt, value, generation)
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::text[], $5::integer[])
+
+class PersonalRow(NamedTuple):
+    """A personal field as it is stored."""
+
+    transaction_id: str
+    personal: Personal
+
+    @property
+    def value(self) -> str | None:
+        return self.personal.value if self.personal.shown else None
+
+
+PERSONAL = Columns(
+    "transaction_id uuid, owner_id text, salt bytea, value text, generation integer",
+    owner_id="personal.owner_id",
+    salt="personal.salt",
+    generation="personal.generation",
+)
+
+INSERT_PERSONAL = f"""
+    INSERT INTO personal_data ({PERSONAL.names}) SELECT * FROM unnest({PERSONAL.parameters()})
 """
+
+HOLD = Columns(
+    "owner_id text, hold_id uuid, unit smallint, amount bigint, state smallint,"
+    " create_time timestamptz, end_time timestamptz"
+)
 
 # A hold ends once: the row that is not open is not found, and the count tells.
-SAVE_HOLDS = """
-    INSERT INTO hold AS h (owner_id, hold_id, unit, amount, state, create_time, end_time)
-    SELECT * FROM unnest($1::text[], $2::uuid[], $3::smallint[], $4::bigint[], $5::smallint[],
-                         $6::timestamptz[], $7::timestamptz[])
+SAVE_HOLDS = f"""
+    INSERT INTO hold AS h ({HOLD.names}) SELECT * FROM unnest({HOLD.parameters()})
         ON CONFLICT (owner_id, hold_id) DO UPDATE
        SET state = excluded.state, end_time = excluded.end_time
-     WHERE h.state = 1
+     WHERE h.state = {HoldState.OPEN}
     RETURNING 1
 """
 
 
-def columns(rows: Iterable[Sequence[Any]]) -> Iterable[Sequence[Any]]:
-    """Rows turned into the arrays that a statement unnests."""
-    return zip(*rows, strict=True)
-
-
 async def save_extras(connection: Connection, draft: Draft) -> None:
     """Writes what the draft holds beside transactions, entries and balances."""
-    if draft.owners:
-        await connection.execute(SAVE_OWNERS, *columns(map(_owner, draft.owners.values())))
-    if draft.claims:
-        claims = sorted(draft.claims.items())  # so that two batches never wait for each other
-        await connection.execute(INSERT_CLAIMS, *columns(claims))
-    if draft.lots:
-        await connection.execute(INSERT_LOTS, *columns(map(_lot, draft.lots)))
-    if draft.withdrawals:
-        await connection.execute(INSERT_WITHDRAWALS, *columns(draft.withdrawals))
-    if draft.personal:
-        await connection.execute(INSERT_PERSONAL, *columns(map(_personal, draft.personal)))
+    claims = [Claim(each, by) for each, by in sorted(draft.claims.items())]  # see `prepare`
+    personal = [PersonalRow(by, each) for by, each in draft.personal]
+    for statement, columns, rows in (
+        (SAVE_OWNERS, OWNER, draft.owners.values()),
+        (INSERT_CLAIMS, CLAIM, claims),
+        (INSERT_LOTS, LOT, draft.lots),
+        (INSERT_WITHDRAWALS, WITHDRAWAL, draft.withdrawals),
+        (INSERT_PERSONAL, PERSONAL, personal),
+    ):
+        if rows:
+            await connection.execute(statement, *columns.arrays(list(rows)))
     if draft.holds:
         await _save_holds(connection, list(draft.holds.values()))
 
 
 async def _save_holds(connection: Connection, holds: Sequence[Hold]) -> None:
-    saved = await connection.fetch(SAVE_HOLDS, *columns(map(_hold, holds)))
+    saved = await connection.fetch(SAVE_HOLDS, *HOLD.arrays(holds))
     if len(saved) != len(holds):
         raise RuntimeError(f"{len(saved)} holds saved instead of {len(holds)}")
 
 
-def _owner(owner: Owner) -> tuple[Any, ...]:
-    opened = (owner.owner_id, owner.status, owner.country)
-    return *opened, owner.adult_from, owner.create_time, owner.erasures
+MONEY_MOVEMENT = Columns(
+    "transaction_id uuid, subject_id uuid, provider text, reference text, currency text,"
+    " minor_units bigint, create_time timestamptz"
+)
 
-
-def _lot(lot: Lot) -> tuple[Any, ...]:
-    grant = lot.grant
-    minted = (lot.owner_id, lot.unit, lot.seq, lot.first, lot.size)
-    return *minted, grant.kind, grant.source_id, grant.price, grant.currency
-
-
-def _personal(pair: tuple[str, Personal]) -> tuple[Any, ...]:
-    transaction_id, personal = pair
-    value = personal.value if personal.shown else None
-    return transaction_id, personal.owner_id, personal.salt, value, personal.generation
-
-
-def _hold(hold: Hold) -> tuple[Any, ...]:
-    placed = (hold.owner_id, hold.hold_id, hold.unit, hold.amount)
-    return *placed, hold.state, hold.create_time, hold.end_time
-
-
-INSERT_MONEY_MOVEMENTS = """
-    INSERT INTO money_movement (transaction_id, subject_id, provider, reference, currency,
-                                minor_units, create_time)
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[],
-                         $7::timestamptz[])
+INSERT_MONEY_MOVEMENTS = f"""
+    INSERT INTO money_movement ({MONEY_MOVEMENT.names})
+    SELECT * FROM unnest({MONEY_MOVEMENT.parameters()})
 """
 
 
 async def insert_money_movements(connection: Connection, rows: Sequence[MoneyMovement]) -> None:
     """Real money that moved, for top-ups and redemptions; never changed once it is written."""
-    await connection.execute(INSERT_MONEY_MOVEMENTS, *columns(rows))
+    await connection.execute(INSERT_MONEY_MOVEMENTS, *MONEY_MOVEMENT.arrays(rows))

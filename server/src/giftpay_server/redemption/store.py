@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from giftpay.v1 import REDEMPTION_STATE_HELD, RedemptionState
+from giftpay.v1 import (
+    REDEMPTION_STATE_CANCELLED,
+    REDEMPTION_STATE_HELD,
+    REDEMPTION_STATE_RETURNED,
+    REDEMPTION_STATE_UNSPECIFIED,
+    WALLET_STATUS_ACTIVE,
+    RedemptionState,
+)
 
+from giftpay_server.journal.columns import Columns
+from giftpay_server.journal.sql import among
 from giftpay_server.journal.store import Kept, Table, Tables
 from giftpay_server.journal.writes import insert_money_movements
 from giftpay_server.ledger.model import MoneyMovement
 from giftpay_server.postgres.pool import Connection, Pool
 from giftpay_server.redemption.rules import RedemptionRow
 
-COLUMNS = [field.name for field in fields(RedemptionRow)]
+FIELDS = [field.name for field in fields(RedemptionRow)]
+
+REDEMPTION = Columns(
+    "redemption_id uuid, owner_id text, state smallint, diamonds bigint, currency text,"
+    " gross bigint, fee bigint, catalog_version integer, create_time timestamptz,"
+    " update_time timestamptz, next_time timestamptz, submit_time timestamptz, calls integer,"
+    " provider_key text, return_reason text"
+)
 
 LOAD_REDEMPTIONS = """
     SELECT r.*, coalesce(p.generation, -1) AS generation
@@ -24,21 +40,18 @@ LOAD_REDEMPTIONS = """
      WHERE r.redemption_id = ANY($1::uuid[])
 """
 
-# What is returned or cancelled never changes again: it is not found, and the count tells.
-SAVE_REDEMPTIONS = """
-    INSERT INTO redemption AS r
-           (redemption_id, owner_id, state, diamonds, currency, gross, fee, catalog_version,
-            create_time, update_time, next_time, submit_time, calls, provider_key, return_reason)
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::smallint[], $4::bigint[], $5::text[],
-                         $6::bigint[], $7::bigint[], $8::integer[], $9::timestamptz[],
-                         $10::timestamptz[], $11::timestamptz[], $12::timestamptz[],
-                         $13::integer[], $14::text[], $15::text[])
+ENDED = (REDEMPTION_STATE_RETURNED, REDEMPTION_STATE_CANCELLED)
+
+# What has ended never changes again: it is not found, and the count tells.
+SAVE_REDEMPTIONS = f"""
+    INSERT INTO redemption AS r ({REDEMPTION.names})
+    SELECT * FROM unnest({REDEMPTION.parameters()})
         ON CONFLICT (redemption_id) DO UPDATE
        SET state = excluded.state, update_time = excluded.update_time,
            next_time = excluded.next_time, submit_time = excluded.submit_time,
            calls = excluded.calls, provider_key = excluded.provider_key,
            return_reason = excluded.return_reason
-     WHERE r.state NOT IN (5, 6)
+     WHERE r.state NOT IN {among(ENDED)}
     RETURNING 1
 """
 
@@ -50,8 +63,7 @@ async def load_redemptions(connection: Connection, keys: Sequence[str]) -> Seque
 
 async def save_redemptions(connection: Connection, rows: Sequence[RedemptionRow]) -> None:
     """New and changed redemptions; raises RuntimeError where one had ended before."""
-    columns = zip(*(astuple(row)[:-1] for row in rows), strict=True)  # `generation` is no column
-    saved = await connection.fetch(SAVE_REDEMPTIONS, *columns)
+    saved = await connection.fetch(SAVE_REDEMPTIONS, *REDEMPTION.arrays(rows))
     if len(saved) != len(rows):
         raise RuntimeError(f"{len(saved)} redemptions saved instead of {len(rows)}")
 
@@ -86,13 +98,13 @@ async def read_redemption(pool: Pool, redemption_id: str) -> Standing | None:
     return _standing(found) if found is not None else None
 
 
-LIST_REDEMPTIONS = """
+LIST_REDEMPTIONS = f"""
     SELECT r.*, coalesce(p.generation, -1) AS generation, t.answer AS quote, p.value AS destination
       FROM redemption r
       JOIN transactions t ON t.id = r.redemption_id
       LEFT JOIN shown_personal_data p ON p.transaction_id = r.redemption_id
      WHERE r.owner_id = $1 AND (r.create_time, r.redemption_id) < ($2, $3)
-       AND ($4 = 0 OR r.state = $4)
+       AND ($4 = {REDEMPTION_STATE_UNSPECIFIED} OR r.state = $4)
      ORDER BY r.create_time DESC, r.redemption_id DESC
      LIMIT $5
 """
@@ -134,8 +146,8 @@ READ_DUE = """
 """
 FIRST = (datetime(1970, 1, 1, tzinfo=UTC), "00000000-0000-0000-0000-000000000000")
 
-READ_ACTIVE = """
-    SELECT owner_id FROM owner WHERE owner_id = ANY($1::text[]) AND status = 1
+READ_ACTIVE = f"""
+    SELECT owner_id FROM owner WHERE owner_id = ANY($1::text[]) AND status = {WALLET_STATUS_ACTIVE}
 """
 
 
@@ -160,7 +172,12 @@ async def _payable(pool: Pool, page: Sequence[Any]) -> list[Due]:
     found_active = await pool.fetch(READ_ACTIVE, list(held)) if held else []
     waiting = held - {found["owner_id"] for found in found_active}
     return [
-        Due(str(found["redemption_id"]), found["owner_id"], found["call"], found["next_time"])
+        Due(
+            redemption_id=str(found["redemption_id"]),
+            owner_id=found["owner_id"],
+            call=found["call"],
+            due_time=found["next_time"],
+        )
         for found in page
         if found["state"] != REDEMPTION_STATE_HELD or found["owner_id"] not in waiting
     ]
@@ -171,5 +188,5 @@ def _standing(found: Any) -> Standing:
 
 
 def _row(found: Any) -> RedemptionRow:
-    columns = {name: found[name] for name in COLUMNS}
-    return RedemptionRow(**{**columns, "redemption_id": str(found["redemption_id"])})
+    row = {name: found[name] for name in FIELDS}
+    return RedemptionRow(**{**row, "redemption_id": str(found["redemption_id"])})

@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple
 from datetime import datetime
 from typing import Any
 
-from giftpay.v1 import TopUpState
+from giftpay.v1 import TOP_UP_STATE_PAID, TOP_UP_STATE_UNSPECIFIED, TopUpState
 
+from giftpay_server.journal.columns import Columns
 from giftpay_server.journal.store import Kept, Table, Tables
-from giftpay_server.journal.writes import insert_money_movements
+from giftpay_server.journal.writes import MONEY_MOVEMENT, insert_money_movements
 from giftpay_server.ledger.model import MoneyMovement
 from giftpay_server.postgres.pool import Connection, Pool
 from giftpay_server.top_up.rules import Receipt, TopUpRow
 
-READ_TOP_UPS = """
-    SELECT top_up_id, owner_id, package_id, provider, currency, minor_units, coins, bonus_coins,
-           catalog_version, create_time, state, payment_reference, pay_time, paid_after_cancel
-      FROM top_up
-     WHERE top_up_id = ANY($1::uuid[])
+TOP_UP = Columns(
+    "top_up_id uuid, owner_id text, package_id text, provider smallint, currency text,"
+    " minor_units bigint, coins bigint, bonus_coins bigint, catalog_version integer,"
+    " create_time timestamptz, state smallint, payment_reference text, pay_time timestamptz,"
+    " paid_after_cancel boolean"
+)
+
+READ_TOP_UPS = f"""
+    SELECT {TOP_UP.names} FROM top_up WHERE top_up_id = ANY($1::uuid[])
 """
 
 # What is paid never changes again: such a row is not found, and the count tells.
-SAVE_TOP_UPS = """
-    INSERT INTO top_up AS u (top_up_id, owner_id, package_id, provider, currency, minor_units,
-                             coins, bonus_coins, catalog_version, create_time, state,
-                             payment_reference, pay_time, paid_after_cancel)
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::smallint[], $5::text[],
-                         $6::bigint[], $7::bigint[], $8::bigint[], $9::integer[],
-                         $10::timestamptz[], $11::smallint[], $12::text[], $13::timestamptz[],
-                         $14::boolean[])
+SAVE_TOP_UPS = f"""
+    INSERT INTO top_up AS u ({TOP_UP.names}) SELECT * FROM unnest({TOP_UP.parameters()})
         ON CONFLICT (top_up_id) DO UPDATE
        SET state = excluded.state, payment_reference = excluded.payment_reference,
            pay_time = excluded.pay_time, paid_after_cancel = excluded.paid_after_cancel
-     WHERE u.state <> 2
+     WHERE u.state <> {TOP_UP_STATE_PAID}
     RETURNING 1
 """
 
@@ -46,7 +44,7 @@ async def load_top_ups(connection: Connection, keys: Sequence[str]) -> Sequence[
 
 async def save_top_ups(connection: Connection, rows: Sequence[TopUpRow]) -> None:
     """New and changed top-ups; raises RuntimeError where one was paid before."""
-    saved = await connection.fetch(SAVE_TOP_UPS, *zip(*map(astuple, rows), strict=True))
+    saved = await connection.fetch(SAVE_TOP_UPS, *TOP_UP.arrays(rows))
     if len(saved) != len(rows):
         raise RuntimeError(f"{len(saved)} top-ups saved instead of {len(rows)}")
 
@@ -62,10 +60,8 @@ READ_CLAIMS = """
     SELECT id, transaction_id FROM claim WHERE id = ANY($1::text[])
 """
 
-READ_MONEY_MOVEMENTS = """
-    SELECT transaction_id, subject_id, provider, reference, currency, minor_units, create_time
-      FROM money_movement
-     WHERE transaction_id = ANY($1::uuid[])
+READ_MONEY_MOVEMENTS = f"""
+    SELECT {MONEY_MOVEMENT.names} FROM money_movement WHERE transaction_id = ANY($1::uuid[])
 """
 
 
@@ -109,11 +105,11 @@ async def is_decided(pool: Pool, transaction_id: str) -> bool:
     return bool(await pool.fetchval(IS_DECIDED, transaction_id))
 
 
-LIST_TOP_UPS = """
-    SELECT top_up_id, owner_id, package_id, provider, currency, minor_units, coins, bonus_coins,
-           catalog_version, create_time, state, payment_reference, pay_time, paid_after_cancel
+LIST_TOP_UPS = f"""
+    SELECT {TOP_UP.names}
       FROM top_up
-     WHERE owner_id = $1 AND (create_time, top_up_id) < ($2, $3) AND ($4 = 0 OR state = $4)
+     WHERE owner_id = $1 AND (create_time, top_up_id) < ($2, $3)
+       AND ($4 = {TOP_UP_STATE_UNSPECIFIED} OR state = $4)
      ORDER BY create_time DESC, top_up_id DESC
      LIMIT $5
 """
