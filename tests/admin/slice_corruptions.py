@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from giftpay.v1 import TRANSACTION_KIND_CONFIRM_TOP_UP, TRANSACTION_KIND_PAYOUT_STEP
+
 from tests.admin.corruptible import Corruption
 from tests.admin.evening import (
     CAME_BACK,
@@ -190,12 +192,26 @@ TIMELESS = [
         """,
     ),
     Corruption(
-        "money_movement.subject",
+        "money_movement.transaction",
         f"money_movement {GIFT}",
         f"""
         INSERT INTO money_movement SELECT 1, create_time, id, '{NOBODY}', 'SANDBOX', 'pi_2', 'EUR'
           FROM transactions WHERE id = '{GIFT}'
         """,
+    ),
+    *(
+        Corruption(
+            "money_movement.subject",
+            f"money_movement {NOBODY}",
+            f"""
+            INSERT INTO transactions SELECT create_time, '{NOBODY}', catalog_version, {kind}, 0,
+                   caller, '', request, answer FROM transactions WHERE id = '{PAYMENT}';
+            INSERT INTO money_movement SELECT minor_units, create_time, '{NOBODY}', '{NOBODY}',
+                   provider, reference, currency FROM money_movement
+             WHERE transaction_id = '{PAYMENT}'
+            """,
+        )
+        for kind in (TRANSACTION_KIND_CONFIRM_TOP_UP, TRANSACTION_KIND_PAYOUT_STEP)
     ),
     Corruption(
         "claim.transaction",

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import giftpay_server
+from giftpay_server.journal.check import Check
 from giftpay_server.postgres import migrations
 
 VERBS = "ALTER|BEGIN|CREATE|DELETE|DO|DROP|GRANT|INSERT|LISTEN|LOCK|NOTIFY|SELECT|SET|UPDATE|WITH"
@@ -46,7 +47,7 @@ def modules() -> Iterator[ModuleType]:
 
 def read_all() -> dict[str, str]:
     """The SQL constants by module and name, and the steps of the schema by file."""
-    sql = {path.name: path.read_text() for path in _steps()}
+    sql = {path.name: path.read_text() for path in steps()}
     named = {text: name for name, text in sql.items()}
     constants = [found for module in modules() for found in _constants(module)]
     for name, text in sorted(constants, key=lambda found: "[" in found[0]):  # whole ones first
@@ -55,7 +56,7 @@ def read_all() -> dict[str, str]:
     return sql
 
 
-def _steps() -> list[Path]:
+def steps() -> list[Path]:
     return sorted(Path(migrations.__file__).parent.glob("*.sql"))
 
 
@@ -69,6 +70,8 @@ def _constants(module: ModuleType) -> Iterator[tuple[str, str]]:
 def _texts(name: str, value: object) -> Iterator[tuple[str, str]]:
     if isinstance(value, str) and is_sql(value):
         yield name, value
+    elif isinstance(value, Check):
+        yield name, value.sql
     elif isinstance(value, Mapping):
         for key, member in value.items():
             yield from _texts(f"{name}[{key!r}]", member)

@@ -104,7 +104,7 @@ def found(rule: Rule) -> set[str]:
 
 
 def covers(exception: str, name: str) -> bool:
-    return name == exception or name.startswith(f"{exception}.")
+    return name == exception or name.startswith((f"{exception}.", f"{exception}["))
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)

@@ -21,23 +21,12 @@ from giftpay.v1 import (
     VerifyLedgerResponse,
 )
 
-from giftpay_server.admin.checks import AHEAD_CHECKS, CHECKS, WHOLE_CHECKS
-from giftpay_server.admin.checks.gifts import broken_gift
-from giftpay_server.admin.checks.promises import broken_promise
-from giftpay_server.admin.checks.totals import (
-    OWNERS,
-    UNITS,
-    Total,
-    Totals,
-    broken_stripe,
-    broken_sum,
-    sum_accounts,
-)
+from giftpay_server.admin import checks as known
+from giftpay_server.admin.checks.totals import OWNERS, UNITS, Total, Totals, sum_accounts
+from giftpay_server.journal.check import STATEMENT_TIMEOUT_S, AuditCheck
 from giftpay_server.postgres.clock import utc_now
 from giftpay_server.postgres.pool import Connection, Pool
 from giftpay_server.protobuf import short_name, timestamp
-
-STATEMENT_TIMEOUT_S = 1_800
 
 # The journal's sessions end a statement after 5 s; here one may read all there is. It runs in one
 # process, which leaves the other cores alone, and is planned for the time since which it looks.
@@ -84,7 +73,7 @@ READ_LATEST = "SELECT greatest(clock_timestamp(), $1) + $2::interval"
 async def trial_balance(pool: Pool) -> GetTrialBalanceResponse:
     """All accounts by unit; the owners and the system accounts are zero together."""
     async with _snapshot(pool) as connection:
-        totals = await sum_accounts(connection, timeout_s=STATEMENT_TIMEOUT_S)
+        totals = await sum_accounts(connection)
     return GetTrialBalanceResponse(balances=[_of_unit(unit, totals) for unit in UNITS])
 
 
@@ -109,6 +98,7 @@ async def verify(
     pool: Pool,
     since: datetime | None,
     *,
+    checks: Sequence[AuditCheck] = known.CHECKS,
     clock: Callable[[], datetime] = utc_now,
     skew_max: timedelta = timedelta(seconds=5),
 ) -> VerifyLedgerResponse:
@@ -123,10 +113,10 @@ async def verify(
         scope = await connection.fetchrow(
             READ_SCOPE, since or BEGINNING, timeout=STATEMENT_TIMEOUT_S
         )
-        broken = await _first_broken(connection, since)
+        broken = await _first_broken(checks, connection, since)
         if broken is None:
             latest = await connection.fetchval(READ_LATEST, clock(), skew_max)
-            broken = await _first_of(AHEAD_CHECKS, connection, latest)
+            broken = await _first_of(known.AHEAD_CHECKS, connection, latest)
     assert scope is not None  # it has no WHERE
     return VerifyLedgerResponse(
         clean=broken is None,
@@ -145,24 +135,20 @@ async def _settled(pool: Pool, now: datetime) -> datetime:
         return settled
 
 
-async def _first_broken(connection: Connection, since: datetime | None) -> BrokenRow | None:
-    start = since or BEGINNING
-    broken = await _first_of(CHECKS, connection, start)
-    broken = broken or await broken_gift(connection, start, timeout_s=STATEMENT_TIMEOUT_S)
-    broken = broken or await broken_promise(connection, start, timeout_s=STATEMENT_TIMEOUT_S)
-    if since is None:
-        broken = broken or await _first_of(WHOLE_CHECKS, connection)
-        broken = broken or await broken_stripe(connection, timeout_s=STATEMENT_TIMEOUT_S)
-    return broken or broken_sum(await sum_accounts(connection, timeout_s=STATEMENT_TIMEOUT_S))
+async def _first_broken(
+    checks: Sequence[AuditCheck], connection: Connection, since: datetime | None
+) -> BrokenRow | None:
+    timed = [check for check in checks if not check.whole]
+    whole = [check for check in checks if check.whole and since is None]
+    return await _first_of((*timed, *whole, known.TOTAL), connection, since or BEGINNING)
 
 
 async def _first_of(
-    checks: Sequence[str], connection: Connection, *times: datetime
+    checks: Sequence[AuditCheck], connection: Connection, time: datetime
 ) -> BrokenRow | None:
     for check in checks:
-        row = await connection.fetchrow(check, *times, timeout=STATEMENT_TIMEOUT_S)
-        if row is not None:
-            return BrokenRow(**row)
+        if broken := await check.first_broken(connection, time):
+            return broken
     return None
 
 

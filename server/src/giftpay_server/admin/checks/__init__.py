@@ -1,38 +1,43 @@
-"""What must hold in the books.
-
-A check is one statement that finds the first row, by key, which breaks it: `check`, `table`, `key`
-and `detail`, or no row. The table is built before it is sorted (MATERIALIZED): a plan that hoped to
-find a broken row early would walk all of a sound table in the order of its keys.
-"""
+"""What must hold in the books: the checks of the kernel, and all there are."""
 
 from __future__ import annotations
 
-from giftpay_server.admin.checks import (
-    accounts,
-    ahead,
-    entries,
-    lots,
-    orders,
-    persons,
-    redemptions,
-    rows,
+from collections.abc import Sequence
+
+from giftpay_server.admin.checks import accounts, ahead, lots, persons
+from giftpay_server.admin.checks.entries import entry_checks
+from giftpay_server.admin.checks.money import money_checks
+from giftpay_server.admin.checks.movements import MOVEMENTS, Movements
+from giftpay_server.admin.checks.totals import StripesCheck, TotalCheck
+from giftpay_server.catalog import checks as catalog
+from giftpay_server.gift import checks as gift
+from giftpay_server.journal.check import AuditCheck
+from giftpay_server.redemption import checks as redemption
+from giftpay_server.top_up import checks as top_up
+
+
+def kernel_checks(movements: Movements) -> Sequence[AuditCheck]:
+    """What holds whatever slices there are, if these are the movements that they make."""
+    return (
+        *entry_checks(movements),
+        *accounts.CHECKS,
+        *lots.CHECKS,
+        *money_checks(movements),
+        *persons.CHECKS,
+        StripesCheck(),
+    )
+
+
+CHECKS: Sequence[AuditCheck] = (
+    *kernel_checks(MOVEMENTS),
+    *catalog.CHECKS,
+    *top_up.CHECKS,
+    *gift.CHECKS,
+    *redemption.CHECKS,
 )
 
-# $1: look at what was written at or after this time, and at the accounts touched since, with what
-# hangs on them. Every batch that moves an account sets its entry_time.
-CHECKS = (
-    *entries.CHECKS,
-    *accounts.CHECKS,
-    *lots.CHECKS,
-    *rows.CHECKS,
-    *orders.CHECKS,
-    *redemptions.CHECKS,
-    *persons.CHECKS,
-)
+TOTAL = TotalCheck()  # after them: what it finds, most of them name more closely
 
-# Without a parameter: these look at everything, where nothing tells the age of a row.
-WHOLE_CHECKS = (*accounts.WHOLE_CHECKS, *rows.WHOLE_CHECKS, *persons.WHOLE_CHECKS)
-
-# $1: the latest time that a clock may say. Made last: one clock that was wrong once would hide the
-# rest. Cheap enough to be made always.
+# Asked for the latest time that a clock may say, in place of the one since which to look. Made
+# last: one clock that was wrong once would hide the rest. Cheap enough to be made always.
 AHEAD_CHECKS = ahead.CHECKS

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from giftpay.v1 import UNIT_COIN, UNIT_DIAMOND, BrokenRow, SystemAccount, Unit
 
+from giftpay_server.journal.check import STATEMENT_TIMEOUT_S
 from giftpay_server.postgres.pool import Connection
 from giftpay_server.protobuf import short_name
 
@@ -31,10 +34,14 @@ SUM_ACCOUNTS = """
 """
 
 
-async def sum_accounts(connection: Connection, *, timeout_s: float) -> Totals:
+async def sum_accounts(connection: Connection) -> Totals:
     """The owners together, and each system account over its stripes."""
-    rows = await connection.fetch(SUM_ACCOUNTS, timeout=timeout_s)
-    return {(unit, name): Total(int(balance), int(n)) for unit, name, balance, n in rows}
+    rows = await connection.fetch(SUM_ACCOUNTS, timeout=STATEMENT_TIMEOUT_S)
+    return {(row["unit"], row["name"]): _total(row) for row in rows}
+
+
+def _total(row: Any) -> Total:
+    return Total(balance=int(row["balance"]), entries=int(row["entries"]))
 
 
 # Seen from the system accounts.
@@ -45,37 +52,52 @@ SUM_ENTRIES = """
 """
 
 
-async def broken_stripe(connection: Connection, *, timeout_s: float) -> BrokenRow | None:
-    """The first system account whose stripes are not what the entries against it say."""
-    accounts = await sum_accounts(connection, timeout_s=timeout_s)
-    rows = await connection.fetch(SUM_ENTRIES, timeout=timeout_s)
-    booked = {
-        (unit, short_name(SystemAccount, system)): Total(int(balance), n)
-        for unit, system, balance, n in rows
+@dataclass(frozen=True, slots=True)
+class StripesCheck:
+    """The stripes of each system account are what the entries against it say."""
+
+    names: Sequence[str] = ("account.stripes",)
+    whole: bool = True
+
+    async def first_broken(self, connection: Connection, since: datetime) -> BrokenRow | None:
+        accounts = await sum_accounts(connection)
+        booked = await _sum_entries(connection)
+        owners = {(unit, OWNERS) for unit in UNITS}
+        for unit, name in sorted((accounts.keys() | booked.keys()) - owners):
+            expected, found = (sums.get((unit, name), Total(0, 0)) for sums in (booked, accounts))
+            if expected != found:
+                return BrokenRow(
+                    check="account.stripes",
+                    table="account",
+                    key=f"~{name}~*/{short_name(Unit, unit)}",
+                    detail=f"expected {expected.balance} by {expected.entries} entries, "
+                    f"found {found.balance} by {found.entries}",
+                )
+        return None
+
+
+async def _sum_entries(connection: Connection) -> Totals:
+    rows = await connection.fetch(SUM_ENTRIES, timeout=STATEMENT_TIMEOUT_S)
+    return {
+        (row["unit"], short_name(SystemAccount, row["system_account"])): _total(row) for row in rows
     }
-    for unit, name in sorted(
-        (accounts.keys() | booked.keys()) - {(unit, OWNERS) for unit in UNITS}
-    ):
-        expected, found = (sums.get((unit, name), Total(0, 0)) for sums in (booked, accounts))
-        if expected != found:
-            return BrokenRow(
-                check="account.stripes",
-                table="account",
-                key=f"~{name}~*/{short_name(Unit, unit)}",
-                detail=f"expected {expected.balance} by {expected.entries} entries, "
-                f"found {found.balance} by {found.entries}",
-            )
-    return None
 
 
-def broken_sum(accounts: Totals) -> BrokenRow | None:
-    """The first unit whose accounts are not zero together."""
-    for unit in UNITS:
-        if total := sum(sums.balance for key, sums in accounts.items() if key[0] == unit):
-            return BrokenRow(
-                check="account.total",
-                table="account",
-                key=short_name(Unit, unit),
-                detail=f"expected 0 over all accounts, found {total}",
-            )
-    return None
+@dataclass(frozen=True, slots=True)
+class TotalCheck:
+    """The accounts of each unit are zero together: those too that no batch touched."""
+
+    names: Sequence[str] = ("account.total",)
+    whole: bool = False
+
+    async def first_broken(self, connection: Connection, since: datetime) -> BrokenRow | None:
+        accounts = await sum_accounts(connection)
+        for unit in UNITS:
+            if total := sum(sums.balance for key, sums in accounts.items() if key[0] == unit):
+                return BrokenRow(
+                    check="account.total",
+                    table="account",
+                    key=short_name(Unit, unit),
+                    detail=f"expected 0 over all accounts, found {total}",
+                )
+        return None
