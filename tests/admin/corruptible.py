@@ -13,10 +13,12 @@ import asyncpg
 from giftpay.client import Client, connect
 from giftpay.v1 import VerifyLedgerResponse
 from giftpay_server.admin.audit import verify
+from giftpay_server.admin.checks import all_checks
 from giftpay_server.app import serving
 from giftpay_server.config import Config
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.sandbox.app import running_sandbox
+from giftpay_server.slices import REGISTRY
 
 from tests.admin.evening import Evening
 from tests.conftest import MovableClock
@@ -49,6 +51,8 @@ TABLES = (
 )
 
 # Some corruptions are what the tables themselves refuse.
+CHECKS = all_checks(REGISTRY)
+
 DROP_CHECKS = """
     DO $$
     DECLARE found record;
@@ -75,7 +79,7 @@ class Books:
 
     async def verify(self, since: datetime | None) -> VerifyLedgerResponse:
         """What the audit says."""
-        return await verify(self.pool, since, clock=self.clock)
+        return await verify(self.pool, since, CHECKS, clock=self.clock)
 
     @asynccontextmanager
     async def corrupted(self, sql: str) -> AsyncIterator[None]:

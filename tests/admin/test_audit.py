@@ -21,12 +21,12 @@ from giftpay.v1 import (
 )
 from giftpay_server.admin import audit
 from giftpay_server.admin.audit import BEGINNING, trial_balance, verify
-from giftpay_server.admin.checks import AHEAD_CHECKS, CHECKS
+from giftpay_server.admin.checks import AHEAD_CHECKS
 from giftpay_server.app import serving
 from giftpay_server.config import Config
 from giftpay_server.postgres.pool import create_pool
 
-from tests.admin.corruptible import TABLES, Books, Corruption, corruptible_books
+from tests.admin.corruptible import CHECKS, TABLES, Books, Corruption, corruptible_books
 from tests.admin.evening import GIFT
 from tests.admin.ledger_corruptions import ACCOUNTS, AHEAD, ENTRIES, LOTS
 from tests.admin.slice_corruptions import ORDERS, PERSONS, ROWS, TIMELESS
@@ -228,9 +228,11 @@ async def test_an_entry_may_be_later_than_its_transaction(books: Books) -> None:
 
 
 async def test_times_are_ahead_by_the_clock_that_decides(books: Books) -> None:
-    behind = await verify(books.pool, None, clock=lambda: datetime.now(UTC), skew_max=timedelta(5))
+    behind = await verify(
+        books.pool, None, CHECKS, clock=lambda: datetime.now(UTC), skew_max=timedelta(5)
+    )
     assert behind.clean
-    behind = await verify(books.pool, None, clock=lambda: datetime.now(UTC))
+    behind = await verify(books.pool, None, CHECKS, clock=lambda: datetime.now(UTC))
     assert named(behind)[0] == "transaction.ahead"
 
 
@@ -257,7 +259,7 @@ async def test_the_watermark_keeps_to_whichever_clock_is_behind(
 
 async def test_empty_books_are_clean(new_database: Callable[[], Awaitable[str]]) -> None:
     async with create_pool(await new_database(), size=1) as pool:
-        verified, balance = await verify(pool, None), await trial_balance(pool)
+        verified, balance = await verify(pool, None, CHECKS), await trial_balance(pool)
     assert verified.clean
     assert (verified.entries, verified.transactions) == (0, 0)
     assert [(each.unit, each.total) for each in balance.balances] == [

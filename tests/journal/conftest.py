@@ -9,8 +9,10 @@ from datetime import timedelta
 import asyncpg
 import pytest
 from giftpay_server.admin.audit import verify
+from giftpay_server.admin.checks import all_checks
 from giftpay_server.journal.journal import Journal
 from giftpay_server.postgres.pool import Pool
+from giftpay_server.slices import REGISTRY
 
 from tests.journal.journals import open_wallets, running_journal
 
@@ -34,7 +36,7 @@ async def journals_books_are_clean(request: pytest.FixtureRequest) -> AsyncItera
     if "admin" in request.fixturenames:
         # Some journals here go by a clock that is moved by hours.
         admin = request.getfixturevalue("admin")
-        verified = await verify(admin, None, skew_max=timedelta(days=1))
+        verified = await verify(admin, None, all_checks(REGISTRY), skew_max=timedelta(days=1))
         assert verified.clean, verified.broken
 
 

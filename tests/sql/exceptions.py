@@ -25,7 +25,7 @@ EXCEPTIONS: Mapping[Rule, Mapping[str, str]] = {
         "postgres.pool.MAKE_DURABLE": "for a synchronous standby of Postgres",
     },
     rules.joins_across: {
-        "admin.checks.CHECKS": AUDIT,
+        "admin.checks.all_checks": AUDIT,
         "admin.checks.accounts": AUDIT,
         "admin.checks.entries": AUDIT,
         "admin.checks.lots": AUDIT,

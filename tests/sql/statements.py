@@ -11,8 +11,10 @@ from pathlib import Path
 from types import ModuleType
 
 import giftpay_server
+from giftpay_server.admin.checks import all_checks
 from giftpay_server.journal.check import Check
 from giftpay_server.postgres import migrations
+from giftpay_server.slices import REGISTRY
 
 VERBS = "ALTER|BEGIN|CREATE|DELETE|DO|DROP|GRANT|INSERT|LISTEN|LOCK|NOTIFY|SELECT|SET|UPDATE|WITH"
 SQL = re.compile(rf"\s*(--[^\n]*\n\s*)*({VERBS})\s")
@@ -38,10 +40,13 @@ def is_sql(text: str) -> bool:
 
 
 def modules() -> Iterator[ModuleType]:
-    """All modules of the server but those of the sandbox, which has a database of its own kind."""
+    """All modules of the server that may hold SQL for Postgres.
+
+    Not the sandbox's, which has a database of another kind, nor the generated ones.
+    """
     prefix = f"{giftpay_server.__name__}."
     for found in pkgutil.walk_packages(giftpay_server.__path__, prefix):
-        if not found.name.startswith(f"{prefix}sandbox"):
+        if not found.name.startswith((f"{prefix}sandbox", f"{prefix}stored")):
             yield importlib.import_module(found.name)
 
 
@@ -50,6 +55,7 @@ def read_all() -> dict[str, str]:
     sql = {path.name: path.read_text() for path in steps()}
     named = {text: name for name, text in sql.items()}
     constants = [found for module in modules() for found in _constants(module)]
+    constants += _texts("admin.checks.all_checks", all_checks(REGISTRY))
     for name, text in sorted(constants, key=lambda found: "[" in found[0]):  # whole ones first
         if named.setdefault(text, name) == name:
             sql[name] = text

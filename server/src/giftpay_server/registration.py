@@ -13,6 +13,7 @@ from giftpay.v1 import Entry, TransactionKind
 
 from giftpay_server.catalog.store import Catalogs
 from giftpay_server.config import Config
+from giftpay_server.journal.check import AuditCheck
 from giftpay_server.journal.feed import Feed
 from giftpay_server.journal.journal import Journal
 from giftpay_server.journal.store import Tables
@@ -57,7 +58,7 @@ class Slice:
     details: Mapping[TransactionKind.ValueType, Details] = field(default_factory=dict)
     # What keeps a wallet from being closed, by its name among the figures of WALLET_NOT_EMPTY.
     open_items: Mapping[str, type[OpenItems]] = field(default_factory=dict)
-    checks: Sequence[Any] = ()
+    checks: Sequence[AuditCheck] = ()  # of its rows, made after the kernel's
     workers: Callable[[Parts], Sequence[Runner[Any]]] = lambda _: ()
 
 

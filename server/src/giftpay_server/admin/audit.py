@@ -97,8 +97,8 @@ def _of_unit(unit: Unit.ValueType, totals: Totals) -> TrialBalance:
 async def verify(
     pool: Pool,
     since: datetime | None,
+    checks: Sequence[AuditCheck],
     *,
-    checks: Sequence[AuditCheck] = known.CHECKS,
     clock: Callable[[], datetime] = utc_now,
     skew_max: timedelta = timedelta(seconds=5),
 ) -> VerifyLedgerResponse:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from giftpay.v1 import (
@@ -34,6 +34,7 @@ from giftpay_server.admin.messages import (
 from giftpay_server.admin.trace import trace
 from giftpay_server.gift.messages import sent_gift
 from giftpay_server.gift.store import read_gift
+from giftpay_server.journal.check import AuditCheck
 from giftpay_server.journal.journal import Journal
 from giftpay_server.ledger.model import refuse
 from giftpay_server.postgres.pool import Pool
@@ -47,10 +48,16 @@ class AdminService(AdminServiceServicer):
     """The operators' face on the wire."""
 
     def __init__(
-        self, journal: Journal, pool: Pool, clock: Callable[[], datetime], skew_max: timedelta
+        self,
+        journal: Journal,
+        pool: Pool,
+        checks: Sequence[AuditCheck],
+        clock: Callable[[], datetime],
+        skew_max: timedelta,
     ) -> None:
         self._journal = journal
         self._pool = pool
+        self._checks = checks
         self._clock = clock
         self._skew_max = skew_max
         self._auditing = asyncio.Lock()  # an audit reads all there is: one at a time
@@ -92,7 +99,9 @@ class AdminService(AdminServiceServicer):
         has_since = request.HasField("since_time")
         since = valid_time(request.since_time, "since_time") if has_since else None
         async with self._auditing:
-            return await verify(self._pool, since, clock=self._clock, skew_max=self._skew_max)
+            return await verify(
+                self._pool, since, self._checks, clock=self._clock, skew_max=self._skew_max
+            )
 
     async def TraceTransaction(
         self, request: TraceTransactionRequest, context: Context

@@ -12,6 +12,7 @@ from giftpay.v1 import (
     UNIT_DIAMOND,
 )
 
+from giftpay_server.admin.checks import all_checks
 from giftpay_server.admin.rules import Erasure
 from giftpay_server.admin.service import AdminService
 from giftpay_server.admin.store import TABLES
@@ -23,7 +24,8 @@ from giftpay_server.registration import Parts, Slice
 
 def _service(parts: Parts) -> AdminService:
     skew_max = timedelta(seconds=parts.config.clock_skew_max_s)
-    return AdminService(parts.journal, parts.pool, parts.clock, skew_max)
+    checks = all_checks(parts.registry)
+    return AdminService(parts.journal, parts.pool, checks, parts.clock, skew_max)
 
 
 def _workers(parts: Parts) -> Sequence[Runner[Erasure]]:

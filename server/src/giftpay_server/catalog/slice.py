@@ -1,5 +1,6 @@
 """What the catalog registers."""
 
+from giftpay_server.catalog.checks import CHECKS
 from giftpay_server.catalog.service import CatalogService
 from giftpay_server.catalog.store import TABLES
 from giftpay_server.registration import Slice
@@ -8,4 +9,5 @@ CATALOG = Slice(
     service_name="CatalogService",
     service=lambda parts: CatalogService(parts.journal, parts.pool, parts.catalogs, parts.clock),
     tables=TABLES,
+    checks=CHECKS,
 )

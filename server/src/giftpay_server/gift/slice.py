@@ -10,6 +10,7 @@ from giftpay.v1 import (
     UNIT_DIAMOND,
 )
 
+from giftpay_server.gift.checks import CHECKS
 from giftpay_server.gift.details import add_gift, reversed_gift_id
 from giftpay_server.gift.service import GiftService
 from giftpay_server.gift.store import TABLES
@@ -20,6 +21,7 @@ GIFTS = Slice(
     service_name="GiftService",
     service=lambda parts: GiftService(parts.journal, parts.pool),
     tables=TABLES,
+    checks=CHECKS,
     movements={
         # Shared: whatever else earns a creator diamonds does so from the same account.
         TRANSACTION_KIND_GIFT: (

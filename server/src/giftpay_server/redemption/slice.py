@@ -9,6 +9,7 @@ from giftpay.v1 import SYSTEM_ACCOUNT_PAYOUTS, TRANSACTION_KIND_PAYOUT_STEP, UNI
 
 from giftpay_server.journal.worker import Pace, Runner
 from giftpay_server.ledger.movements import credit, debit
+from giftpay_server.redemption.checks import CHECKS
 from giftpay_server.redemption.providers import SandboxPayouts
 from giftpay_server.redemption.service import RedemptionService
 from giftpay_server.redemption.store import TABLES, Due
@@ -34,6 +35,7 @@ REDEMPTIONS = Slice(
     service_name="RedemptionService",
     service=lambda parts: RedemptionService(parts.journal, parts.pool, parts.catalogs),
     tables=TABLES,
+    checks=CHECKS,
     movements={
         TRANSACTION_KIND_PAYOUT_STEP: (
             debit(UNIT_DIAMOND, SYSTEM_ACCOUNT_PAYOUTS, "the provider paid; the hold is captured"),

@@ -14,6 +14,7 @@ from giftpay.v1 import (
 
 from giftpay_server.ledger.movements import credit
 from giftpay_server.registration import Parts, Slice
+from giftpay_server.top_up.checks import CHECKS
 from giftpay_server.top_up.open_items import TABLES as OPEN_ITEMS
 from giftpay_server.top_up.open_items import PendingTopUps
 from giftpay_server.top_up.providers import PaymentProvider, SandboxPayments
@@ -39,6 +40,7 @@ TOP_UPS = Slice(
     service_name="TopUpService",
     service=_service,
     tables={**TABLES, **OPEN_ITEMS},
+    checks=CHECKS,
     movements={
         TRANSACTION_KIND_CONFIRM_TOP_UP: (
             credit(UNIT_COIN, SYSTEM_ACCOUNT_ISSUANCE, "the coins bought, a paid lot"),

@@ -1,4 +1,4 @@
-"""What must hold in the books: the checks of the kernel, and all there are."""
+"""What must hold in the books, whatever slices there are; what else must is said by the slices."""
 
 from __future__ import annotations
 
@@ -7,34 +7,23 @@ from collections.abc import Sequence
 from giftpay_server.admin.checks import accounts, ahead, lots, persons
 from giftpay_server.admin.checks.entries import entry_checks
 from giftpay_server.admin.checks.money import money_checks
-from giftpay_server.admin.checks.movements import MOVEMENTS, Movements
 from giftpay_server.admin.checks.totals import StripesCheck, TotalCheck
-from giftpay_server.catalog import checks as catalog
-from giftpay_server.gift import checks as gift
 from giftpay_server.journal.check import AuditCheck
-from giftpay_server.redemption import checks as redemption
-from giftpay_server.top_up import checks as top_up
+from giftpay_server.registration import Registry
 
 
-def kernel_checks(movements: Movements) -> Sequence[AuditCheck]:
-    """What holds whatever slices there are, if these are the movements that they make."""
+def all_checks(registry: Registry) -> Sequence[AuditCheck]:
+    """The kernel's checks, on which those of the slices rely, and then these."""
     return (
-        *entry_checks(movements),
+        *entry_checks(registry.movements),
         *accounts.CHECKS,
         *lots.CHECKS,
-        *money_checks(movements),
+        *money_checks(registry.movements),
         *persons.CHECKS,
         StripesCheck(),
+        *registry.checks,
     )
 
-
-CHECKS: Sequence[AuditCheck] = (
-    *kernel_checks(MOVEMENTS),
-    *catalog.CHECKS,
-    *top_up.CHECKS,
-    *gift.CHECKS,
-    *redemption.CHECKS,
-)
 
 TOTAL = TotalCheck()  # after them: what it finds, most of them name more closely
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from giftpay.v1 import UNIT_COIN, UNIT_DIAMOND
 
-from giftpay_server.admin.checks.movements import Movements
 from giftpay_server.journal.check import Check, of_entry, of_transaction
 from giftpay_server.journal.sql import POSTED, refs
+from giftpay_server.ledger.movements import Movements
 
 # A regular expression of Postgres: each entry, and a blank between two.
 LIST = f"^([^ /~]+/[{UNIT_COIN}{UNIT_DIAMOND}]/[1-9][0-9]{{0,17}}( (?!$)|$))*$"

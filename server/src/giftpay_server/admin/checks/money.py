@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from giftpay.v1 import SYSTEM_ACCOUNT_ISSUANCE, SYSTEM_ACCOUNT_PAYOUTS, SYSTEM_ACCOUNT_PROMOTION
 
-from giftpay_server.admin.checks.movements import Movements
 from giftpay_server.journal.check import Check, of_entry, of_money_movement
 from giftpay_server.journal.sql import POSTED, among
+from giftpay_server.ledger.movements import Movements
 
 # Nothing moves against these unless money does.
 MONEY_ACCOUNTS = (SYSTEM_ACCOUNT_ISSUANCE, SYSTEM_ACCOUNT_PROMOTION, SYSTEM_ACCOUNT_PAYOUTS)
