@@ -41,6 +41,8 @@ from giftpay_server.ledger.model import (
 from giftpay_server.ledger.replay import personal_value
 from giftpay_server.ledger.rules import decide
 from giftpay_server.slices import REGISTRY
+from giftpay_server.wire.commands import ask
+from giftpay_server.wire.identity import Call
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -119,7 +121,7 @@ class Story:
             recipient_id=OWNERS[(step.owner + abs(step.amount)) % len(OWNERS)],
             gift_id="live",
         )
-        outcome = self.post(gift_command(request, caller="test"))
+        outcome = self.post(gift_command(ask(request, Call("test"))))
         if outcome is not None:
             self.gifts.append(sent_gift(SentGift(outcome.transaction, "")))
 
@@ -132,7 +134,7 @@ class Story:
             reason="test",
             shortfall_policy=policy,
         )
-        outcome = self.post(reversal_command(request, gift, caller="test"))
+        outcome = self.post(reversal_command(ask(request, Call("test")), gift))
         if outcome is not None:
             answer = ReverseGiftResponse.FromString(outcome.transaction.answer)
             self.reversals.append(Reversed(gift, answer, policy, before, account.available))
@@ -146,7 +148,7 @@ def _adjustment(number: int, owner_id: str, amount: int) -> Command:
         amount=amount,
         reason="test",
     )
-    return adjust_command(request, caller="test")
+    return adjust_command(ask(request, Call("test")))
 
 
 def told(history: Sequence[Step]) -> Story:
@@ -224,7 +226,8 @@ def test_returned_coins_are_a_lot_that_names_the_gift() -> None:
     story = told([Step("gift", 0, 1, SHORTFALL_POLICY_DEBT)])
     (gift,), draft = story.gifts, Draft()
     request = ReverseGiftRequest(idempotency_key=key(9), transaction_id=gift.transaction_id)
-    decide([reversal_command(request, gift, caller="test")], story.books, draft, REGISTRY.movements)
+    command = reversal_command(ask(request, Call("test")), gift)
+    decide([command], story.books, draft, REGISTRY.movements)
     (lot,) = draft.lots
     assert (lot.owner_id, lot.size) == (gift.sender_id, gift.coins)
     assert (lot.grant.kind, lot.grant.source_id) == (LotKind.REVERSAL, gift.transaction_id)
@@ -232,7 +235,7 @@ def test_returned_coins_are_a_lot_that_names_the_gift() -> None:
 
 def _erasure(number: int) -> Command:
     request = ErasePersonalDataRequest(idempotency_key=key(number), owner_id="anna")
-    return erase_command(request, caller="test")
+    return erase_command(ask(request, Call("test")))
 
 
 def _words(number: int, message: str = "for Ben") -> Command:
@@ -243,7 +246,7 @@ def _words(number: int, message: str = "for Ben") -> Command:
         gift_id="live",
         message=message,
     )
-    return gift_command(request, caller="test")
+    return gift_command(ask(request, Call("test")))
 
 
 def test_an_erasure_hides_what_was_written_before_it_and_nothing_after() -> None:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 from giftpay.v1 import (
     ApplyCatalogRequest,
-    ApplyCatalogResponse,
     Catalog,
     CatalogGift,
     CoinPackage,
@@ -20,6 +19,8 @@ from giftpay_server.catalog.messages import apply_command
 from giftpay_server.ledger.model import Answer, Books, Draft, Outcome
 from giftpay_server.ledger.rules import decide
 from giftpay_server.slices import REGISTRY
+from giftpay_server.wire.commands import ask
+from giftpay_server.wire.identity import Call
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import strategies as st
 
@@ -157,7 +158,8 @@ def applied(books: Books, catalog: Catalog, *, expected_version: int | None = No
     request = ApplyCatalogRequest(idempotency_key=str(uuid.uuid4()), catalog=catalog)
     if expected_version is not None:
         request.expected_version = expected_version
-    (answer,) = decide([apply_command(request, caller="tests")], books, Draft(), REGISTRY.movements)
+    command = apply_command(ask(request, Call("tests")))
+    (answer,) = decide([command], books, Draft(), REGISTRY.movements)
     return answer
 
 
@@ -165,4 +167,4 @@ def version(answer: Answer) -> int:
     """The version that an accepted ApplyCatalog answered with."""
     assert isinstance(answer, Outcome)
     assert not answer.transaction.reason
-    return ApplyCatalogResponse.FromString(answer.transaction.answer).version
+    return answer.transaction.catalog_version

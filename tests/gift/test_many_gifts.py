@@ -124,6 +124,22 @@ async def test_a_stream_that_is_malformed_ends_with_the_field(
             pass
 
 
+async def test_what_was_taken_before_a_malformed_message_is_delivered_first(
+    client: Client, open_wallet: OpenWallet
+) -> None:
+    sent = gift(await open_wallet(coins=10), await open_wallet())
+
+    async def requests() -> AsyncIterator[StreamGiftsRequest]:
+        yield StreamGiftsRequest(gifts=[sent])
+        yield StreamGiftsRequest()
+
+    outcomes: list[GiftOutcome] = []
+    with refused(giftpay.InvalidArgument, MALFORMED, field="gifts", limit="1..1000 items"):
+        async for response in client.gifts.StreamGifts(requests()):
+            outcomes += response.outcomes
+    assert [outcome.gift.transaction_id for outcome in outcomes] == [sent.idempotency_key]
+
+
 async def test_outcomes_come_while_the_stream_is_open(
     client: Client, open_wallet: OpenWallet
 ) -> None:

@@ -19,6 +19,8 @@ from giftpay_server.journal.queue import Limits
 from giftpay_server.ledger.model import Command, Outcome
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.wallet.messages import update_command
+from giftpay_server.wire.commands import ask
+from giftpay_server.wire.identity import Call
 
 from tests.journal.journals import adjust, balance, frozen, open_wallets, running_journal
 
@@ -49,7 +51,7 @@ def verify_age(owner_id: str) -> Command:
     request = UpdateWalletRequest(
         idempotency_key=str(uuid.uuid4()), owner_id=owner_id, age_verified=True
     )
-    return update_command(request, {}, caller="test", today=date(2026, 11, 25))
+    return update_command(ask(request, Call("test")), {}, today=date(2026, 11, 25))
 
 
 async def many(admin: Pool, count: int) -> list[str]:

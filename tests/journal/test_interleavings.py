@@ -24,6 +24,8 @@ from giftpay_server.ledger.model import Command, KeyReused, Outcome, refuse, wal
 from giftpay_server.postgres.clock import ClockSkewError
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.wallet.messages import open_command
+from giftpay_server.wire.commands import ask
+from giftpay_server.wire.identity import Call
 
 from tests.journal.journals import adjust, balance, running_journal
 from tests.journal.test_head_of_line import (
@@ -105,7 +107,7 @@ async def test_a_wallet_whose_opening_was_not_written_is_not_open(
     opening = OpenWalletRequest(idempotency_key=str(uuid.uuid4()), owner_id=bob, country_code="DE")
     async with holding(admin, HOLD_ACCOUNT, bob):
         with pytest.raises(AccountBusyError):
-            await journal.record(open_command(opening, caller="test", today=date(2026, 1, 1)))
+            await journal.record(open_command(ask(opening, Call("test")), today=date(2026, 1, 1)))
     answer = await journal.record(adjust(bob, 7))
     assert isinstance(answer, Outcome)
     assert answer.transaction.reason == ERROR_REASON_WALLET_NOT_FOUND

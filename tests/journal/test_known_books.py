@@ -27,6 +27,8 @@ from giftpay_server.journal.sessions import Sessions
 from giftpay_server.ledger.model import Command, Outcome
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.wallet.messages import update_command
+from giftpay_server.wire.commands import ask
+from giftpay_server.wire.identity import Call
 
 from tests.catalog import examples
 from tests.journal.journals import adjust, balance, frozen, open_wallets, running_journal
@@ -46,7 +48,7 @@ def gift(sender: str, recipient: str) -> Command:
 
 async def apply(journal: Journal, catalog: Catalog) -> None:
     request = ApplyCatalogRequest(idempotency_key=str(uuid.uuid4()), catalog=catalog)
-    assert posted(await journal.record(apply_command(request, caller="test")))
+    assert posted(await journal.record(apply_command(ask(request, Call("test")))))
 
 
 def catalog(*, off_sale: bool) -> Catalog:
@@ -80,7 +82,9 @@ async def test_what_another_journal_froze_is_frozen(database: str, owners: list[
         await one.record(adjust(anna, 10))
         assert posted(await one.record(gift(anna, ben)))
         assert posted(
-            await two.record(update_command(freeze, {}, caller="test", today=date(2026, 11, 22)))
+            await two.record(
+                update_command(ask(freeze, Call("test")), {}, today=date(2026, 11, 22))
+            )
         )
         refused = await one.record(gift(anna, ben))
     assert isinstance(refused, Outcome)

@@ -15,6 +15,8 @@ from giftpay_server.catalog.messages import apply_command
 from giftpay_server.journal.journal import Journal
 from giftpay_server.ledger.model import Account, Answer, Books, Command, KeyReused, Outcome, Owner
 from giftpay_server.postgres.pool import Pool
+from giftpay_server.wire.commands import ask
+from giftpay_server.wire.identity import Call
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -54,7 +56,7 @@ async def journals(database: str, admin: Pool) -> AsyncIterator[Journals]:
     catalog.gifts.extend(examples.gift(gift_id, coins) for gift_id, coins in GIFTS.items())
     request = ApplyCatalogRequest(idempotency_key="catalog", catalog=catalog)
     async with running_journal(database) as one, running_journal(database) as two:
-        await one.record(apply_command(request, caller="test"))
+        await one.record(apply_command(ask(request, Call("test"))))
         yield one, two
     # The journal survives a deadlock, which its order of locking is there to prevent.
     assert await admin.fetchval(READ_DEADLOCKS) == 0

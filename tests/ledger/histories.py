@@ -22,6 +22,8 @@ from giftpay_server.gift.messages import gift_command
 from giftpay_server.ledger.lots import Withdrawn
 from giftpay_server.ledger.model import Account, Books, Command, Draft, HoldState, Owner
 from giftpay_server.ledger.rules import decide
+from giftpay_server.wire.commands import ask
+from giftpay_server.wire.identity import Call
 from hypothesis import strategies as st
 
 from tests.ledger.movements import (
@@ -75,7 +77,7 @@ def gift(key: str, sender: str, recipient: str, *, gift_id: str, count: int) -> 
         gift_id=gift_id,
         count=count,
     )
-    return gift_command(request, caller="test")
+    return gift_command(ask(request, Call("test")))
 
 
 def owners(edition: int = 0) -> tuple[str, ...]:

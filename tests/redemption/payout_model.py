@@ -33,7 +33,6 @@ from giftpay_server.redemption.messages import (
     begin_command,
     cancel_command,
     create_command,
-    of_owner,
     record_result_command,
 )
 from giftpay_server.redemption.rules import RedemptionRow
@@ -52,6 +51,8 @@ from giftpay_server.stored.v1.payout_pb2 import (
     PayoutResult,
     PayoutStep,
 )
+from giftpay_server.wire.commands import ask
+from giftpay_server.wire.identity import Call as Caller
 
 from tests.redemption.conftest import CATALOG, redemption
 
@@ -166,14 +167,14 @@ class House:
 
     def redeem(self) -> str:
         request = redemption("mia", idempotency_key=self._new_key())
-        return self._record(create_command(request, caller="shop")).transaction.id
+        return self._record(create_command(ask(request, Caller("shop")))).transaction.id
 
     def cancel(self, redemption_id: str) -> bool:
         request = CancelRedemptionRequest(
             idempotency_key=self._new_key(), redemption_id=redemption_id
         )
-        command = cancel_command(request, caller="shop")
-        outcome = self._record(of_owner(command, "mia", redemption_id))
+        command = cancel_command(ask(request, Caller("shop")), self.row(redemption_id))
+        outcome = self._record(command)
         return not outcome.transaction.reason
 
     def erase(self) -> None:

@@ -30,6 +30,8 @@ from giftpay_server.slices import REGISTRY
 from giftpay_server.top_up import rules
 from giftpay_server.top_up.messages import cancel_command, confirm_command, create_command
 from giftpay_server.top_up.rules import Receipt, TopUpRow
+from giftpay_server.wire.commands import ask
+from giftpay_server.wire.identity import Call
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,12 +108,12 @@ class Story:
             return None
         if step.action == "cancel":
             request = CancelTopUpRequest(idempotency_key=key, top_up_id=order.top_up_id)
-            return cancel_command(request, order, caller="test")
+            return cancel_command(ask(request, Call("test")), order)
         confirmation = ConfirmTopUpRequest(
             idempotency_key=key, top_up_id=order.top_up_id, payment_reference=f"pay-{step.payment}"
         )
         paid = Money(currency_code="EUR", minor_units=step.minor_units)
-        return confirm_command(confirmation, order, caller="test", paid=paid)
+        return confirm_command(ask(confirmation, Call("test")), order, paid=paid)
 
     def orders(self) -> Sequence[TopUpRow]:
         return [row for row in self.books.rows.values() if isinstance(row, TopUpRow)]
@@ -127,7 +129,7 @@ def create(number: int) -> Command:
         package_id="coins",
         provider=PAYMENT_PROVIDER_SANDBOX,
     )
-    return create_command(request, caller="test")
+    return create_command(ask(request, Call("test")))
 
 
 def told(history: Sequence[Step]) -> Story:

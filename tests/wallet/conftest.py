@@ -24,6 +24,7 @@ from giftpay_server.journal.feed import Feed
 from giftpay_server.registration import Parts
 from giftpay_server.wallet.service import WalletService
 from giftpay_server.wire.guard import handlers
+from giftpay_server.wire.identity import local_callers
 
 HEARTBEAT_S = 0.1
 WRITE_MAX_S = 1.0
@@ -74,7 +75,7 @@ async def impatient_server(parts: Parts, feed: Feed) -> AsyncIterator[str]:
     )
     server = grpc.aio.server()
     service = wallet_service_pb2.DESCRIPTOR.services_by_name["WalletService"]
-    server.add_generic_rpc_handlers((handlers(wallets, service),))
+    server.add_generic_rpc_handlers((handlers(wallets, service, local_callers(frozenset())),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:

@@ -33,6 +33,8 @@ from giftpay_server.ledger.model import Outcome
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.slices import REGISTRY
 from giftpay_server.wallet.messages import update_command
+from giftpay_server.wire.commands import ask
+from giftpay_server.wire.identity import Call
 
 from tests.conftest import OpenWallet
 from tests.wallet.conftest import adjust, give
@@ -238,11 +240,13 @@ async def test_a_closing_shares_a_batch_with_nobody(
     statuses = [frozen, frozen, closed, closed, frozen, frozen]
     commands = [
         update_command(
-            UpdateWalletRequest(
-                idempotency_key=giftpay.new_key(), owner_id=await open_wallet(), status=status
+            ask(
+                UpdateWalletRequest(
+                    idempotency_key=giftpay.new_key(), owner_id=await open_wallet(), status=status
+                ),
+                Call("local"),
             ),
             REGISTRY.open_items,
-            caller="local",
             today=server.parts.clock().date(),
         )
         for status in statuses

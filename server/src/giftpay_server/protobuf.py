@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -15,6 +15,11 @@ def timestamp(time: datetime) -> Timestamp:
     made = Timestamp()
     made.FromDatetime(time)
     return made
+
+
+def time_of(timestamp: Timestamp) -> datetime:
+    """The time that a message says; raises ValueError for none that Postgres can hold."""
+    return timestamp.ToDatetime(tzinfo=UTC)
 
 
 class Enum(Protocol):

@@ -12,6 +12,7 @@ from grpc_reflection.v1alpha import reflection
 
 from giftpay_server.registration import Parts, Slice
 from giftpay_server.wire.guard import handlers
+from giftpay_server.wire.identity import Identify, local_callers
 
 
 class Health:
@@ -34,7 +35,8 @@ class Health:
 
 async def add_services(server: grpc.aio.Server, parts: Parts) -> Health:
     """Registers every service, health for each of them, and reflection."""
-    names = [_add(server, each, parts) for each in parts.registry.slices]
+    identify = local_callers(parts.config.trusted_callers)
+    names = [_add(server, each, parts, identify) for each in parts.registry.slices]
     health_of_all = Health(names)
     health_pb2_grpc.add_HealthServicer_to_server(health_of_all.servicer, server)
     await health_of_all.set(parts.clock_watch.is_right)
@@ -44,9 +46,9 @@ async def add_services(server: grpc.aio.Server, parts: Parts) -> Health:
     return health_of_all
 
 
-def _add(server: grpc.aio.Server, registered: Slice, parts: Parts) -> str:
+def _add(server: grpc.aio.Server, registered: Slice, parts: Parts, identify: Identify) -> str:
     service: ServiceDescriptor = descriptors().FindServiceByName(  # type: ignore[no-untyped-call]
         f"giftpay.v1.{registered.service_name}"
     )
-    server.add_generic_rpc_handlers((handlers(registered.service(parts), service),))
+    server.add_generic_rpc_handlers((handlers(registered.service(parts), service, identify),))
     return str(service.full_name)

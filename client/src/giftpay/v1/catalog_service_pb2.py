@@ -27,7 +27,7 @@ from giftpay.v1 import options_pb2 as giftpay_dot_v1_dot_options__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n giftpay/v1/catalog_service.proto\x12\ngiftpay.v1\x1a\x16giftpay/v1/money.proto\x1a\x18giftpay/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd8\x03\n\x07\x43\x61talog\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x08packages\x18\x03 \x03(\x0b\x32\x17.giftpay.v1.CoinPackage\x12&\n\x05gifts\x18\x04 \x03(\x0b\x32\x17.giftpay.v1.CatalogGift\x12\x31\n\npromotions\x18\x05 \x03(\x0b\x32\x15.giftpay.v1.PromotionB\x06\xa2\xbb\x18\x02\x18\x64\x12\x35\n\x11\x64iamonds_per_coin\x18\x06 \x01(\x0b\x32\x14.giftpay.v1.RationalB\x04\xa2\xbb\x18\x00\x12,\n\x0cpayout_rates\x18\x07 \x03(\x0b\x32\x16.giftpay.v1.PayoutRate\x12G\n\x13\x63urrency_by_country\x18\x08 \x03(\x0b\x32*.giftpay.v1.Catalog.CurrencyByCountryEntry\x12\x1d\n\x15\x64\x65\x66\x61ult_currency_code\x18\t \x01(\t\x1a\x38\n\x16\x43urrencyByCountryEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8c\x02\n\x0b\x43oinPackage\x12\x1a\n\npackage_id\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x01\x12/\n\x05price\x18\x02 \x01(\x0b\x32\x11.giftpay.v1.MoneyB\r\xa2\xbb\x18\t\x10\x01\x18\x80\xa0\x94\xa5\x8d\x1d\x12\x1b\n\x05\x63oins\x18\x03 \x01(\x03\x42\x0c\xa2\xbb\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03\x12\x13\n\x0b\x62onus_coins\x18\x04 \x01(\x03\x12\x36\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xa2\xbb\x18\x02 \x01\x12\x34\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xa2\xbb\x18\x02 \x01\x12\x10\n\x08off_sale\x18\x07 \x01(\x08\"o\n\x0b\x43\x61talogGift\x12\x17\n\x07gift_id\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x01\x12\x18\n\x04name\x18\x02 \x01(\tB\n\xa2\xbb\x18\x06\x08\x08\x10\x01\x18\x64\x12\x1b\n\x05\x63oins\x18\x03 \x01(\x03\x42\x0c\xa2\xbb\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03\x12\x10\n\x08off_sale\x18\x04 \x01(\x08\"\xdc\x01\n\tPromotion\x12\x1c\n\x0cpromotion_id\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x01\x12\x13\n\x0bpackage_ids\x18\x02 \x03(\t\x12\x32\n\x0e\x62onus_per_coin\x18\x03 \x01(\x0b\x32\x14.giftpay.v1.RationalB\x04\xa2\xbb\x18\x00\x12\x34\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xa2\xbb\x18\x00\x12\x32\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xa2\xbb\x18\x00\"\xb7\x01\n\nPayoutRate\x12\x1d\n\rcurrency_code\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x06\x12;\n\x17minor_units_per_diamond\x18\x02 \x01(\x0b\x32\x14.giftpay.v1.RationalB\x04\xa2\xbb\x18\x00\x12$\n\x0f\x66\x65\x65_minor_units\x18\x03 \x01(\x03\x42\x0b\xa2\xbb\x18\x07\x18\x80\xa0\x94\xa5\x8d\x1d\x12\'\n\x10minimum_diamonds\x18\x04 \x01(\x03\x42\r\xa2\xbb\x18\t\x10\x01\x18\x80\xa0\x94\xa5\x8d\x1d\"\x83\x01\n\x17ListCoinPackagesRequest\x12\x1c\n\x0c\x63ountry_code\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x05\x12\x1c\n\tpage_size\x18\x02 \x01(\x05\x42\t\xb2\xbb\x18\x05\x08\x32\x10\xe8\x07\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x18\n\x10include_off_sale\x18\x04 \x01(\x08\"w\n\x18ListCoinPackagesResponse\x12)\n\x08packages\x18\x01 \x03(\x0b\x32\x17.giftpay.v1.CoinPackage\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x17\n\x0f\x63\x61talog_version\x18\x03 \x01(\x03\"^\n\x10ListGiftsRequest\x12\x1c\n\tpage_size\x18\x01 \x01(\x05\x42\t\xb2\xbb\x18\x05\x08\x32\x10\xe8\x07\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x18\n\x10include_off_sale\x18\x03 \x01(\x08\"m\n\x11ListGiftsResponse\x12&\n\x05gifts\x18\x01 \x03(\x0b\x32\x17.giftpay.v1.CatalogGift\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x17\n\x0f\x63\x61talog_version\x18\x03 \x01(\x03\"0\n\x11GetCatalogRequest\x12\x1b\n\x07version\x18\x01 \x01(\x03\x42\n\xa2\xbb\x18\x06\x18\xff\xff\xff\xff\x07\":\n\x12GetCatalogResponse\x12$\n\x07\x63\x61talog\x18\x01 \x01(\x0b\x32\x13.giftpay.v1.Catalog\"\xa2\x01\n\x13\x41pplyCatalogRequest\x12\x1f\n\x0fidempotency_key\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x04\x12*\n\x07\x63\x61talog\x18\x02 \x01(\x0b\x32\x13.giftpay.v1.CatalogB\x04\xa2\xbb\x18\x00\x12)\n\x10\x65xpected_version\x18\x03 \x01(\x03\x42\n\xa2\xbb\x18\x06\x18\xff\xff\xff\xff\x07H\x00\x88\x01\x01\x42\x13\n\x11_expected_version\"9\n\x14\x41pplyCatalogResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x32\xe6\x02\n\x0e\x43\x61talogService\x12]\n\x10ListCoinPackages\x12#.giftpay.v1.ListCoinPackagesRequest\x1a$.giftpay.v1.ListCoinPackagesResponse\x12H\n\tListGifts\x12\x1c.giftpay.v1.ListGiftsRequest\x1a\x1d.giftpay.v1.ListGiftsResponse\x12K\n\nGetCatalog\x12\x1d.giftpay.v1.GetCatalogRequest\x1a\x1e.giftpay.v1.GetCatalogResponse\x12Q\n\x0c\x41pplyCatalog\x12\x1f.giftpay.v1.ApplyCatalogRequest\x1a .giftpay.v1.ApplyCatalogResponse\x1a\x0b\xa2\xbb\x18\x07\x63\x61talogb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n giftpay/v1/catalog_service.proto\x12\ngiftpay.v1\x1a\x16giftpay/v1/money.proto\x1a\x18giftpay/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xea\x03\n\x07\x43\x61talog\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x08packages\x18\x03 \x03(\x0b\x32\x17.giftpay.v1.CoinPackageB\x04\xa2\xbb\x18\x00\x12,\n\x05gifts\x18\x04 \x03(\x0b\x32\x17.giftpay.v1.CatalogGiftB\x04\xa2\xbb\x18\x00\x12\x31\n\npromotions\x18\x05 \x03(\x0b\x32\x15.giftpay.v1.PromotionB\x06\xa2\xbb\x18\x02\x18\x64\x12\x35\n\x11\x64iamonds_per_coin\x18\x06 \x01(\x0b\x32\x14.giftpay.v1.RationalB\x04\xa2\xbb\x18\x00\x12\x32\n\x0cpayout_rates\x18\x07 \x03(\x0b\x32\x16.giftpay.v1.PayoutRateB\x04\xa2\xbb\x18\x00\x12G\n\x13\x63urrency_by_country\x18\x08 \x03(\x0b\x32*.giftpay.v1.Catalog.CurrencyByCountryEntry\x12\x1d\n\x15\x64\x65\x66\x61ult_currency_code\x18\t \x01(\t\x1a\x38\n\x16\x43urrencyByCountryEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8c\x02\n\x0b\x43oinPackage\x12\x1a\n\npackage_id\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x01\x12/\n\x05price\x18\x02 \x01(\x0b\x32\x11.giftpay.v1.MoneyB\r\xa2\xbb\x18\t\x10\x01\x18\x80\xa0\x94\xa5\x8d\x1d\x12\x1b\n\x05\x63oins\x18\x03 \x01(\x03\x42\x0c\xa2\xbb\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03\x12\x13\n\x0b\x62onus_coins\x18\x04 \x01(\x03\x12\x36\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xa2\xbb\x18\x02 \x01\x12\x34\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xa2\xbb\x18\x02 \x01\x12\x10\n\x08off_sale\x18\x07 \x01(\x08\"o\n\x0b\x43\x61talogGift\x12\x17\n\x07gift_id\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x01\x12\x18\n\x04name\x18\x02 \x01(\tB\n\xa2\xbb\x18\x06\x08\x08\x10\x01\x18\x64\x12\x1b\n\x05\x63oins\x18\x03 \x01(\x03\x42\x0c\xa2\xbb\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03\x12\x10\n\x08off_sale\x18\x04 \x01(\x08\"\xdc\x01\n\tPromotion\x12\x1c\n\x0cpromotion_id\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x01\x12\x13\n\x0bpackage_ids\x18\x02 \x03(\t\x12\x32\n\x0e\x62onus_per_coin\x18\x03 \x01(\x0b\x32\x14.giftpay.v1.RationalB\x04\xa2\xbb\x18\x00\x12\x34\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xa2\xbb\x18\x00\x12\x32\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xa2\xbb\x18\x00\"\xb7\x01\n\nPayoutRate\x12\x1d\n\rcurrency_code\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x06\x12;\n\x17minor_units_per_diamond\x18\x02 \x01(\x0b\x32\x14.giftpay.v1.RationalB\x04\xa2\xbb\x18\x00\x12$\n\x0f\x66\x65\x65_minor_units\x18\x03 \x01(\x03\x42\x0b\xa2\xbb\x18\x07\x18\x80\xa0\x94\xa5\x8d\x1d\x12\'\n\x10minimum_diamonds\x18\x04 \x01(\x03\x42\r\xa2\xbb\x18\t\x10\x01\x18\x80\xa0\x94\xa5\x8d\x1d\"\x83\x01\n\x17ListCoinPackagesRequest\x12\x1c\n\x0c\x63ountry_code\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x05\x12\x1c\n\tpage_size\x18\x02 \x01(\x05\x42\t\xb2\xbb\x18\x05\x08\x32\x10\xe8\x07\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x18\n\x10include_off_sale\x18\x04 \x01(\x08\"w\n\x18ListCoinPackagesResponse\x12)\n\x08packages\x18\x01 \x03(\x0b\x32\x17.giftpay.v1.CoinPackage\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x17\n\x0f\x63\x61talog_version\x18\x03 \x01(\x03\"^\n\x10ListGiftsRequest\x12\x1c\n\tpage_size\x18\x01 \x01(\x05\x42\t\xb2\xbb\x18\x05\x08\x32\x10\xe8\x07\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x18\n\x10include_off_sale\x18\x03 \x01(\x08\"m\n\x11ListGiftsResponse\x12&\n\x05gifts\x18\x01 \x03(\x0b\x32\x17.giftpay.v1.CatalogGift\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x17\n\x0f\x63\x61talog_version\x18\x03 \x01(\x03\"0\n\x11GetCatalogRequest\x12\x1b\n\x07version\x18\x01 \x01(\x03\x42\n\xa2\xbb\x18\x06\x18\xff\xff\xff\xff\x07\":\n\x12GetCatalogResponse\x12$\n\x07\x63\x61talog\x18\x01 \x01(\x0b\x32\x13.giftpay.v1.Catalog\"\xa4\x01\n\x13\x41pplyCatalogRequest\x12\x1f\n\x0fidempotency_key\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x04\x12,\n\x07\x63\x61talog\x18\x02 \x01(\x0b\x32\x13.giftpay.v1.CatalogB\x06\xa2\xbb\x18\x02\x30\x01\x12)\n\x10\x65xpected_version\x18\x03 \x01(\x03\x42\n\xa2\xbb\x18\x06\x18\xff\xff\xff\xff\x07H\x00\x88\x01\x01\x42\x13\n\x11_expected_version\"9\n\x14\x41pplyCatalogResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x32\xe6\x02\n\x0e\x43\x61talogService\x12]\n\x10ListCoinPackages\x12#.giftpay.v1.ListCoinPackagesRequest\x1a$.giftpay.v1.ListCoinPackagesResponse\x12H\n\tListGifts\x12\x1c.giftpay.v1.ListGiftsRequest\x1a\x1d.giftpay.v1.ListGiftsResponse\x12K\n\nGetCatalog\x12\x1d.giftpay.v1.GetCatalogRequest\x1a\x1e.giftpay.v1.GetCatalogResponse\x12Q\n\x0c\x41pplyCatalog\x12\x1f.giftpay.v1.ApplyCatalogRequest\x1a .giftpay.v1.ApplyCatalogResponse\x1a\x0b\xa2\xbb\x18\x07\x63\x61talogb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,10 +36,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CATALOG_CURRENCYBYCOUNTRYENTRY']._loaded_options = None
   _globals['_CATALOG_CURRENCYBYCOUNTRYENTRY']._serialized_options = b'8\001'
+  _globals['_CATALOG'].fields_by_name['packages']._loaded_options = None
+  _globals['_CATALOG'].fields_by_name['packages']._serialized_options = b'\242\273\030\000'
+  _globals['_CATALOG'].fields_by_name['gifts']._loaded_options = None
+  _globals['_CATALOG'].fields_by_name['gifts']._serialized_options = b'\242\273\030\000'
   _globals['_CATALOG'].fields_by_name['promotions']._loaded_options = None
   _globals['_CATALOG'].fields_by_name['promotions']._serialized_options = b'\242\273\030\002\030d'
   _globals['_CATALOG'].fields_by_name['diamonds_per_coin']._loaded_options = None
   _globals['_CATALOG'].fields_by_name['diamonds_per_coin']._serialized_options = b'\242\273\030\000'
+  _globals['_CATALOG'].fields_by_name['payout_rates']._loaded_options = None
+  _globals['_CATALOG'].fields_by_name['payout_rates']._serialized_options = b'\242\273\030\000'
   _globals['_COINPACKAGE'].fields_by_name['package_id']._loaded_options = None
   _globals['_COINPACKAGE'].fields_by_name['package_id']._serialized_options = b'\242\273\030\002\010\001'
   _globals['_COINPACKAGE'].fields_by_name['price']._loaded_options = None
@@ -83,39 +89,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_APPLYCATALOGREQUEST'].fields_by_name['idempotency_key']._loaded_options = None
   _globals['_APPLYCATALOGREQUEST'].fields_by_name['idempotency_key']._serialized_options = b'\242\273\030\002\010\004'
   _globals['_APPLYCATALOGREQUEST'].fields_by_name['catalog']._loaded_options = None
-  _globals['_APPLYCATALOGREQUEST'].fields_by_name['catalog']._serialized_options = b'\242\273\030\000'
+  _globals['_APPLYCATALOGREQUEST'].fields_by_name['catalog']._serialized_options = b'\242\273\030\0020\001'
   _globals['_APPLYCATALOGREQUEST'].fields_by_name['expected_version']._loaded_options = None
   _globals['_APPLYCATALOGREQUEST'].fields_by_name['expected_version']._serialized_options = b'\242\273\030\006\030\377\377\377\377\007'
   _globals['_CATALOGSERVICE']._loaded_options = None
   _globals['_CATALOGSERVICE']._serialized_options = b'\242\273\030\007catalog'
   _globals['_CATALOG']._serialized_start=132
-  _globals['_CATALOG']._serialized_end=604
-  _globals['_CATALOG_CURRENCYBYCOUNTRYENTRY']._serialized_start=548
-  _globals['_CATALOG_CURRENCYBYCOUNTRYENTRY']._serialized_end=604
-  _globals['_COINPACKAGE']._serialized_start=607
-  _globals['_COINPACKAGE']._serialized_end=875
-  _globals['_CATALOGGIFT']._serialized_start=877
-  _globals['_CATALOGGIFT']._serialized_end=988
-  _globals['_PROMOTION']._serialized_start=991
-  _globals['_PROMOTION']._serialized_end=1211
-  _globals['_PAYOUTRATE']._serialized_start=1214
-  _globals['_PAYOUTRATE']._serialized_end=1397
-  _globals['_LISTCOINPACKAGESREQUEST']._serialized_start=1400
-  _globals['_LISTCOINPACKAGESREQUEST']._serialized_end=1531
-  _globals['_LISTCOINPACKAGESRESPONSE']._serialized_start=1533
-  _globals['_LISTCOINPACKAGESRESPONSE']._serialized_end=1652
-  _globals['_LISTGIFTSREQUEST']._serialized_start=1654
-  _globals['_LISTGIFTSREQUEST']._serialized_end=1748
-  _globals['_LISTGIFTSRESPONSE']._serialized_start=1750
-  _globals['_LISTGIFTSRESPONSE']._serialized_end=1859
-  _globals['_GETCATALOGREQUEST']._serialized_start=1861
-  _globals['_GETCATALOGREQUEST']._serialized_end=1909
-  _globals['_GETCATALOGRESPONSE']._serialized_start=1911
-  _globals['_GETCATALOGRESPONSE']._serialized_end=1969
-  _globals['_APPLYCATALOGREQUEST']._serialized_start=1972
-  _globals['_APPLYCATALOGREQUEST']._serialized_end=2134
-  _globals['_APPLYCATALOGRESPONSE']._serialized_start=2136
-  _globals['_APPLYCATALOGRESPONSE']._serialized_end=2193
-  _globals['_CATALOGSERVICE']._serialized_start=2196
-  _globals['_CATALOGSERVICE']._serialized_end=2554
+  _globals['_CATALOG']._serialized_end=622
+  _globals['_CATALOG_CURRENCYBYCOUNTRYENTRY']._serialized_start=566
+  _globals['_CATALOG_CURRENCYBYCOUNTRYENTRY']._serialized_end=622
+  _globals['_COINPACKAGE']._serialized_start=625
+  _globals['_COINPACKAGE']._serialized_end=893
+  _globals['_CATALOGGIFT']._serialized_start=895
+  _globals['_CATALOGGIFT']._serialized_end=1006
+  _globals['_PROMOTION']._serialized_start=1009
+  _globals['_PROMOTION']._serialized_end=1229
+  _globals['_PAYOUTRATE']._serialized_start=1232
+  _globals['_PAYOUTRATE']._serialized_end=1415
+  _globals['_LISTCOINPACKAGESREQUEST']._serialized_start=1418
+  _globals['_LISTCOINPACKAGESREQUEST']._serialized_end=1549
+  _globals['_LISTCOINPACKAGESRESPONSE']._serialized_start=1551
+  _globals['_LISTCOINPACKAGESRESPONSE']._serialized_end=1670
+  _globals['_LISTGIFTSREQUEST']._serialized_start=1672
+  _globals['_LISTGIFTSREQUEST']._serialized_end=1766
+  _globals['_LISTGIFTSRESPONSE']._serialized_start=1768
+  _globals['_LISTGIFTSRESPONSE']._serialized_end=1877
+  _globals['_GETCATALOGREQUEST']._serialized_start=1879
+  _globals['_GETCATALOGREQUEST']._serialized_end=1927
+  _globals['_GETCATALOGRESPONSE']._serialized_start=1929
+  _globals['_GETCATALOGRESPONSE']._serialized_end=1987
+  _globals['_APPLYCATALOGREQUEST']._serialized_start=1990
+  _globals['_APPLYCATALOGREQUEST']._serialized_end=2154
+  _globals['_APPLYCATALOGRESPONSE']._serialized_start=2156
+  _globals['_APPLYCATALOGRESPONSE']._serialized_end=2213
+  _globals['_CATALOGSERVICE']._serialized_start=2216
+  _globals['_CATALOGSERVICE']._serialized_end=2574
 # @@protoc_insertion_point(module_scope)

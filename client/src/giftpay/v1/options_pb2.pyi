@@ -166,7 +166,9 @@ Global___Told: _TypeAlias = Told  # noqa: Y015
 @_typing.final
 class Bounds(_message.Message):
     """What a field may hold. What is malformed is refused with INVALID_ARGUMENT, and nothing is decided.
-    Where the field has presence (`optional`, or in a oneof), it holds for a value that is set.
+    Where a text or a number has presence (`optional`, or in a oneof), it holds for a value that is
+    set. The fields of a message are checked by their own bounds, those of a Timestamp for being a
+    time; an enum has any value that it defines but 0.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -176,21 +178,25 @@ class Bounds(_message.Message):
     MOST_FIELD_NUMBER: _builtins.int
     OPTIONAL_FIELD_NUMBER: _builtins.int
     NONZERO_FIELD_NUMBER: _builtins.int
-    ITEMS_APART_FIELD_NUMBER: _builtins.int
+    APART_FIELD_NUMBER: _builtins.int
     form: Global___Form.ValueType
-    """Of a text, or of each text of a list."""
+    """Of a text."""
     least: _builtins.int
     """The least: of a number the value, of a text its characters, of a list its items, of Money its
     minor units.
     """
     most: _builtins.int
-    """The most, counted as the least."""
+    """The most, counted as the least; 0 for a list says that it may have any number of items, for
+    Money that it has the bounds of its own fields.
+    """
     optional: _builtins.bool
     """Unset, empty or 0 says nothing, and is allowed."""
     nonzero: _builtins.bool
     """0 is malformed, though it lies within."""
-    items_apart: _builtins.bool
-    """Of a list: its items are looked at by whoever takes them one by one."""
+    apart: _builtins.bool
+    """What is inside is checked by its service and not with the request: the items of a batch one by
+    one, a catalog as a whole.
+    """
     def __init__(
         self,
         *,
@@ -199,11 +205,11 @@ class Bounds(_message.Message):
         most: _builtins.int = ...,
         optional: _builtins.bool = ...,
         nonzero: _builtins.bool = ...,
-        items_apart: _builtins.bool = ...,
+        apart: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["form", b"form", "items_apart", b"items_apart", "least", b"least", "most", b"most", "nonzero", b"nonzero", "optional", b"optional"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["apart", b"apart", "form", b"form", "least", b"least", "most", b"most", "nonzero", b"nonzero", "optional", b"optional"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -219,7 +225,9 @@ class Pattern(_message.Message):
     PRINTABLE_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     regex: _builtins.str
-    """A regular expression for the whole of it, in the syntax of Python and RE2 both."""
+    """A regular expression in the syntax of Python and RE2 both: for the whole of it, or where the
+    field bounds it, for each of its characters.
+    """
     printable: _builtins.bool
     """Whether it is printable, without a space at either end."""
     limit: _builtins.str
@@ -296,6 +304,7 @@ PATTERN_FIELD_NUMBER: _builtins.int
 BOUNDS_FIELD_NUMBER: _builtins.int
 PERSONAL_FIELD_NUMBER: _builtins.int
 PAGE_FIELD_NUMBER: _builtins.int
+REQUIRED_FIELD_NUMBER: _builtins.int
 FACE_FIELD_NUMBER: _builtins.int
 told: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, Global___Told]
 """How a refusal for this reason is told."""
@@ -307,5 +316,7 @@ personal: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions
 """It may identify a person: it is stored apart and erasable, with a salted hash in its place."""
 page: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, Global___Page]
 """How many items a page of a list has."""
+required: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.OneofOptions, _builtins.bool]
+"""One of its fields has to be set."""
 face: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.ServiceOptions, _builtins.str]
 """What the client calls the service, such as "top_ups" for giftpay.Client.top_ups."""

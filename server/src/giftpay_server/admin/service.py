@@ -10,7 +10,6 @@ from giftpay.v1 import (
     ERROR_REASON_TRANSACTION_NOT_FOUND,
     AdjustBalanceRequest,
     AdjustBalanceResponse,
-    AdminServiceServicer,
     Entry,
     ErasePersonalDataRequest,
     ErasePersonalDataResponse,
@@ -27,7 +26,6 @@ from giftpay.v1 import (
 from giftpay_server.admin.audit import trial_balance, verify
 from giftpay_server.admin.messages import (
     adjust_command,
-    check_reversal,
     erase_command,
     reversal_command,
 )
@@ -37,14 +35,15 @@ from giftpay_server.gift.store import read_gift
 from giftpay_server.journal.check import AuditCheck
 from giftpay_server.journal.journal import Journal
 from giftpay_server.ledger.model import refuse
+from giftpay_server.ledger.replay import read_answer
 from giftpay_server.postgres.pool import Pool
-from giftpay_server.wire.fields import valid_time, valid_uuid
-from giftpay_server.wire.guard import Context
-from giftpay_server.wire.identity import LOCAL
-from giftpay_server.wire.refusals import RefusedError, settle
+from giftpay_server.protobuf import time_of
+from giftpay_server.wire.commands import ask, carry_out
+from giftpay_server.wire.identity import Call
+from giftpay_server.wire.refusals import RefusedError
 
 
-class AdminService(AdminServiceServicer):
+class AdminService:
     """The operators' face on the wire."""
 
     def __init__(
@@ -63,50 +62,44 @@ class AdminService(AdminServiceServicer):
         self._auditing = asyncio.Lock()  # an audit reads all there is: one at a time
 
     async def AdjustBalance(
-        self, request: AdjustBalanceRequest, context: Context
+        self, request: AdjustBalanceRequest, call: Call
     ) -> AdjustBalanceResponse:
-        outcome = settle(await self._journal.record(adjust_command(request, caller=LOCAL)))
-        entry = Entry.FromString(outcome.transaction.answer)
+        outcome = await carry_out(self._journal, adjust_command(ask(request, call)))
+        entry = read_answer(outcome.transaction, into=Entry())
         return AdjustBalanceResponse(entry=entry, replayed=outcome.replayed)
 
-    async def ReverseGift(
-        self, request: ReverseGiftRequest, context: Context
-    ) -> ReverseGiftResponse:
-        check_reversal(request, caller=LOCAL)
+    async def ReverseGift(self, request: ReverseGiftRequest, call: Call) -> ReverseGiftResponse:
         sent = await read_gift(self._pool, request.transaction_id)
         gift = sent_gift(sent) if sent is not None else None
-        command = reversal_command(request, gift, caller=LOCAL)
-        outcome = settle(await self._journal.record(command))
-        response = ReverseGiftResponse.FromString(outcome.transaction.answer)
+        outcome = await carry_out(self._journal, reversal_command(ask(request, call), gift))
+        response = read_answer(outcome.transaction, into=ReverseGiftResponse())
         response.reversal_id = outcome.transaction.id
         response.replayed = outcome.replayed
         return response
 
     async def ErasePersonalData(
-        self, request: ErasePersonalDataRequest, context: Context
+        self, request: ErasePersonalDataRequest, call: Call
     ) -> ErasePersonalDataResponse:
-        outcome = settle(await self._journal.record(erase_command(request, caller=LOCAL)))
+        outcome = await carry_out(self._journal, erase_command(ask(request, call)))
         return ErasePersonalDataResponse(replayed=outcome.replayed)
 
     async def GetTrialBalance(
-        self, request: GetTrialBalanceRequest, context: Context
+        self, request: GetTrialBalanceRequest, call: Call
     ) -> GetTrialBalanceResponse:
         return await trial_balance(self._pool)
 
-    async def VerifyLedger(
-        self, request: VerifyLedgerRequest, context: Context
-    ) -> VerifyLedgerResponse:
+    async def VerifyLedger(self, request: VerifyLedgerRequest, call: Call) -> VerifyLedgerResponse:
         has_since = request.HasField("since_time")
-        since = valid_time(request.since_time, "since_time") if has_since else None
+        since = time_of(request.since_time) if has_since else None
         async with self._auditing:
             return await verify(
                 self._pool, since, self._checks, clock=self._clock, skew_max=self._skew_max
             )
 
     async def TraceTransaction(
-        self, request: TraceTransactionRequest, context: Context
+        self, request: TraceTransactionRequest, call: Call
     ) -> TraceTransactionResponse:
-        named = valid_uuid(request.transaction_id, "transaction_id")
+        named = request.transaction_id
         traced = await trace(self._pool, named)
         if traced is None:
             raise RefusedError(refuse(ERROR_REASON_TRANSACTION_NOT_FOUND, transaction_id=named))

@@ -10,30 +10,16 @@ from giftpay.v1 import TRANSACTION_KIND_APPLY_CATALOG, ApplyCatalogRequest, Cata
 from giftpay_server.catalog import rules
 from giftpay_server.catalog.form import valid_catalog
 from giftpay_server.ledger.model import Command
-from giftpay_server.wire.fields import valid_number
-from giftpay_server.wire.keys import transaction_id
-
-VERSION_MAX = 2**31 - 1
+from giftpay_server.wire.commands import Asked
 
 
-def apply_command(request: ApplyCatalogRequest, *, caller: str) -> Command:
-    """The command that a request asks for; the request becomes what is stored.
-
-    Raises InvalidArgumentError naming the malformed fields.
-    """
-    key = transaction_id(request.idempotency_key, caller=caller)
-    valid_number(request.expected_version, "expected_version", least=0, most=VERSION_MAX)
-    valid_catalog(request.catalog)
-    request.ClearField("idempotency_key")
-    _clear_output(request.catalog)
-    return Command(
-        id=key,
-        caller=caller,
-        kind=TRANSACTION_KIND_APPLY_CATALOG,
-        request=request,
-        accounts=(),
-        decide=partial(rules.apply_catalog, request, key, secrets.randbits(62) + 1),
-    )
+def apply_command(asked: Asked[ApplyCatalogRequest]) -> Command:
+    """The command to apply a catalog; raises InvalidArgumentError naming its malformed fields."""
+    valid_catalog(asked.request.catalog)
+    _clear_output(asked.request.catalog)
+    etag = secrets.randbits(62) + 1
+    decide = partial(rules.apply_catalog, asked.request, asked.key, etag)
+    return asked.command(TRANSACTION_KIND_APPLY_CATALOG, (), decide)
 
 
 def _clear_output(catalog: Catalog) -> None:

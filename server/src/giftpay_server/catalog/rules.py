@@ -10,7 +10,6 @@ from typing import NamedTuple, TypeVar
 from giftpay.v1 import (
     ERROR_REASON_CATALOG_VERSION_CONFLICT,
     ApplyCatalogRequest,
-    ApplyCatalogResponse,
     CatalogGift,
     CoinPackage,
     PayoutRate,
@@ -83,16 +82,12 @@ def apply_catalog(
         )
     after = _following(before, request.catalog)
     if after == before:
-        return Posted(answer=_answer(before))
+        return Posted()
     after.version += 1
     after.create_time.CopyFrom(timestamp(books.now))
     body = after.SerializeToString()
     row = CatalogVersion(after.version, transaction_id, books.now, etag, body)
-    return Posted(answer=_answer(after), rows=(row,), catalog=Catalog.of(after, etag=etag))
-
-
-def _answer(message: CatalogMessage) -> bytes:
-    return ApplyCatalogResponse(version=message.version).SerializeToString()
+    return Posted(rows=(row,), catalog=Catalog.of(after, etag=etag))
 
 
 def _following(before: CatalogMessage, asked: CatalogMessage) -> CatalogMessage:

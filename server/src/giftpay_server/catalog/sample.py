@@ -9,6 +9,8 @@ from giftpay.v1 import ApplyCatalogRequest
 
 from giftpay_server.catalog.messages import apply_command
 from giftpay_server.journal.journal import Journal
+from giftpay_server.wire.commands import ask
+from giftpay_server.wire.identity import Call
 
 SAMPLE = Path(__file__).with_name("sample.toml")
 LOADER = "~sample"  # outside the alphabet of callers
@@ -23,4 +25,4 @@ async def load_sample(journal: Journal) -> None:
     request = ApplyCatalogRequest(
         idempotency_key="sample", catalog=load_catalog(SAMPLE), expected_version=0
     )
-    await journal.record(apply_command(request, caller=LOADER))
+    await journal.record(apply_command(ask(request, Call(LOADER))))

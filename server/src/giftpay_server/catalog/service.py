@@ -11,7 +11,6 @@ from giftpay.v1 import (
     ERROR_REASON_NO_CATALOG,
     ApplyCatalogRequest,
     ApplyCatalogResponse,
-    CatalogServiceServicer,
     CoinPackage,
     GetCatalogRequest,
     GetCatalogResponse,
@@ -21,23 +20,22 @@ from giftpay.v1 import (
     ListGiftsResponse,
 )
 
-from giftpay_server.catalog.messages import VERSION_MAX, apply_command
+from giftpay_server.catalog.messages import apply_command
 from giftpay_server.catalog.pricing import bonus, currency_in, is_sold, promotions_at
 from giftpay_server.catalog.rules import Catalog
 from giftpay_server.catalog.store import Catalogs
 from giftpay_server.journal.journal import Journal
 from giftpay_server.ledger.model import refuse
 from giftpay_server.postgres.pool import Pool
-from giftpay_server.wire.fields import valid_country, valid_number
-from giftpay_server.wire.guard import Context
-from giftpay_server.wire.identity import LOCAL
+from giftpay_server.wire.commands import ask, carry_out
+from giftpay_server.wire.identity import Call
 from giftpay_server.wire.pages import Page, open_page
-from giftpay_server.wire.refusals import RefusedError, settle
+from giftpay_server.wire.refusals import RefusedError
 
 Item = TypeVar("Item")
 
 
-class CatalogService(CatalogServiceServicer):
+class CatalogService:
     """The catalog's face on the wire."""
 
     def __init__(
@@ -49,13 +47,11 @@ class CatalogService(CatalogServiceServicer):
         self._clock = clock
 
     async def ListCoinPackages(
-        self, request: ListCoinPackagesRequest, context: Context
+        self, request: ListCoinPackagesRequest, call: Call
     ) -> ListCoinPackagesResponse:
-        country = valid_country(request.country_code, "country_code")
         catalog, off_sale = await self._current(), request.include_off_sale
-        filters = ("packages", country, off_sale, catalog.version)
-        page = open_page(request.page_size, request.page_token, *filters)
-        now, currency = self._clock(), currency_in(catalog, country)
+        page = open_page(request, catalog.version)
+        now, currency = self._clock(), currency_in(catalog, request.country_code)
         found = [
             package
             for package in _rest(catalog.packages, page)
@@ -69,9 +65,9 @@ class CatalogService(CatalogServiceServicer):
             catalog_version=catalog.version,
         )
 
-    async def ListGifts(self, request: ListGiftsRequest, context: Context) -> ListGiftsResponse:
+    async def ListGifts(self, request: ListGiftsRequest, call: Call) -> ListGiftsResponse:
         catalog, off_sale = await self._current(), request.include_off_sale
-        page = open_page(request.page_size, request.page_token, "gifts", off_sale, catalog.version)
+        page = open_page(request, catalog.version)
         found = [gift for gift in _rest(catalog.gifts, page) if off_sale or not gift.off_sale]
         shown, more = page.cut(found)
         return ListGiftsResponse(
@@ -80,18 +76,14 @@ class CatalogService(CatalogServiceServicer):
             catalog_version=catalog.version,
         )
 
-    async def GetCatalog(self, request: GetCatalogRequest, context: Context) -> GetCatalogResponse:
-        version = valid_number(request.version, "version", least=0, most=VERSION_MAX)
-        catalog = await (self._at(version) if version else self._current())
+    async def GetCatalog(self, request: GetCatalogRequest, call: Call) -> GetCatalogResponse:
+        catalog = await (self._at(request.version) if request.version else self._current())
         return GetCatalogResponse(catalog=catalog.message)
 
-    async def ApplyCatalog(
-        self, request: ApplyCatalogRequest, context: Context
-    ) -> ApplyCatalogResponse:
-        outcome = settle(await self._journal.record(apply_command(request, caller=LOCAL)))
-        response = ApplyCatalogResponse.FromString(outcome.transaction.answer)
-        response.replayed = outcome.replayed
-        return response
+    async def ApplyCatalog(self, request: ApplyCatalogRequest, call: Call) -> ApplyCatalogResponse:
+        outcome = await carry_out(self._journal, apply_command(ask(request, call)))
+        version = outcome.transaction.catalog_version
+        return ApplyCatalogResponse(version=version, replayed=outcome.replayed)
 
     async def _current(self) -> Catalog:
         async with self._pool.acquire() as connection:

@@ -14,9 +14,11 @@ from giftpay_server.journal.journal import Journal
 from giftpay_server.journal.queue import OverloadedError
 from giftpay_server.ledger.model import Answer, Command, Outcome
 from giftpay_server.ledger.replay import personal_value
+from giftpay_server.wire.bounds import violations
+from giftpay_server.wire.commands import ask_in_place
 from giftpay_server.wire.fields import InvalidArgumentError
 from giftpay_server.wire.guard import refusal_from
-from giftpay_server.wire.identity import LOCAL
+from giftpay_server.wire.identity import Call
 from giftpay_server.wire.refusals import refusal_of
 
 if TYPE_CHECKING:
@@ -24,17 +26,17 @@ if TYPE_CHECKING:
 
     Outcomes = RepeatedCompositeFieldContainer[GiftOutcome]
 
-GIFTS_MAX = 1_000  # in one message, and under way in one stream
+GIFTS_MAX = 1_000  # under way in one stream
 PAUSE_S = 0.05  # before a stream offers again what the journal had no room for
 
 
 async def send_gifts(
-    journal: Journal, gifts: Sequence[SendGiftRequest], outcomes: Outcomes
+    journal: Journal, gifts: Sequence[SendGiftRequest], call: Call, outcomes: Outcomes
 ) -> None:
     """Sends gifts and adds their outcomes in their order; raises only if none was taken."""
     journal.check_room(len(gifts))
     keys = [gift.idempotency_key for gift in gifts]
-    parsed = [_parse(gift) for gift in gifts]
+    parsed = [_parse(gift, call) for gift in gifts]
     commands = [item for item in parsed if isinstance(item, Command)]
     answers = iter(await journal.record_all(commands) if commands else ())
     for key, item in zip(keys, parsed, strict=True):
@@ -45,13 +47,14 @@ async def send_gifts(
             outcome.refusal.CopyFrom(refusal_from(item))
 
 
-def _parse(gift: SendGiftRequest) -> Command | InvalidArgumentError:
-    try:
-        if gift.validate_only:
-            raise InvalidArgumentError("validate_only", "false in a batch or a stream")
-        return gift_command(gift, caller=LOCAL)
-    except InvalidArgumentError as error:
-        return error
+def _parse(gift: SendGiftRequest, call: Call) -> Command | InvalidArgumentError:
+    if gift.validate_only:
+        return InvalidArgumentError("validate_only", "false in a batch or a stream")
+    for malformed in violations(gift):
+        return malformed
+    # In place, since a copy of each takes 4 % of a batch's time: there is room, so that none is
+    # offered again.
+    return gift_command(ask_in_place(gift, call))
 
 
 def _tell(outcome: GiftOutcome, command: Command, answer: Answer | BaseException) -> None:
@@ -68,10 +71,10 @@ def _tell(outcome: GiftOutcome, command: Command, answer: Answer | BaseException
 
 
 async def stream_gifts(
-    journal: Journal, requests: AsyncIterator[StreamGiftsRequest]
+    journal: Journal, requests: AsyncIterator[StreamGiftsRequest], call: Call
 ) -> AsyncGenerator[StreamGiftsResponse, None]:
     """Outcomes of a stream's gifts as they commit; reads on while fewer than 1000 are under way."""
-    stream = _Stream(journal)
+    stream = _Stream(journal, call)
     reader = asyncio.create_task(stream.read(requests))
     try:
         while (response := await stream.decided.get()) is not None:
@@ -85,8 +88,9 @@ async def stream_gifts(
 
 
 class _Stream:
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, call: Call) -> None:
         self._journal = journal
+        self._call = call
         self._under_way = 0  # taken from the caller, and not yet delivered to it
         self._room = asyncio.Event()
         self.decided: asyncio.Queue[StreamGiftsResponse | None] = asyncio.Queue()
@@ -99,13 +103,13 @@ class _Stream:
         malformed = None
         try:
             async with asyncio.TaskGroup() as sending:
-                async for request in requests:
-                    if not 0 < len(request.gifts) <= GIFTS_MAX:
-                        malformed = InvalidArgumentError("gifts", f"1..{GIFTS_MAX} items")
-                        break
-                    await self._wait_for_room()
-                    self._under_way += len(request.gifts)
-                    sending.create_task(self._send(request.gifts))
+                try:
+                    async for request in requests:
+                        await self._wait_for_room()
+                        self._under_way += len(request.gifts)
+                        sending.create_task(self._send(request.gifts))
+                except InvalidArgumentError as error:
+                    malformed = error
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
         finally:
@@ -122,7 +126,7 @@ class _Stream:
         response = StreamGiftsResponse()
         while True:
             try:
-                await send_gifts(self._journal, gifts, response.outcomes)
+                await send_gifts(self._journal, gifts, self._call, response.outcomes)
                 break
             except OverloadedError:  # nothing was taken; a stream waits where a call is refused
                 await asyncio.sleep(PAUSE_S)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 
 from giftpay.v1 import (
@@ -15,60 +14,23 @@ from giftpay.v1 import (
 
 from giftpay_server.gift import rules
 from giftpay_server.gift.store import SentGift
-from giftpay_server.ledger.model import AMOUNT_LIMIT, Command, Personal, Transaction
+from giftpay_server.ledger.model import Command, Transaction
+from giftpay_server.ledger.replay import read_answer
 from giftpay_server.protobuf import timestamp
-from giftpay_server.wire.fields import valid_context, valid_id, valid_number, valid_text
-from giftpay_server.wire.keys import transaction_id
-
-COUNT_MAX = 10_000
-MESSAGE_MAX = 200  # characters
+from giftpay_server.wire.commands import Asked
 
 
-def gift_command(request: SendGiftRequest, *, caller: str) -> Command:
-    """The command that a request asks for; the request becomes what is stored.
-
-    Raises InvalidArgumentError naming the first malformed field.
-    """
-    # A preview has no key: nothing is recorded under it.
-    key = "" if request.validate_only else transaction_id(request.idempotency_key, caller=caller)
-    _check(request)
-    request.ClearField("idempotency_key")
-    request.ClearField("validate_only")
-    request.count = request.count or 1
-    personal = _personal(request)
-    return Command(
-        id=key,
-        caller=caller,
-        kind=TRANSACTION_KIND_GIFT,
-        request=request,
-        accounts=((request.sender_id, UNIT_COIN), (request.recipient_id, UNIT_DIAMOND)),
-        decide=partial(rules.send_gift, request),
-        personal=personal,
+def gift_command(asked: Asked[SendGiftRequest]) -> Command:
+    """The command to send a gift."""
+    request = asked.request
+    if not request.count:
+        request.count = 1
+    return asked.command(
+        TRANSACTION_KIND_GIFT,
+        ((request.sender_id, UNIT_COIN), (request.recipient_id, UNIT_DIAMOND)),
+        partial(rules.send_gift, request),
         moves_only=True,
     )
-
-
-def _check(request: SendGiftRequest) -> None:
-    valid_id(request.sender_id, "sender_id")
-    valid_id(request.recipient_id, "recipient_id")
-    valid_id(request.gift_id, "gift_id")
-    valid_number(request.count, "count", least=0, most=COUNT_MAX)
-    if request.message:
-        valid_text(request.message, "message", most=MESSAGE_MAX)
-    if request.context:
-        valid_context(request.context, "context")
-    if request.combo_id:
-        valid_id(request.combo_id, "combo_id")
-    if request.HasField("expected_coins"):
-        valid_number(request.expected_coins, "expected_coins", least=1, most=AMOUNT_LIMIT)
-
-
-def _personal(request: SendGiftRequest) -> Personal | None:
-    if not request.message:
-        return None
-    words = request.message
-    request.ClearField("message")
-    return Personal(request.sender_id, "message", words, salt=os.urandom(16))
 
 
 def tell_gift(
@@ -78,15 +40,18 @@ def tell_gift(
 
     In its place, since a message that is handed over is copied; a batch has a thousand of them.
     """
-    gift.MergeFromString(transaction.answer)  # coins and diamonds
+    read_answer(transaction, into=gift)  # coins and diamonds
     gift.transaction_id = transaction.id
     gift.sender_id = request.sender_id
     gift.recipient_id = request.recipient_id
     gift.gift_id = request.gift_id
     gift.count = request.count
-    gift.message = words
-    gift.context = request.context
-    gift.combo_id = request.combo_id
+    if words:
+        gift.message = words
+    if request.context:
+        gift.context = request.context
+    if request.combo_id:
+        gift.combo_id = request.combo_id
     gift.catalog_version = transaction.catalog_version
     gift.create_time.CopyFrom(timestamp(transaction.create_time))
 

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from giftpay.v1 import (
+    ERROR_REASON_GIFT_NOT_FOUND,
     ERROR_REASON_GIFT_TO_SELF,
     SYSTEM_ACCOUNT_CREATOR_EARNINGS,
     SYSTEM_ACCOUNT_GIFT_SALES,
@@ -30,6 +31,11 @@ class GiftContext(NamedTuple):
     @property
     def key(self) -> GiftContext:
         return self
+
+
+def not_found(transaction_id: str) -> Refused:
+    """No gift was sent by that transaction."""
+    return refuse(ERROR_REASON_GIFT_NOT_FOUND, transaction_id=transaction_id)
 
 
 def send_gift(request: SendGiftRequest, books: Books) -> Decision:

@@ -321,6 +321,8 @@ class Posted:
     """A yes: what moves, which rows it leaves, and what the caller is told."""
 
     legs: Sequence[Leg] = ()
+    # The resource as the command made it (what the response wraps, or it), or what of it neither
+    # the request nor the other columns of the transaction say; empty if it is read anew.
     answer: bytes = b""
     holds: Sequence[Hold] = ()  # placed (OPEN), or ended
     owners: Sequence[Owner] = ()  # opened or changed
@@ -354,7 +356,7 @@ class Command:
     id: str  # a canonical UUID
     caller: str
     kind: TransactionKind.ValueType
-    request: Message  # without its key; personal fields empty
+    request: Message  # as it is stored: without its key, with a hash in place of what is personal
     accounts: Sequence[AccountKey]
     decide: Callable[[Books], Decision | Deferred]
     claims: Sequence[str] = ()  # taken if it is posted; one that stands moves nothing again

@@ -1,10 +1,10 @@
-"""The request as it is stored, and how it is compared with one that comes later."""
+"""What is stored of a command: its request, to be compared with a later one, and its answer."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from giftpay.v1 import TransactionKind
 from google.protobuf.descriptor import FieldDescriptor
@@ -12,18 +12,13 @@ from google.protobuf.message import Message
 
 from giftpay_server.ledger.model import Command, Personal, Transaction
 
+Resource = TypeVar("Resource", bound=Message)
 
-def stored_request(command: Command) -> bytes:
-    """The request with a salted hash in the place of its personal field."""
-    personal = command.personal
-    # What this server does not know it cannot check, bound or erase.
-    command.request.DiscardUnknownFields()  # type: ignore[attr-defined]  # the stubs lack it
-    if personal is None:
-        return command.request.SerializeToString()
-    stored = type(command.request)()
-    stored.CopyFrom(command.request)
-    setattr(stored, personal.field, _digest(personal.salt, personal))
-    return stored.SerializeToString()
+
+def read_answer(transaction: Transaction, *, into: Resource) -> Resource:
+    """The resource that a posted command made, read back from its answer."""
+    into.MergeFromString(transaction.answer)
+    return into
 
 
 def personal_value(command: Command, transaction: Transaction) -> str:
@@ -50,10 +45,11 @@ def _hash_alike(asked: Message, stored: Message, *, personal: Personal, salt: by
     if earlier and not salt:  # erased: nothing is left to compare with
         setattr(asked, personal.field, earlier)
     else:
-        setattr(asked, personal.field, _digest(salt, personal))
+        setattr(asked, personal.field, personal_hash(personal, salt))
 
 
-def _digest(salt: bytes, personal: Personal) -> str:
+def personal_hash(personal: Personal, salt: bytes) -> str:
+    """What a stored request has in the place of its personal field."""
     text = f"{personal.field}={personal.value}"
     return hashlib.blake2b(text.encode(), key=salt, digest_size=16).hexdigest()
 

@@ -32,7 +32,7 @@ from giftpay_server.ledger.model import (
     refuse,
 )
 from giftpay_server.ledger.movements import Movements
-from giftpay_server.ledger.replay import differing_fields, stored_request
+from giftpay_server.ledger.replay import differing_fields
 
 
 class BrokenRuleError(Exception):
@@ -141,7 +141,7 @@ def _transaction(
         id=command.id,
         caller=command.caller,
         kind=command.kind,
-        request=stored_request(command),
+        request=command.request.SerializeToString(),
         reason=reason,
         answer=answer,
         catalog_version=books.catalog_version,

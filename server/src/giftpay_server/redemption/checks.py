@@ -14,7 +14,7 @@ from giftpay.v1 import (
     TRANSACTION_KIND_PAYOUT_STEP,
     UNIT_DIAMOND,
     CreateRedemptionRequest,
-    RedemptionQuote,
+    Redemption,
 )
 
 from giftpay_server.journal.check import AuditCheck, Check, PromiseCheck
@@ -101,7 +101,7 @@ READ_REDEMPTIONS = """
 
 
 def _promise(request: bytes, answer: bytes) -> Mapping[str, Any]:
-    quote = RedemptionQuote.FromString(answer)
+    quote = Redemption.FromString(answer).quote
     return {
         "owner_id": CreateRedemptionRequest.FromString(request).owner_id,
         "diamonds": quote.diamonds,

@@ -2,111 +2,56 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
 from giftpay.v1 import (
-    REDEMPTION_STATE_HELD,
     TRANSACTION_KIND_CANCEL_REDEMPTION,
     TRANSACTION_KIND_CREATE_REDEMPTION,
     TRANSACTION_KIND_PAYOUT_STEP,
     CancelRedemptionRequest,
     CreateRedemptionRequest,
     Redemption,
-    RedemptionQuote,
 )
 
 from giftpay_server.ledger.model import (
-    AMOUNT_LIMIT,
     Books,
     Command,
     Decision,
-    Personal,
     Transaction,
     wallet,
 )
+from giftpay_server.ledger.replay import read_answer
 from giftpay_server.protobuf import timestamp
 from giftpay_server.redemption import rules, steps
 from giftpay_server.redemption.rules import RedemptionRow
 from giftpay_server.redemption.store import Due, Standing
 from giftpay_server.stored.v1.payout_pb2 import PayoutStep
-from giftpay_server.wire.fields import (
-    InvalidArgumentError,
-    valid_currency,
-    valid_id,
-    valid_line,
-    valid_number,
-    valid_uuid,
-)
-from giftpay_server.wire.keys import step_id, transaction_id
+from giftpay_server.wire.commands import Asked
+from giftpay_server.wire.fields import InvalidArgumentError
+from giftpay_server.wire.keys import step_id
 
 WORKER = "~payouts"  # outside the alphabet of callers
-DESTINATION_MIN = 3  # characters
-DESTINATION_MAX = 200
 
 
-def create_command(request: CreateRedemptionRequest, *, caller: str) -> Command:
-    """The command to redeem; the request becomes what is stored.
-
-    Raises InvalidArgumentError naming the first malformed field.
-    """
-    # A preview has no key: nothing is recorded under it.
-    key = "" if request.validate_only else transaction_id(request.idempotency_key, caller=caller)
-    _check(request)
-    request.ClearField("idempotency_key")
-    request.ClearField("validate_only")
-    personal = Personal(request.owner_id, "destination", request.destination, os.urandom(16))
-    request.ClearField("destination")
-    return Command(
-        id=key,
-        caller=caller,
-        kind=TRANSACTION_KIND_CREATE_REDEMPTION,
-        request=request,
-        accounts=wallet(request.owner_id),
-        decide=partial(rules.create, request, key),
-        personal=personal,
-    )
+def create_command(asked: Asked[CreateRedemptionRequest]) -> Command:
+    """The command to redeem; raises InvalidArgumentError where it pins another currency."""
+    request = asked.request
+    expected = request.expected_amount.currency_code
+    if request.HasField("expected_amount") and expected != request.currency_code:
+        raise InvalidArgumentError("expected_amount.currency_code", "the currency_code")
+    decide = partial(rules.create, request, asked.key)
+    return asked.command(TRANSACTION_KIND_CREATE_REDEMPTION, wallet(request.owner_id), decide)
 
 
-def _check(request: CreateRedemptionRequest) -> None:
-    valid_id(request.owner_id, "owner_id")
-    valid_number(request.diamonds, "diamonds", least=1, most=AMOUNT_LIMIT)
-    valid_currency(request.currency_code, "currency_code")
-    valid_line(request.destination, "destination", least=DESTINATION_MIN, most=DESTINATION_MAX)
-    if request.HasField("expected_amount"):
-        expected = request.expected_amount
-        if expected.currency_code != request.currency_code:
-            raise InvalidArgumentError("expected_amount.currency_code", "the currency_code")
-        valid_number(
-            expected.minor_units, "expected_amount.minor_units", least=1, most=AMOUNT_LIMIT
-        )
-
-
-def cancel_command(request: CancelRedemptionRequest, *, caller: str) -> Command:
-    """The command to cancel, of which it is not known yet whose redemption it is.
-
-    Raises InvalidArgumentError naming the first malformed field.
-    """
-    key = transaction_id(request.idempotency_key, caller=caller)
-    valid_uuid(request.redemption_id, "redemption_id")
-    request.ClearField("idempotency_key")
-    return Command(
-        id=key,
-        caller=caller,
-        kind=TRANSACTION_KIND_CANCEL_REDEMPTION,
-        request=request,
-        accounts=(),
-        decide=partial(rules.cancel, request),
-    )
-
-
-def of_owner(command: Command, owner_id: str, redemption_id: str) -> Command:
-    """The command with the redemption that it is about, under its owner's locks."""
-    command.accounts = wallet(owner_id)
-    command.reads = ((RedemptionRow, redemption_id),)
-    return command
+def cancel_command(asked: Asked[CancelRedemptionRequest], row: RedemptionRow | None) -> Command:
+    """The command to cancel a redemption, if there is one."""
+    request, kind = asked.request, TRANSACTION_KIND_CANCEL_REDEMPTION
+    if row is None:
+        return asked.refused(kind, rules.not_found(request.redemption_id))
+    reads = ((RedemptionRow, row.redemption_id),)
+    return asked.command(kind, wallet(row.owner_id), partial(rules.cancel, request), reads=reads)
 
 
 def begin_command(due: Due, dedupe_window: timedelta) -> Command:
@@ -140,15 +85,13 @@ def created_message(
     request: CreateRedemptionRequest, transaction: Transaction, *, destination: str
 ) -> Redemption:
     """The redemption as a posted transaction made it."""
-    return Redemption(
-        redemption_id=transaction.id,
-        owner_id=request.owner_id,
-        quote=RedemptionQuote.FromString(transaction.answer),
-        destination=destination,
-        state=REDEMPTION_STATE_HELD,
-        create_time=timestamp(transaction.create_time),
-        update_time=timestamp(transaction.create_time),
-    )
+    made = read_answer(transaction, into=Redemption())
+    made.redemption_id = transaction.id
+    made.owner_id = request.owner_id
+    made.destination = destination
+    made.create_time.CopyFrom(timestamp(transaction.create_time))
+    made.update_time.CopyFrom(timestamp(transaction.create_time))
+    return made
 
 
 def redemption_message(standing: Standing) -> Redemption:
@@ -157,7 +100,7 @@ def redemption_message(standing: Standing) -> Redemption:
     return Redemption(
         redemption_id=row.redemption_id,
         owner_id=row.owner_id,
-        quote=RedemptionQuote.FromString(standing.quote),
+        quote=Redemption.FromString(standing.quote).quote,
         destination=standing.destination,
         state=row.state,
         provider_key=row.provider_key or "",

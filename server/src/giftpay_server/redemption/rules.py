@@ -19,6 +19,7 @@ from giftpay.v1 import (
     CancelRedemptionRequest,
     CreateRedemptionRequest,
     Money,
+    Redemption,
     RedemptionQuote,
     RedemptionState,
 )
@@ -85,8 +86,9 @@ def create(request: CreateRedemptionRequest, redemption_id: str, books: Books) -
     if refused := _pinned(request, quoted, version) or can_spend(account, request.diamonds):
         return refused
     row = _opened(request, quoted, redemption_id, books)
-    answer = quote_message(quoted, request.diamonds, version).SerializeToString()
-    return Posted(holds=(hold(row, HoldState.OPEN),), rows=(row,), answer=answer)
+    made = Redemption(quote=quote_message(quoted, request.diamonds, version), state=row.state)
+    held = hold(row, HoldState.OPEN)
+    return Posted(holds=(held,), rows=(row,), answer=made.SerializeToString())
 
 
 def _pinned(request: CreateRedemptionRequest, quoted: Quote, version: int) -> Refused | None:

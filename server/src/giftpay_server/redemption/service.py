@@ -14,40 +14,30 @@ from giftpay.v1 import (
     QuoteRedemptionRequest,
     QuoteRedemptionResponse,
     Redemption,
-    RedemptionServiceServicer,
-    RedemptionState,
 )
 
 from giftpay_server.catalog.pricing import quote
 from giftpay_server.catalog.rules import Catalog
 from giftpay_server.catalog.store import Catalogs
 from giftpay_server.journal.journal import Journal
-from giftpay_server.ledger.model import AMOUNT_LIMIT, Refused
+from giftpay_server.ledger.model import Refused
 from giftpay_server.ledger.replay import personal_value
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.redemption.messages import (
     cancel_command,
     create_command,
     created_message,
-    of_owner,
     redemption_message,
 )
 from giftpay_server.redemption.rules import not_found, quote_message
 from giftpay_server.redemption.store import list_redemptions, read_redemption
-from giftpay_server.wire.fields import (
-    valid_choice,
-    valid_currency,
-    valid_id,
-    valid_number,
-    valid_uuid,
-)
-from giftpay_server.wire.guard import Context
-from giftpay_server.wire.identity import LOCAL
+from giftpay_server.wire.commands import ask, carry_out
+from giftpay_server.wire.identity import Call
 from giftpay_server.wire.pages import open_page
-from giftpay_server.wire.refusals import RefusedError, settle
+from giftpay_server.wire.refusals import RefusedError
 
 
-class RedemptionService(RedemptionServiceServicer):
+class RedemptionService:
     """The redemptions' face on the wire."""
 
     def __init__(self, journal: Journal, pool: Pool, catalogs: Catalogs) -> None:
@@ -56,44 +46,36 @@ class RedemptionService(RedemptionServiceServicer):
         self._catalogs = catalogs
 
     async def QuoteRedemption(
-        self, request: QuoteRedemptionRequest, context: Context
+        self, request: QuoteRedemptionRequest, call: Call
     ) -> QuoteRedemptionResponse:
-        diamonds = valid_number(request.diamonds, "diamonds", least=1, most=AMOUNT_LIMIT)
-        currency = valid_currency(request.currency_code, "currency_code")
-        catalog = await self._catalog()
-        quoted = quote(catalog, diamonds, currency)
+        catalog, diamonds = await self._catalog(), request.diamonds
+        quoted = quote(catalog, diamonds, request.currency_code)
         if isinstance(quoted, Refused):
             raise RefusedError(quoted)
         assert catalog is not None  # without one it is refused
         return QuoteRedemptionResponse(quote=quote_message(quoted, diamonds, catalog.version))
 
     async def CreateRedemption(
-        self, request: CreateRedemptionRequest, context: Context
+        self, request: CreateRedemptionRequest, call: Call
     ) -> CreateRedemptionResponse:
-        decide = self._journal.preview if request.validate_only else self._journal.record
-        command = create_command(request, caller=LOCAL)
-        outcome = settle(await decide(command))
+        command = create_command(ask(request, call))
+        outcome = await carry_out(self._journal, command)
         destination = personal_value(command, outcome.transaction)
         redemption = created_message(request, outcome.transaction, destination=destination)
         return CreateRedemptionResponse(redemption=redemption, replayed=outcome.replayed)
 
     async def GetRedemption(
-        self, request: GetRedemptionRequest, context: Context
+        self, request: GetRedemptionRequest, call: Call
     ) -> GetRedemptionResponse:
-        redemption_id = valid_uuid(request.redemption_id, "redemption_id")
-        return GetRedemptionResponse(redemption=await self._redemption(redemption_id))
+        return GetRedemptionResponse(redemption=await self._redemption(request.redemption_id))
 
     async def ListRedemptions(
-        self, request: ListRedemptionsRequest, context: Context
+        self, request: ListRedemptionsRequest, call: Call
     ) -> ListRedemptionsResponse:
-        owner_id = valid_id(request.owner_id, "owner_id")
-        if request.state:
-            valid_choice(request.state, "state", RedemptionState)
-        filters = ("redemptions", owner_id, request.state)
-        page = open_page(request.page_size, request.page_token, *filters)
+        page = open_page(request)
         found = await list_redemptions(
             self._pool,
-            owner_id,
+            request.owner_id,
             state=request.state,
             before=page.before_row(),
             limit=page.size + 1,
@@ -107,13 +89,11 @@ class RedemptionService(RedemptionServiceServicer):
         )
 
     async def CancelRedemption(
-        self, request: CancelRedemptionRequest, context: Context
+        self, request: CancelRedemptionRequest, call: Call
     ) -> CancelRedemptionResponse:
-        command = cancel_command(request, caller=LOCAL)
         standing = await read_redemption(self._pool, request.redemption_id)
-        if standing is not None:
-            of_owner(command, standing.row.owner_id, request.redemption_id)
-        outcome = settle(await self._journal.record(command))
+        command = cancel_command(ask(request, call), standing.row if standing else None)
+        outcome = await carry_out(self._journal, command)
         # Read after it was decided: what is cancelled stays as it is.
         redemption = await self._redemption(request.redemption_id)
         return CancelRedemptionResponse(redemption=redemption, replayed=outcome.replayed)

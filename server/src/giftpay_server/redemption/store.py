@@ -79,7 +79,7 @@ class Standing:
     """A redemption as it was read."""
 
     row: RedemptionRow
-    quote: bytes  # giftpay.v1.RedemptionQuote, as it was promised
+    quote: bytes  # in the giftpay.v1.Redemption that was promised
     destination: str  # empty once erased
 
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from giftpay.v1 import (
-    ERROR_REASON_PERMISSION_DENIED,
     PAYMENT_PROVIDER_TRUSTED,
     TOP_UP_STATE_PAID,
-    TRANSACTION_KIND_CANCEL_TOP_UP,
-    TRANSACTION_KIND_CONFIRM_TOP_UP,
     CancelTopUpRequest,
     CancelTopUpResponse,
     ConfirmTopUpRequest,
@@ -22,127 +19,100 @@ from giftpay.v1 import (
     ListTopUpsResponse,
     Money,
     TopUp,
-    TopUpServiceServicer,
-    TopUpState,
 )
 
 from giftpay_server.journal.journal import Journal
-from giftpay_server.ledger.model import Outcome, refuse
+from giftpay_server.ledger.model import Outcome
+from giftpay_server.ledger.replay import read_answer
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.top_up.messages import (
     cancel_command,
-    check_confirm,
     confirm_command,
     create_command,
-    unknown_top_up,
 )
 from giftpay_server.top_up.payments import amount_paid
 from giftpay_server.top_up.providers import PaymentProvider
 from giftpay_server.top_up.rules import TopUpRow, not_found
 from giftpay_server.top_up.store import is_decided, list_top_ups, read_top_up
-from giftpay_server.wire.fields import InvalidArgumentError, valid_choice, valid_id, valid_uuid
-from giftpay_server.wire.guard import Context
-from giftpay_server.wire.identity import LOCAL
+from giftpay_server.wire.commands import Asked, ask, carry_out
+from giftpay_server.wire.fields import InvalidArgumentError
+from giftpay_server.wire.identity import Call, Right
 from giftpay_server.wire.pages import open_page
-from giftpay_server.wire.refusals import RefusedError, settle
+from giftpay_server.wire.refusals import RefusedError
 
 
-class TopUpService(TopUpServiceServicer):
+class TopUpService:
     """The orders' face on the wire.
 
-    `providers` are those that it can ask, by giftpay.v1.PaymentProvider; TRUSTED is nobody to ask,
-    but the word of the callers named.
+    `providers` are those that it can ask, by giftpay.v1.PaymentProvider; with TRUSTED it is the
+    caller who says what was paid.
     """
 
     def __init__(
-        self,
-        journal: Journal,
-        pool: Pool,
-        providers: Mapping[int, PaymentProvider],
-        trusted_callers: frozenset[str],
+        self, journal: Journal, pool: Pool, providers: Mapping[int, PaymentProvider]
     ) -> None:
         self._journal = journal
         self._pool = pool
         self._providers = providers
-        self._trusted_callers = trusted_callers
 
-    async def CreateTopUp(
-        self, request: CreateTopUpRequest, context: Context
-    ) -> CreateTopUpResponse:
-        decide = self._journal.preview if request.validate_only else self._journal.record
-        command = create_command(request, caller=LOCAL)
-        self._check_provider(request.provider, caller=LOCAL)
-        outcome = settle(await decide(command))
+    async def CreateTopUp(self, request: CreateTopUpRequest, call: Call) -> CreateTopUpResponse:
+        self._check_provider(request.provider, call)
+        outcome = await carry_out(self._journal, create_command(ask(request, call)))
         return CreateTopUpResponse(top_up=_top_up(outcome), replayed=outcome.replayed)
 
-    async def ConfirmTopUp(
-        self, request: ConfirmTopUpRequest, context: Context
-    ) -> ConfirmTopUpResponse:
-        key = check_confirm(request, caller=LOCAL)
+    async def ConfirmTopUp(self, request: ConfirmTopUpRequest, call: Call) -> ConfirmTopUpResponse:
+        asked = ask(request, call)
         row = await read_top_up(self._pool, request.top_up_id)
-        if row is None:
-            command = unknown_top_up(request, TRANSACTION_KIND_CONFIRM_TOP_UP, caller=LOCAL)
-        else:
-            paid = await self._amount_paid(row, request.payment_reference, key=key)
-            command = confirm_command(request, row, caller=LOCAL, paid=paid)
-        outcome = settle(await self._journal.record(command))
+        paid = await self._amount_paid(row, asked, call) if row is not None else None
+        outcome = await carry_out(self._journal, confirm_command(asked, row, paid=paid))
         return ConfirmTopUpResponse(top_up=_top_up(outcome), replayed=outcome.replayed)
 
-    async def GetTopUp(self, request: GetTopUpRequest, context: Context) -> GetTopUpResponse:
-        top_up_id = valid_uuid(request.top_up_id, "top_up_id")
-        row = await read_top_up(self._pool, top_up_id)
+    async def GetTopUp(self, request: GetTopUpRequest, call: Call) -> GetTopUpResponse:
+        row = await read_top_up(self._pool, request.top_up_id)
         if row is None:
-            raise RefusedError(not_found(top_up_id))
+            raise RefusedError(not_found(request.top_up_id))
         return GetTopUpResponse(top_up=row.message())
 
-    async def ListTopUps(self, request: ListTopUpsRequest, context: Context) -> ListTopUpsResponse:
-        owner_id = valid_id(request.owner_id, "owner_id")
-        if request.state:
-            valid_choice(request.state, "state", TopUpState)
-        page = open_page(
-            request.page_size, request.page_token, "top_ups", owner_id, int(request.state)
-        )
+    async def ListTopUps(self, request: ListTopUpsRequest, call: Call) -> ListTopUpsResponse:
+        page = open_page(request)
         found = await list_top_ups(
-            self._pool, owner_id, state=request.state, before=page.before_row(), limit=page.size + 1
+            self._pool,
+            request.owner_id,
+            state=request.state,
+            before=page.before_row(),
+            limit=page.size + 1,
         )
         rows, more = page.cut(found)
         token = page.row_token(rows[-1].create_time, rows[-1].top_up_id) if more else ""
         return ListTopUpsResponse(top_ups=[row.message() for row in rows], next_page_token=token)
 
-    async def CancelTopUp(
-        self, request: CancelTopUpRequest, context: Context
-    ) -> CancelTopUpResponse:
-        row = await read_top_up(self._pool, valid_uuid(request.top_up_id, "top_up_id"))
-        if row is None:
-            command = unknown_top_up(request, TRANSACTION_KIND_CANCEL_TOP_UP, caller=LOCAL)
-        else:
-            command = cancel_command(request, row, caller=LOCAL)
-        outcome = settle(await self._journal.record(command))
+    async def CancelTopUp(self, request: CancelTopUpRequest, call: Call) -> CancelTopUpResponse:
+        row = await read_top_up(self._pool, request.top_up_id)
+        outcome = await carry_out(self._journal, cancel_command(ask(request, call), row))
         return CancelTopUpResponse(top_up=_top_up(outcome), replayed=outcome.replayed)
 
-    async def _amount_paid(self, row: TopUpRow, reference: str, *, key: str) -> Money | None:
+    async def _amount_paid(
+        self, row: TopUpRow, asked: Asked[ConfirmTopUpRequest], call: Call
+    ) -> Money | None:
         """Asked before the journal, and only where something hangs on the answer.
 
         What is paid stays paid and what is decided stays decided, so that both are told even while
         the provider is away.
         """
-        if row.state == TOP_UP_STATE_PAID or await is_decided(self._pool, key):
+        if row.state == TOP_UP_STATE_PAID or await is_decided(self._pool, asked.key):
             return None
         if row.provider == PAYMENT_PROVIDER_TRUSTED:
-            self._check_trusted(LOCAL)
+            call.require(Right.TRUSTED_PAYMENTS)
             return row.price
-        return await amount_paid(self._providers.get(row.provider), row.provider_name, reference)
+        provider, reference = self._providers.get(row.provider), asked.request.payment_reference
+        return await amount_paid(provider, row.provider_name, reference)
 
-    def _check_provider(self, provider: int, *, caller: str) -> None:
+    def _check_provider(self, provider: int, call: Call) -> None:
         if provider == PAYMENT_PROVIDER_TRUSTED:
-            self._check_trusted(caller)
+            call.require(Right.TRUSTED_PAYMENTS)
         elif provider not in self._providers:
             raise InvalidArgumentError("provider", "one that this server is connected to")
 
-    def _check_trusted(self, caller: str) -> None:
-        if caller not in self._trusted_callers:
-            raise RefusedError(refuse(ERROR_REASON_PERMISSION_DENIED, right="trusted_payments"))
-
 
 def _top_up(outcome: Outcome) -> TopUp:
-    return TopUp.FromString(outcome.transaction.answer)
+    return read_answer(outcome.transaction, into=TopUp())

@@ -24,11 +24,6 @@ from giftpay_server.top_up.store import TABLES
 PROVIDER_TIMEOUT_S = 5  # less than a caller waits, so that the caller is told
 
 
-def _service(parts: Parts) -> TopUpService:
-    trusted = parts.config.trusted_callers
-    return TopUpService(parts.journal, parts.pool, _providers(parts), trusted)
-
-
 def _providers(parts: Parts) -> Mapping[int, PaymentProvider]:
     if not parts.config.sandbox_url:
         return {}
@@ -38,7 +33,7 @@ def _providers(parts: Parts) -> Mapping[int, PaymentProvider]:
 
 TOP_UPS = Slice(
     service_name="TopUpService",
-    service=_service,
+    service=lambda parts: TopUpService(parts.journal, parts.pool, _providers(parts)),
     tables={**TABLES, **OPEN_ITEMS},
     checks=CHECKS,
     movements={

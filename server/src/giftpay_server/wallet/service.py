@@ -24,7 +24,6 @@ from giftpay.v1 import (
     UpdateWalletRequest,
     UpdateWalletResponse,
     Wallet,
-    WalletServiceServicer,
     WatchEntriesRequest,
     WatchEntriesResponse,
 )
@@ -33,6 +32,7 @@ from giftpay_server.journal.feed import Feed
 from giftpay_server.journal.journal import Journal
 from giftpay_server.ledger.model import AccountKey, refuse, wallet
 from giftpay_server.postgres.pool import Pool, as_durable_as_a_commit
+from giftpay_server.protobuf import time_of
 from giftpay_server.registration import Registry
 from giftpay_server.wallet import store
 from giftpay_server.wallet.messages import open_command, update_command, wallet_message
@@ -42,20 +42,13 @@ from giftpay_server.wallet.statement import (
     transaction_message,
 )
 from giftpay_server.wallet.store import Standing
-from giftpay_server.wallet.watch import follow
-from giftpay_server.wire.fields import (
-    InvalidArgumentError,
-    valid_id,
-    valid_number,
-    valid_time,
-    valid_unit,
-    valid_uuid,
-)
-from giftpay_server.wire.guard import Context
-from giftpay_server.wire.identity import LOCAL
+from giftpay_server.wallet.watch import check_resume, follow
+from giftpay_server.wire.commands import ask, carry_out
+from giftpay_server.wire.fields import InvalidArgumentError
+from giftpay_server.wire.identity import Call
 from giftpay_server.wire.keys import transaction_id
-from giftpay_server.wire.pages import NUMBER_MAX, open_page
-from giftpay_server.wire.refusals import RefusedError, settle
+from giftpay_server.wire.pages import open_page
+from giftpay_server.wire.refusals import RefusedError
 
 DURABLE_MAX = 2  # connections of the pool that may wait for a standby; the others are for reads
 HEARTBEAT_S = 10.0
@@ -65,7 +58,7 @@ WRITE_MAX_S = 30.0  # for a reader to make room for one message
 BATCH_LIFE_MAX = timedelta(hours=1)
 
 
-class WalletService(WalletServiceServicer):
+class WalletService:
     """The wallets' face on the wire."""
 
     def __init__(
@@ -88,26 +81,22 @@ class WalletService(WalletServiceServicer):
         self._write_max_s = write_max_s
         self._durable = asyncio.Semaphore(DURABLE_MAX)
 
-    async def OpenWallet(self, request: OpenWalletRequest, context: Context) -> OpenWalletResponse:
-        command = open_command(request, caller=LOCAL, today=self._clock().date())
+    async def OpenWallet(self, request: OpenWalletRequest, call: Call) -> OpenWalletResponse:
+        command = open_command(ask(request, call), today=self._clock().date())
         await store.open_accounts(self._pool, request.owner_id)
-        outcome = settle(await self._journal.record(command))
+        outcome = await carry_out(self._journal, command)
         wallet = await self._wallet(request.owner_id)
         return OpenWalletResponse(wallet=wallet, replayed=outcome.replayed)
 
-    async def GetWallet(self, request: GetWalletRequest, context: Context) -> GetWalletResponse:
-        owner_id = valid_id(request.owner_id, "owner_id")
+    async def GetWallet(self, request: GetWalletRequest, call: Call) -> GetWalletResponse:
         if request.HasField("as_of_time"):
-            at = valid_time(request.as_of_time, "as_of_time")
-            return GetWalletResponse(wallet=await self._wallet_at(owner_id, at))
-        return GetWalletResponse(wallet=await self._wallet(owner_id))
+            at = time_of(request.as_of_time)
+            return GetWalletResponse(wallet=await self._wallet_at(request.owner_id, at))
+        return GetWalletResponse(wallet=await self._wallet(request.owner_id))
 
-    async def ListEntries(
-        self, request: ListEntriesRequest, context: Context
-    ) -> ListEntriesResponse:
-        account = _account(request)
-        after_seq = _after_seq(request)
-        page = open_page(request.page_size, request.page_token, "entries", *account, after_seq)
+    async def ListEntries(self, request: ListEntriesRequest, call: Call) -> ListEntriesResponse:
+        account, page = (request.owner_id, request.unit), open_page(request)
+        after_seq = request.after_seq if request.HasField("after_seq") else None
         found = await read_page(self._pool, account, page, after_seq=after_seq)
         if not found:
             await self._wallet(request.owner_id)  # nothing was booked, or there is no wallet
@@ -118,9 +107,9 @@ class WalletService(WalletServiceServicer):
         )
 
     async def WatchEntries(
-        self, request: WatchEntriesRequest, context: Context
+        self, request: WatchEntriesRequest, call: Call
     ) -> AsyncIterator[WatchEntriesResponse]:
-        account = _account(request)
+        account = request.owner_id, request.unit
         last_seq = await self._resumed(account, request.after_seq)
         lines = follow(
             self._pool, self._feed, account, after_seq=last_seq, heartbeat_s=self._heartbeat_s
@@ -137,23 +126,20 @@ class WalletService(WalletServiceServicer):
                     raise RefusedError(refuse(ERROR_REASON_SLOW_READER, last_seq=last_seq))
 
     async def GetTransaction(
-        self, request: GetTransactionRequest, context: Context
+        self, request: GetTransactionRequest, call: Call
     ) -> GetTransactionResponse:
-        named = _named(request)
+        named = _named(request, call)
         await self._make_durable()  # first: what waits for its standby may come to light with it
         found = await store.read_transaction(self._pool, named)
         by_key = request.HasField("idempotency_key")
-        if found is None or (by_key and found.caller != LOCAL):
+        if found is None or (by_key and found.caller != call.caller):
             raise RefusedError(refuse(ERROR_REASON_TRANSACTION_NOT_FOUND, transaction_id=named))
         return GetTransactionResponse(transaction=transaction_message(found))
 
-    async def UpdateWallet(
-        self, request: UpdateWalletRequest, context: Context
-    ) -> UpdateWalletResponse:
-        command = update_command(
-            request, self._registry.open_items, caller=LOCAL, today=self._clock().date()
-        )
-        outcome = settle(await self._journal.record(command))
+    async def UpdateWallet(self, request: UpdateWalletRequest, call: Call) -> UpdateWalletResponse:
+        open_items, today = self._registry.open_items, self._clock().date()
+        command = update_command(ask(request, call), open_items, today=today)
+        outcome = await carry_out(self._journal, command)
         wallet = await self._wallet(request.owner_id)
         return UpdateWalletResponse(wallet=wallet, replayed=outcome.replayed)
 
@@ -182,24 +168,11 @@ class WalletService(WalletServiceServicer):
         owner_id, unit = account
         wallet = await self._wallet(owner_id)
         balance = wallet.coins if unit == UNIT_COIN else wallet.diamonds
-        return valid_number(after_seq, "after_seq", least=0, most=balance.last_seq)
+        check_resume(after_seq, balance.last_seq)
+        return after_seq
 
 
-def _account(request: ListEntriesRequest | WatchEntriesRequest) -> AccountKey:
-    return valid_id(request.owner_id, "owner_id"), valid_unit(request.unit, "unit")
-
-
-def _after_seq(request: ListEntriesRequest) -> int | None:
-    if not request.HasField("after_seq"):
-        return None
-    return valid_number(request.after_seq, "after_seq", least=0, most=NUMBER_MAX)
-
-
-def _named(request: GetTransactionRequest) -> str:
-    match request.WhichOneof("name"):
-        case None:
-            raise InvalidArgumentError("name", "one of transaction_id, idempotency_key")
-        case "transaction_id":
-            return valid_uuid(request.transaction_id, "transaction_id")
-        case "idempotency_key":
-            return transaction_id(request.idempotency_key, caller=LOCAL)
+def _named(request: GetTransactionRequest, call: Call) -> str:
+    if request.HasField("transaction_id"):
+        return request.transaction_id
+    return transaction_id(request.idempotency_key, caller=call.caller)

@@ -12,7 +12,7 @@ from giftpay_server.journal.queue import ShuttingDownError
 from giftpay_server.ledger.model import AccountKey
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.wallet.store import Line, list_news
-from giftpay_server.wire.fields import valid_number
+from giftpay_server.wire.fields import InvalidArgumentError
 
 LINES_MAX = 500  # in one message
 POLL_S = 3.0  # the truth; the feed's hint only makes it sooner
@@ -35,7 +35,7 @@ async def follow(
                     connection, account, seq=after_seq, limit=LINES_MAX
                 )
             if not lines:
-                valid_number(after_seq, "after_seq", least=0, most=last_seq)
+                check_resume(after_seq, last_seq)
             if lines or monotonic() >= told + heartbeat_s:
                 yield lines
                 told = monotonic()
@@ -44,6 +44,12 @@ async def follow(
             if len(lines) < LINES_MAX:
                 await _wait(woken, min(POLL_S, told + heartbeat_s - monotonic()))
     raise ShuttingDownError
+
+
+def check_resume(after_seq: int, last_seq: int) -> None:
+    """Raises InvalidArgumentError for a resume beyond the account's end."""
+    if after_seq > last_seq:
+        raise InvalidArgumentError("after_seq", f"0..{last_seq}")
 
 
 async def _wait(woken: asyncio.Event, seconds: float) -> None:

@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
 import grpc
 from giftpay.v1 import (
@@ -28,27 +28,34 @@ from giftpay_server.journal.failures import AccountBusyError, DatabaseUnavailabl
 from giftpay_server.journal.queue import OverloadedError, ShuttingDownError
 from giftpay_server.postgres.clock import ClockSkewError
 from giftpay_server.postgres.faults import is_unavailable
+from giftpay_server.wire.bounds import validate
 from giftpay_server.wire.fields import InvalidArgumentError
+from giftpay_server.wire.identity import Call, Context, Identify
 from giftpay_server.wire.refusals import RefusedError, invalid, refusal, status
 
 log = logging.getLogger(__name__)
 
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
+def handlers(
+    servicer: object, service: ServiceDescriptor, identify: Identify
+) -> grpc.GenericRpcHandler:
+    """The servicer's methods as gRPC calls them: with well-formed requests, and who calls.
 
-def handlers(servicer: object, service: ServiceDescriptor) -> grpc.GenericRpcHandler:
-    """The servicer's methods as gRPC calls them, each failure turned into a status.
+    Each failure is turned into a status.
 
     Wrapping once at the start costs a call nothing; an interceptor would cost it each time. The
     generated handlers are not used, since they end a call whose bytes are no message without a
     reason.
     """
-    methods = {method.name: _handler(servicer, method) for method in service.methods}
+    methods = {method.name: _handler(servicer, method, identify) for method in service.methods}
     return grpc.method_handlers_generic_handler(service.full_name, methods)
 
 
-def _handler(servicer: object, method: MethodDescriptor) -> grpc.RpcMethodHandler[Any, Any]:
+def _handler(
+    servicer: object, method: MethodDescriptor, identify: Identify
+) -> grpc.RpcMethodHandler[Any, Any]:
     behavior = getattr(servicer, method.name)
+    taking = _taking_messages if method.client_streaming else _taking_one
     make = {
         (False, False): grpc.unary_unary_rpc_method_handler,
         (False, True): grpc.unary_stream_rpc_method_handler,
@@ -56,7 +63,7 @@ def _handler(servicer: object, method: MethodDescriptor) -> grpc.RpcMethodHandle
     }[method.client_streaming, method.server_streaming]
     guard = _guard_stream if method.server_streaming else _guard_unary
     return make(
-        guard(_streaming(behavior) if method.client_streaming else _decoding(behavior)),
+        guard(taking(behavior, identify)),
         request_deserializer=_decoder(GetMessageClass(method.input_type)),
         response_serializer=GetMessageClass(method.output_type).SerializeToString,
     )
@@ -76,27 +83,33 @@ def _decoder(kind: type[Message]) -> Callable[[bytes], Message | _NoMessage]:
     return decode
 
 
-def _decoding(method: Callable[[Any, Context], Any]) -> Callable[[Any, Context], Any]:
+def _taking_one(
+    method: Callable[[Any, Call], Any], identify: Identify
+) -> Callable[[Any, Context], Any]:
     def call(request: Any, context: Context) -> Any:
-        return method(_message(request), context)
+        who = identify(context)
+        return method(_well_formed(request), who)
 
     return call
 
 
-def _streaming(method: Callable[[Any, Context], Any]) -> Callable[[Any, Context], Any]:
+def _taking_messages(
+    method: Callable[[Any, Call], Any], identify: Identify
+) -> Callable[[Any, Context], Any]:
     async def messages(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
         async for request in requests:
-            yield _message(request)
+            yield _well_formed(request)
 
     def call(requests: AsyncIterator[Any], context: Context) -> Any:
-        return method(messages(requests), context)
+        return method(messages(requests), identify(context))
 
     return call
 
 
-def _message(request: Any) -> Any:
+def _well_formed(request: Any) -> Any:
     if isinstance(request, _NoMessage):
         raise InvalidArgumentError("request", "a message as giftpay.v1 defines it")
+    validate(request)
     return request
 
 

@@ -2,5 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+import grpc.aio
+from giftpay.v1 import ERROR_REASON_PERMISSION_DENIED
+
+from giftpay_server.ledger.model import refuse
+from giftpay_server.wire.refusals import RefusedError
+
 # Callers are not identified yet: the server binds loopback only, and everyone is this principal.
 LOCAL = "local"
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+
+class Right(StrEnum):
+    """What not every caller may do."""
+
+    TRUSTED_PAYMENTS = "trusted_payments"  # to say itself that an order was paid
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Who asks for something, and what it may ask for."""
+
+    caller: str  # the application; idempotency keys are its own
+    person: str = ""  # who acts through it; empty: not known
+    rights: frozenset[Right] = frozenset()
+
+    def require(self, right: Right) -> None:
+        """Raises RefusedError with PERMISSION_DENIED where the caller lacks the right."""
+        if right not in self.rights:
+            raise RefusedError(refuse(ERROR_REASON_PERMISSION_DENIED, right=right))
+
+
+Identify: TypeAlias = Callable[[Context], Call]
+
+
+def local_callers(trusted: frozenset[str]) -> Identify:
+    """Takes everybody for the same caller, which has all rights if it is among the trusted."""
+    call = Call(LOCAL, rights=frozenset(Right) if LOCAL in trusted else frozenset())
+    return lambda _: call

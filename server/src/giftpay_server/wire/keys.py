@@ -6,10 +6,6 @@ import hashlib
 import re
 import uuid
 
-from giftpay_server.wire.fields import InvalidArgumentError
-
-KEY_MAX = 128  # characters
-
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-79a-f][0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 _NIL = "00000000-0000-0000-0000-000000000000"
 
@@ -18,12 +14,9 @@ def transaction_id(key: str, *, caller: str) -> str:
     """The key itself where it is a canonical UUID, and global; otherwise the caller's own UUIDv8.
 
     Nil and version 8 are not taken as they are: no caller can name what another's text became.
-    Raises InvalidArgumentError unless the key has 1 to 128 characters.
     """
     if _UUID.fullmatch(key) and key != _NIL:
         return key
-    if not 0 < len(key) <= KEY_MAX:
-        raise InvalidArgumentError("idempotency_key", f"1..{KEY_MAX} characters")
     return _version_8(f"{caller}\0{key}".encode())
 
 

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from giftpay_server.wire.fields import InvalidArgumentError
+from giftpay.v1 import options_pb2
+from google.protobuf.message import Message
 
-SIZE_DEFAULT = 50
-SIZE_MAX = 1_000
+from giftpay_server.wire.fields import InvalidArgumentError
 
 NUMBER_MAX = 2**63 - 1
 NEWEST = datetime.max.replace(tzinfo=UTC), str(UUID(int=2**128 - 1))
@@ -64,13 +64,26 @@ class Page:
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def open_page(size: int, token: str, *filters: object) -> Page:
-    """Reads page_size and page_token; raises InvalidArgumentError for a token of another list."""
-    if size < 0:
-        raise InvalidArgumentError("page_size", f"0..{SIZE_MAX}")
-    digest = hashlib.sha256(repr(filters).encode()).hexdigest()[:12]
-    position = _position(token, digest) if token else None
-    return Page(digest, min(size or SIZE_DEFAULT, SIZE_MAX), position)
+def open_page(request: Any, *filters: object) -> Page:
+    """The page that a request asks for, by its `page_size` and `page_token`.
+
+    Raises InvalidArgumentError for a token of another list: one of which another field of the
+    request, or one of the filters, was different.
+    """
+    bounds = request.DESCRIPTOR.fields_by_name["page_size"].GetOptions()
+    page = bounds.Extensions[options_pb2.page]
+    digest = _digest(request, filters)
+    position = _position(request.page_token, digest) if request.page_token else None
+    return Page(digest, min(request.page_size or page.usual, page.most), position)
+
+
+def _digest(request: Message, filters: Sequence[object]) -> str:
+    filtered = type(request)()
+    filtered.CopyFrom(request)
+    filtered.ClearField("page_size")
+    filtered.ClearField("page_token")
+    said = (filtered.DESCRIPTOR.full_name, filtered.SerializeToString(deterministic=True), filters)
+    return hashlib.sha256(repr(said).encode()).hexdigest()[:12]
 
 
 def _position(token: str, digest: str) -> list[Any]:

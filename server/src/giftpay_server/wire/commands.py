@@ -1,0 +1,135 @@
+"""From a request to the command that it asks for, and on to its outcome."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
+
+from giftpay.v1 import TransactionKind, options_pb2
+from giftpay.v1.options_pb2 import FORM_KEY
+from giftpay.v1.options_pb2 import Personal as PersonalOption
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import Message
+
+from giftpay_server.journal.journal import Journal
+from giftpay_server.ledger.model import (
+    AccountKey,
+    Books,
+    Command,
+    Decision,
+    Outcome,
+    Personal,
+    Refused,
+    RowKey,
+)
+from giftpay_server.ledger.replay import personal_hash
+from giftpay_server.wire.bounds import BOUNDS, PREVIEW
+from giftpay_server.wire.identity import Call
+from giftpay_server.wire.keys import transaction_id
+from giftpay_server.wire.refusals import settle
+
+PERSONAL = options_pb2.personal
+
+Request = TypeVar("Request", bound=Message)
+Kind: TypeAlias = "TransactionKind.ValueType"
+
+
+@dataclass(slots=True)
+class Asked(Generic[Request]):
+    """What a caller asks for, once its request is known to be well-formed."""
+
+    key: str  # the id of the transaction; empty in a preview, which has none
+    caller: str
+    request: Request  # as it is stored: without its key, with a hash in place of what is personal
+    personal: Personal | None
+
+    def command(
+        self,
+        kind: Kind,
+        accounts: Sequence[AccountKey],
+        decide: Callable[[Books], Decision],
+        *,
+        claims: Sequence[str] = (),
+        reads: Sequence[RowKey] = (),
+        opens: bool = False,
+        alone: bool = False,
+        moves_only: bool = False,
+    ) -> Command:
+        """The command; see there what its fields mean."""
+        return Command(
+            id=self.key,
+            caller=self.caller,
+            kind=kind,
+            request=self.request,
+            accounts=accounts,
+            decide=decide,
+            claims=claims,
+            reads=reads,
+            personal=self.personal,
+            opens=opens,
+            alone=alone,
+            moves_only=moves_only,
+        )
+
+    def refused(self, kind: Kind, refusal: Refused) -> Command:
+        """The command that is refused with this, now and under its key from then on."""
+        return self.command(kind, (), lambda _: refusal)
+
+
+def ask(request: Request, call: Call) -> Asked[Request]:
+    """What a well-formed request asks for; the request stays as it is."""
+    copied = type(request)()
+    copied.CopyFrom(request)
+    return ask_in_place(copied, call)
+
+
+def ask_in_place(request: Request, call: Call) -> Asked[Request]:
+    """As `ask`, of a request that nobody reads any more: it becomes what is stored."""
+    shape = _shape(request.DESCRIPTOR)
+    # What this server does not know it cannot check, bound or erase.
+    request.DiscardUnknownFields()  # type: ignore[attr-defined]  # the stubs lack it
+    if shape.has_previews and getattr(request, PREVIEW):
+        request.ClearField(PREVIEW)
+        key = ""
+    else:
+        key = transaction_id(getattr(request, shape.key), caller=call.caller)
+    request.ClearField(shape.key)
+    return Asked(key, call.caller, request, _hide_personal(request, shape))
+
+
+async def carry_out(journal: Journal, command: Command) -> Outcome:
+    """Records a command, or previews one without a key; raises RefusedError if it is refused."""
+    decide = journal.record if command.id else journal.preview
+    return settle(await decide(command))
+
+
+class _Shape(NamedTuple):
+    """Which fields of a request are its command's alone."""
+
+    key: str
+    has_previews: bool
+    personal: Sequence[tuple[str, PersonalOption]]  # none or one
+
+
+@cache
+def _shape(kind: Descriptor) -> _Shape:
+    options = [(field.name, field.GetOptions()) for field in kind.fields]
+    (key,) = (name for name, each in options if each.Extensions[BOUNDS].form == FORM_KEY)
+    personal = [
+        (name, each.Extensions[PERSONAL]) for name, each in options if each.HasExtension(PERSONAL)
+    ]
+    return _Shape(key, PREVIEW in kind.fields_by_name, personal)
+
+
+def _hide_personal(request: Message, shape: _Shape) -> Personal | None:
+    """Puts a salted hash in the place of the personal field, unless that is empty."""
+    for name, option in shape.personal:
+        if value := getattr(request, name):
+            salt, owner_id = os.urandom(16), getattr(request, option.owner)
+            personal = Personal(owner_id, name, value, salt, shown=not option.hidden)
+            setattr(request, name, personal_hash(personal, salt))
+            return personal
+    return None
