@@ -22,8 +22,9 @@ from giftpay.v1 import (
 from google.protobuf.message import DecodeError
 
 from giftpay_server.catalog.rules import Catalog
-from giftpay_server.catalog.store import Catalogs
+from giftpay_server.catalog.store import KEPT_MAX, Catalogs
 from giftpay_server.gift.rules import GiftContext
+from giftpay_server.gift.store import CONTEXT
 from giftpay_server.journal.check import (
     CHUNK,
     STATEMENT_TIMEOUT_S,
@@ -31,7 +32,6 @@ from giftpay_server.journal.check import (
     Check,
     of_transaction,
 )
-from giftpay_server.journal.columns import Columns
 from giftpay_server.journal.sql import POSTED, refs
 from giftpay_server.postgres.pool import Connection
 
@@ -89,6 +89,8 @@ async def _disagreement(
         request = SendGiftRequest.FromString(gift["request"])
         answer = Gift.FromString(gift["answer"])
         if version not in catalogs:
+            if len(catalogs) >= KEPT_MAX:
+                catalogs.clear()
             catalogs[version] = await Catalogs().at(connection, version)
     except DecodeError:
         return f"expected a request, an answer and the catalog {version}, found other bytes"
@@ -118,8 +120,6 @@ def _mispriced(
         return f"expected an answer of {coins} coins and {diamonds} diamonds, found {answered}"
     return ""
 
-
-CONTEXT = Columns("owner_id text, context text, seq bigint")
 
 FIND_CONTEXTS = f"""
     SELECT {CONTEXT.names}

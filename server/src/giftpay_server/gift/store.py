@@ -16,6 +16,8 @@ from giftpay.v1 import (
 
 from giftpay_server.gift.rules import GiftContext
 from giftpay_server.gift.rules_reversal import reversal_claim
+from giftpay_server.journal.columns import Columns
+from giftpay_server.journal.sql import POSTED
 from giftpay_server.journal.store import Table, Tables, transaction
 from giftpay_server.ledger.model import Transaction
 from giftpay_server.postgres.pool import Connection, Pool
@@ -31,15 +33,17 @@ class SentGift:
     reversal_id: str = ""
 
 
-INSERT_CONTEXTS = """
-    INSERT INTO gift_context (owner_id, context, seq)
-    SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
+CONTEXT = Columns("owner_id text, context text, seq bigint")
+
+INSERT_CONTEXTS = f"""
+    INSERT INTO gift_context ({CONTEXT.names})
+    SELECT * FROM unnest({CONTEXT.parameters()})
 """
 
 
 async def insert_contexts(connection: Connection, rows: Sequence[GiftContext]) -> None:
     """Where gifts were received."""
-    await connection.execute(INSERT_CONTEXTS, *zip(*rows, strict=True))
+    await connection.execute(INSERT_CONTEXTS, *CONTEXT.arrays(rows))
 
 
 TABLES: Tables = {GiftContext: Table(save=insert_contexts)}
@@ -50,7 +54,7 @@ READ_GIFTS = f"""
     SELECT t.*, p.value AS message
       FROM transactions t
       LEFT JOIN shown_personal_data p ON p.transaction_id = t.id
-     WHERE t.id = ANY($1::uuid[]) AND t.kind = {TRANSACTION_KIND_GIFT} AND t.reason = 0
+     WHERE t.id = ANY($1::uuid[]) AND t.kind = {TRANSACTION_KIND_GIFT} AND t.reason = {POSTED}
 """
 
 # By the claims that reversals take.

@@ -100,7 +100,7 @@ def redemption_message(standing: Standing) -> Redemption:
     return Redemption(
         redemption_id=row.redemption_id,
         owner_id=row.owner_id,
-        quote=Redemption.FromString(standing.quote).quote,
+        quote=Redemption.FromString(standing.answer).quote,
         destination=standing.destination,
         state=row.state,
         provider_key=row.provider_key or "",

@@ -79,12 +79,12 @@ class Standing:
     """A redemption as it was read."""
 
     row: RedemptionRow
-    quote: bytes  # in the giftpay.v1.Redemption that was promised
+    answer: bytes  # giftpay.v1.Redemption, as it was promised
     destination: str  # empty once erased
 
 
 READ_REDEMPTION = """
-    SELECT r.*, coalesce(p.generation, -1) AS generation, t.answer AS quote, p.value AS destination
+    SELECT r.*, coalesce(p.generation, -1) AS generation, t.answer, p.value AS destination
       FROM redemption r
       JOIN transactions t ON t.id = r.redemption_id
       LEFT JOIN shown_personal_data p ON p.transaction_id = r.redemption_id
@@ -99,7 +99,7 @@ async def read_redemption(pool: Pool, redemption_id: str) -> Standing | None:
 
 
 LIST_REDEMPTIONS = f"""
-    SELECT r.*, coalesce(p.generation, -1) AS generation, t.answer AS quote, p.value AS destination
+    SELECT r.*, coalesce(p.generation, -1) AS generation, t.answer, p.value AS destination
       FROM redemption r
       JOIN transactions t ON t.id = r.redemption_id
       LEFT JOIN shown_personal_data p ON p.transaction_id = r.redemption_id
@@ -184,7 +184,7 @@ async def _payable(pool: Pool, page: Sequence[Any]) -> list[Due]:
 
 
 def _standing(found: Any) -> Standing:
-    return Standing(_row(found), found["quote"], found["destination"] or "")
+    return Standing(_row(found), found["answer"], found["destination"] or "")
 
 
 def _row(found: Any) -> RedemptionRow:

@@ -7,7 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from giftpay_server.journal.store import transaction
+from giftpay.v1 import UNIT_COIN, UNIT_DIAMOND
+
+from giftpay_server.journal.store import entry, transaction
 from giftpay_server.ledger.model import Account, AccountKey, Entry, Owner, Transaction
 from giftpay_server.postgres.pool import Connection, Pool
 from giftpay_server.registration import Asked
@@ -31,8 +33,10 @@ class Line(NamedTuple):
 
 # Before the command, in a transaction of its own: a command locks the accounts that are there. Rows
 # without an owner harm nobody, since every other command asks for the owner.
-OPEN_ACCOUNTS = """
-    INSERT INTO account (owner_id, unit) VALUES ($1, 1), ($1, 2) ON CONFLICT DO NOTHING
+OPEN_ACCOUNTS = f"""
+    INSERT INTO account (owner_id, unit)
+    VALUES ($1, {UNIT_COIN}), ($1, {UNIT_DIAMOND})
+        ON CONFLICT DO NOTHING
 """
 
 
@@ -117,7 +121,13 @@ def _standing(rows: Sequence[Any]) -> Standing | None:
     if not rows:
         return None
     coins, diamonds = (
-        Account(row["owner_id"], row["unit"], row["balance"], row["held"], row["seq"])
+        Account(
+            owner_id=row["owner_id"],
+            unit=row["unit"],
+            balance=row["balance"],
+            held=row["held"],
+            seq=row["seq"],
+        )
         for row in rows
     )
     return Standing(_owner(rows[0]), coins, diamonds)
@@ -125,7 +135,11 @@ def _standing(rows: Sequence[Any]) -> Standing | None:
 
 def _owner(row: Any) -> Owner:
     return Owner(
-        row["owner_id"], row["status"], row["country"], row["adult_from"], row["create_time"]
+        owner_id=row["owner_id"],
+        status=row["status"],
+        country=row["country"],
+        adult_from=row["adult_from"],
+        create_time=row["create_time"],
     )
 
 
@@ -216,16 +230,8 @@ async def _with_asked(connection: Connection | Pool, rows: Sequence[Any]) -> lis
 
 
 def _line(row: Any, asked: Mapping[str, Asked]) -> Line:
-    entry = Entry(
-        owner_id=row["owner_id"],
-        unit=row["unit"],
-        seq=row["seq"],
-        transaction_id=str(row["transaction_id"]),
-        system=row["system_account"],
-        amount=row["amount"],
-        balance=row["balance"],
-    )
-    return Line(entry, row["create_time"], asked[entry.transaction_id])
+    booked = entry(row)
+    return Line(booked, row["create_time"], asked[booked.transaction_id])
 
 
 READ_TRANSACTION = "SELECT * FROM transactions WHERE id = $1"
