@@ -81,6 +81,8 @@ def _entries(model: Model, owner: Owner, unit: v1.Unit.ValueType) -> Iterable[v1
         )
         if line.gift_id:
             _add_gift(entry, model.state.gifts[line.gift_id])
+        if isinstance(request, v1.ReverseGiftRequest):
+            entry.reversed_transaction_id = request.transaction_id
         yield entry
 
 

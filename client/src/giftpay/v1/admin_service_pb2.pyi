@@ -118,7 +118,7 @@ class AdjustBalanceRequest(_message.Message):
     AMOUNT_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     idempotency_key: _builtins.str
-    """Names this command for ever, as in WalletService.OpenWallet."""
+    """Idempotency key, as in WalletService.OpenWallet."""
     owner_id: _builtins.str
     """Whose."""
     unit: _ledger_pb2.Unit.ValueType
@@ -183,7 +183,7 @@ class ReverseGiftRequest(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     SHORTFALL_POLICY_FIELD_NUMBER: _builtins.int
     idempotency_key: _builtins.str
-    """Names this command for ever, as in WalletService.OpenWallet."""
+    """Idempotency key, as in WalletService.OpenWallet."""
     transaction_id: _builtins.str
     """The gift."""
     reason: _builtins.str
@@ -253,7 +253,7 @@ class ErasePersonalDataRequest(_message.Message):
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     OWNER_ID_FIELD_NUMBER: _builtins.int
     idempotency_key: _builtins.str
-    """Names this command for ever, as in WalletService.OpenWallet."""
+    """Idempotency key, as in WalletService.OpenWallet."""
     owner_id: _builtins.str
     """Whose."""
     def __init__(

@@ -468,7 +468,7 @@ class ApplyCatalogRequest(_message.Message):
     CATALOG_FIELD_NUMBER: _builtins.int
     EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
     idempotency_key: _builtins.str
-    """Names this command for ever, as in WalletService.OpenWallet."""
+    """Idempotency key, as in WalletService.OpenWallet."""
     expected_version: _builtins.int
     """If set, the version that the new one builds on, 0 to 2^31 - 1; 0 means that there is none yet."""
     @_builtins.property

@@ -111,7 +111,7 @@ class SendGiftRequest(_message.Message):
     EXPECTED_COINS_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     idempotency_key: _builtins.str
-    """Names this command for ever, as in WalletService.OpenWallet."""
+    """Idempotency key, as in WalletService.OpenWallet."""
     sender_id: _builtins.str
     """Who gives."""
     recipient_id: _builtins.str

@@ -307,7 +307,7 @@ Global___EntryRef: _TypeAlias = EntryRef  # noqa: Y015
 
 @_typing.final
 class Transaction(_message.Message):
-    """What one command decided, for ever."""
+    """What one command decided."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -255,7 +255,7 @@ class CreateRedemptionRequest(_message.Message):
     EXPECTED_AMOUNT_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     idempotency_key: _builtins.str
-    """Names this command for ever, as in WalletService.OpenWallet."""
+    """Idempotency key, as in WalletService.OpenWallet."""
     owner_id: _builtins.str
     """Whose diamonds."""
     diamonds: _builtins.int
@@ -438,7 +438,7 @@ class CancelRedemptionRequest(_message.Message):
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     REDEMPTION_ID_FIELD_NUMBER: _builtins.int
     idempotency_key: _builtins.str
-    """Names this command for ever, as in WalletService.OpenWallet."""
+    """Idempotency key, as in WalletService.OpenWallet."""
     redemption_id: _builtins.str
     """The redemption."""
     def __init__(

@@ -161,7 +161,7 @@ class CreateTopUpRequest(_message.Message):
     PROVIDER_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     idempotency_key: _builtins.str
-    """Names this command for ever, as in WalletService.OpenWallet."""
+    """Idempotency key, as in WalletService.OpenWallet."""
     owner_id: _builtins.str
     """Who gets the coins."""
     package_id: _builtins.str
@@ -225,7 +225,7 @@ class ConfirmTopUpRequest(_message.Message):
     TOP_UP_ID_FIELD_NUMBER: _builtins.int
     PAYMENT_REFERENCE_FIELD_NUMBER: _builtins.int
     idempotency_key: _builtins.str
-    """Names this command for ever, as in WalletService.OpenWallet."""
+    """Idempotency key, as in WalletService.OpenWallet."""
     top_up_id: _builtins.str
     """The order."""
     payment_reference: _builtins.str
@@ -392,7 +392,7 @@ class CancelTopUpRequest(_message.Message):
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     TOP_UP_ID_FIELD_NUMBER: _builtins.int
     idempotency_key: _builtins.str
-    """Names this command for ever, as in WalletService.OpenWallet."""
+    """Idempotency key, as in WalletService.OpenWallet."""
     top_up_id: _builtins.str
     """The order."""
     def __init__(

@@ -175,7 +175,7 @@ class OpenWalletRequest(_message.Message):
     DATE_OF_BIRTH_FIELD_NUMBER: _builtins.int
     AGE_VERIFIED_FIELD_NUMBER: _builtins.int
     idempotency_key: _builtins.str
-    """Names this command for ever: a UUID (UUIDv7 is best; not nil, not version 8), or any other text
+    """Idempotency key, which never expires: a UUID (UUIDv7 is best; not nil, not version 8), or any text
     of 1 to 128 characters that is unique to the caller.
     """
     owner_id: _builtins.str
@@ -483,7 +483,7 @@ class UpdateWalletRequest(_message.Message):
     AGE_VERIFIED_FIELD_NUMBER: _builtins.int
     DATE_OF_BIRTH_FIELD_NUMBER: _builtins.int
     idempotency_key: _builtins.str
-    """Names this command for ever, as in OpenWallet."""
+    """Idempotency key, as in OpenWallet."""
     owner_id: _builtins.str
     """Whose."""
     status: Global___WalletStatus.ValueType

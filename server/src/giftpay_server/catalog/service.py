@@ -57,11 +57,11 @@ class CatalogService:
             for package in _rest(catalog.packages, page)
             if package.price.currency_code == currency and (off_sale or is_sold(package, now))
         ]
-        shown, more = page.cut(found)
+        shown, next_page_token = page.cut(found, lambda package: [package.package_id])
         promotions = promotions_at(catalog, now)
         return ListCoinPackagesResponse(
             packages=[_with_bonus(package, bonus(package, promotions)) for package in shown],
-            next_page_token=page.next_token([shown[-1].package_id]) if more else "",
+            next_page_token=next_page_token,
             catalog_version=catalog.version,
         )
 
@@ -69,11 +69,9 @@ class CatalogService:
         catalog, off_sale = await self._current(), request.include_off_sale
         page = open_page(request, catalog.version)
         found = [gift for gift in _rest(catalog.gifts, page) if off_sale or not gift.off_sale]
-        shown, more = page.cut(found)
+        shown, next_page_token = page.cut(found, lambda gift: [gift.gift_id])
         return ListGiftsResponse(
-            gifts=shown,
-            next_page_token=page.next_token([shown[-1].gift_id]) if more else "",
-            catalog_version=catalog.version,
+            gifts=shown, next_page_token=next_page_token, catalog_version=catalog.version
         )
 
     async def GetCatalog(self, request: GetCatalogRequest, call: Call) -> GetCatalogResponse:

@@ -79,7 +79,7 @@ class GiftService:
             request.owner_id,
             context=request.context,
             before=page.number(first=NUMBER_MAX),
-            limit=page.size + 1,
+            limit=page.limit,
         )
         gifts, token = _page(page, found)
         return ListGiftsReceivedResponse(gifts=gifts, next_page_token=token)
@@ -92,13 +92,12 @@ class GiftService:
             self._pool,
             request.owner_id,
             before=page.number(first=NUMBER_MAX),
-            limit=page.size + 1,
+            limit=page.limit,
         )
         gifts, token = _page(page, found)
         return ListGiftsSentResponse(gifts=gifts, next_page_token=token)
 
 
 def _page(page: Page, found: Sequence[SentGift]) -> tuple[list[Gift], str]:
-    shown, more = page.cut(found)
-    token = page.next_token([shown[-1].seq]) if more else ""
+    shown, token = page.cut(found, lambda sent: [sent.seq])
     return [sent_gift(sent) for sent in shown], token

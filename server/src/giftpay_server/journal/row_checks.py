@@ -22,16 +22,26 @@ OF_TRANSACTION = """
       JOIN {table} r ON r.owner_id = a.owner_id
       LEFT JOIN transactions t
         ON t.id = r.{table}_id AND t.kind = {kind} AND t.reason = {posted}
-       AND t.create_time = r.create_time AND t.catalog_version = r.catalog_version
+       AND {agree}
      WHERE a.entry_time >= $1 AND a.unit = {unit} AND t.id IS NULL
 """
 
 
 def row_checks(
-    table: str, *, made_by: TransactionKind.ValueType, unit: Unit.ValueType
+    table: str,
+    *,
+    made_by: TransactionKind.ValueType,
+    unit: Unit.ValueType,
+    is_priced: bool = False,
 ) -> Sequence[Check]:
-    """Each transaction of the kind has its row, each row of a touched account its transaction."""
-    said = {"table": table, "kind": made_by, "unit": unit, "posted": POSTED}
+    """Each transaction of the kind has its row, each row of a touched account its transaction.
+
+    The table has the columns `<table>_id`, which is the transaction's id, `owner_id` and
+    `create_time`; and `catalog_version` if its rows are priced by the catalog.
+    """
+    columns = ("create_time", "catalog_version") if is_priced else ("create_time",)
+    agree = " AND ".join(f"t.{column} = r.{column}" for column in columns)
+    said = {"table": table, "kind": made_by, "unit": unit, "posted": POSTED, "agree": agree}
     return (
         Check(
             name="transaction.row",
@@ -45,7 +55,7 @@ def row_checks(
             table=table,
             broken=OF_TRANSACTION.format_map(said),
             key=f"{table}_id",
-            detail="'expected a posted transaction of its time and catalog, found none'",
+            detail=f"'expected a posted transaction of its {', '.join(columns)}, found none'",
         ),
     )
 

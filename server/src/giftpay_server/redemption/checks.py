@@ -112,7 +112,9 @@ def _promise(request: bytes, answer: bytes) -> Mapping[str, Any]:
 
 
 CHECKS: Sequence[AuditCheck] = (
-    *row_checks("redemption", made_by=TRANSACTION_KIND_CREATE_REDEMPTION, unit=UNIT_DIAMOND),
+    *row_checks(
+        "redemption", made_by=TRANSACTION_KIND_CREATE_REDEMPTION, unit=UNIT_DIAMOND, is_priced=True
+    ),
     REDEMPTION_HOLD,
     REDEMPTION_PAYOUT,
     PromiseCheck(table="redemption", read=READ_REDEMPTIONS, promise=_promise),

@@ -78,14 +78,11 @@ class RedemptionService:
             request.owner_id,
             state=request.state,
             before=page.before_row(),
-            limit=page.size + 1,
+            limit=page.limit,
         )
-        shown, more = page.cut(found)
+        shown, token = page.cut(found, lambda each: (each.row.create_time, each.row.redemption_id))
         return ListRedemptionsResponse(
-            redemptions=map(redemption_message, shown),
-            next_page_token=page.row_token(shown[-1].row.create_time, shown[-1].row.redemption_id)
-            if more
-            else "",
+            redemptions=map(redemption_message, shown), next_page_token=token
         )
 
     async def CancelRedemption(

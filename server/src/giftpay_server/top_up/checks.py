@@ -132,7 +132,7 @@ def _promise(_request: bytes, answer: bytes) -> Mapping[str, Any]:
 
 
 CHECKS: Sequence[AuditCheck] = (
-    *row_checks("top_up", made_by=TRANSACTION_KIND_CREATE_TOP_UP, unit=UNIT_COIN),
+    *row_checks("top_up", made_by=TRANSACTION_KIND_CREATE_TOP_UP, unit=UNIT_COIN, is_priced=True),
     TOP_UP_PAYMENT,
     TOP_UP_CLAIM,
     TOP_UP_COINS,

@@ -80,10 +80,9 @@ class TopUpService:
             request.owner_id,
             state=request.state,
             before=page.before_row(),
-            limit=page.size + 1,
+            limit=page.limit,
         )
-        rows, more = page.cut(found)
-        token = page.row_token(rows[-1].create_time, rows[-1].top_up_id) if more else ""
+        rows, token = page.cut(found, lambda row: (row.create_time, row.top_up_id))
         return ListTopUpsResponse(top_ups=[row.message() for row in rows], next_page_token=token)
 
     async def CancelTopUp(self, request: CancelTopUpRequest, call: Call) -> CancelTopUpResponse:

@@ -100,11 +100,9 @@ class WalletService:
         found = await read_page(self._pool, account, page, after_seq=after_seq)
         if not found:
             await self._wallet(request.owner_id)  # nothing was booked, or there is no wallet
-        lines, more = page.cut(found)
-        return ListEntriesResponse(
-            entries=await entry_messages(self._pool, lines, self._registry.details),
-            next_page_token=page.next_token([lines[-1].entry.seq]) if more else "",
-        )
+        lines, token = page.cut(found, lambda line: [line.entry.seq])
+        entries = await entry_messages(self._pool, lines, self._registry.details)
+        return ListEntriesResponse(entries=entries, next_page_token=token)
 
     async def WatchEntries(
         self, request: WatchEntriesRequest, call: Call

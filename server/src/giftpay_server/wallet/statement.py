@@ -30,7 +30,7 @@ async def read_page(
     read, first = (list_before, NUMBER_MAX) if after_seq is None else (list_after, after_seq)
     seq = page.number(first=first)
     async with pool.acquire() as connection:
-        return await read(connection, account, seq=seq, limit=page.size + 1)
+        return await read(connection, account, seq=seq, limit=page.limit)
 
 
 async def entry_messages(

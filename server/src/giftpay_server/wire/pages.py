@@ -32,9 +32,21 @@ class Page:
     size: int
     position: list[Any] | None  # where the page before ended; None on the first
 
-    def cut(self, found: Sequence[Item]) -> tuple[Sequence[Item], bool]:
-        """What of the found belongs on the page, and whether more follows; ask for size + 1."""
-        return found[: self.size], len(found) > self.size
+    @property
+    def limit(self) -> int:
+        """How many items to look for: one more than the page has, to know whether more follows."""
+        return self.size + 1
+
+    def cut(
+        self, found: Sequence[Item], place: Callable[[Item], Sequence[Any]]
+    ) -> tuple[Sequence[Item], str]:
+        """What of the found belongs on the page, and the token of the next one; empty on the last.
+
+        `place` is where an item lies in the list: what the page after it goes on from, as numbers,
+        texts and times.
+        """
+        shown = found[: self.size]
+        return shown, self._token(place(shown[-1])) if len(found) > self.size else ""
 
     def number(self, *, first: int) -> int:
         """Where to go on in a numbered list; `first` says where the first page begins."""
@@ -54,13 +66,9 @@ class Page:
                 return _parsed(_utc, time), str(_parsed(UUID, row_id))
         raise _not_of_this_list()
 
-    def row_token(self, create_time: datetime, row_id: str) -> str:
-        """Names the page that goes on before this row."""
-        return self.next_token([create_time.isoformat(), row_id])
-
-    def next_token(self, position: Sequence[Any]) -> str:
-        """Names the page after this one; the position is of its last item, JSON values."""
-        text = json.dumps([self.filters, *position], separators=(",", ":"))
+    def _token(self, place: Sequence[Any]) -> str:
+        values = [self.filters, *place]
+        text = json.dumps(values, separators=(",", ":"), default=datetime.isoformat)
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
