@@ -26,10 +26,11 @@ check: .venv/dev      ## Check format, lint, types, import walls, protos and gen
 format: .venv/dev     ## Put the code in its one form
 	ruff check --fix-only . && ruff format . && buf format -w protos
 
-proto: .venv/dev      ## Generate what is made from protos/: the code and a table of docs/
+proto: .venv/dev      ## Generate what is made from protos/ and slices: code, and tables of docs/
 	rm -rf build/generated && mkdir -p build/generated && sh scripts/generate-protos build/generated
-	python -m scripts.movements build/generated
-	rm -f client/src/giftpay/v1/*_pb2* server/src/giftpay_server/stored/v1/*_pb2* && cp -R build/generated/. .
+	rm -f client/src/giftpay/v1/*_pb2* server/src/giftpay_server/stored/v1/*_pb2* \
+		&& cp -R build/generated/. .
+	python -m scripts.movements .
 
 bench: .venv/bench         ## Measure everything side by side; takes a while
 	python -m benchmarks

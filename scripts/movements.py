@@ -1,8 +1,7 @@
-"""Writes docs/ledger.md with the table of movements, as the slices register them."""
+"""Writes docs/ledger.md with the table of movements, as slices register them, into a folder."""
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
@@ -11,36 +10,19 @@ from giftpay_server.ledger.movements import Movement
 from giftpay_server.protobuf import short_name
 from giftpay_server.slices import SLICES
 
-MOVEMENTS = re.compile(r"(<!-- generated: movements -->\n).*?(<!-- end -->)", re.DOTALL)
-HEAD = """\
-| kind | entry | what | against |
-|---|---|---|---|
-"""
+from scripts.tables import write_table
+
+HEAD = ("kind", "entry", "what", "against")
+MINUS = "\N{MINUS SIGN}"
 
 
-def main(into: Path) -> None:
-    """Write it below a folder that is laid out as the checkout."""
-    table = "\n" + HEAD + "".join(_rows()) + "\n"
-    text, found = MOVEMENTS.subn(rf"\1{table}\2", Path("docs/ledger.md").read_text())
-    if not found:
-        raise SystemExit("docs/ledger.md has lost the marks of the table of movements.")
-    (into / "docs").mkdir(exist_ok=True)
-    (into / "docs/ledger.md").write_text(text)
-
-
-def _rows() -> list[str]:
-    registered = [item for each in SLICES for item in each.movements.items()]
-    return [
-        _row(kind, movement) for kind, movements in sorted(registered) for movement in movements
-    ]
-
-
-def _row(kind: int, movement: Movement) -> str:
-    sign, unit = "+" if movement.is_credit else "−", short_name(Unit, movement.unit)  # noqa: RUF001
+def _row(kind: int, movement: Movement) -> tuple[str, ...]:
+    entry = f"{'+' if movement.is_credit else MINUS} {short_name(Unit, movement.unit)}"
     system = short_name(SystemAccount, movement.system)
-    cells = [short_name(TransactionKind, kind), f"{sign} {unit}", movement.what, f"`{system}`"]
-    return f"| {' | '.join(cells)} |\n"
+    return short_name(TransactionKind, kind), entry, movement.what, f"`{system}`"
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    registered = sorted(item for each in SLICES for item in each.movements.items())
+    rows = [_row(kind, movement) for kind, movements in registered for movement in movements]
+    write_table("docs/ledger.md", "movements", [HEAD, *rows], Path(sys.argv[1]))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from string import Formatter
 from typing import TYPE_CHECKING, Any, cast
 
 # What the protos import must be in the pool before them.
@@ -13,10 +14,12 @@ from google.protobuf import descriptor_pb2, descriptor_pool, timestamp_pb2  # no
 from google.protobuf.descriptor import EnumValueDescriptor, FileDescriptor, ServiceDescriptor
 
 if TYPE_CHECKING:
-    from giftpay.v1.options_pb2 import Told
+    from giftpay.v1.options_pb2 import RefusalOption
 
 PACKAGE = "giftpay.v1"
 PREFIX = "ERROR_REASON_"
+# What an error of the client has besides its figures.
+TAKEN = {"message", "reason", "metadata", "code", "keys", "key", "pinned", "args"}
 # Which knows nothing of giftpay yet: the code of the client may be stale.
 POOL = descriptor_pool.Default()  # type: ignore[no-untyped-call]
 
@@ -63,7 +66,10 @@ def load_contract(path: Path) -> Contract:
 
 def face(service: ServiceDescriptor) -> str:
     """What the client calls the service."""
-    return cast(str, _option(service, "face"))
+    name = cast(str, _option(service, "client_name"))
+    if not name.isidentifier():
+        raise SystemExit(f"{service.name}: (client_name) names it for the client, as top_ups.")
+    return name
 
 
 def _option(element: EnumValueDescriptor | ServiceDescriptor, name: str) -> Any:
@@ -79,16 +85,23 @@ def _reasons(files: list[descriptor_pb2.FileDescriptorProto]) -> Iterator[Reason
 
 
 def _reason(value: EnumValueDescriptor, comment: str) -> Reason:
-    told: Told = _option(value, "told")
-    status = POOL.FindEnumTypeByName(f"{PACKAGE}.StatusCode").values_by_number[told.status].name
+    option: RefusalOption = _option(value, "refusal")
+    figures = json.loads(option.figures or "{}")
+    named = {name for _, name, _, _ in Formatter().parse(option.sentence) if name}
+    if not (option.status and option.sentence) or named - figures.keys() or figures.keys() & TAKEN:
+        raise SystemExit(
+            f"{value.name}: its option needs a status and a sentence; the sentence names figures "
+            f"alone, and no figure is called {', '.join(sorted(TAKEN))}."
+        )
+    status = POOL.FindEnumTypeByName(f"{PACKAGE}.StatusCode").values_by_number[option.status].name
     short = value.name.removeprefix(PREFIX)
     return Reason(
         name=value.name,
         comment=comment,
         status=status.removeprefix("STATUS_CODE_"),
-        pinned=told.pinned,
-        figures=json.loads(told.figures or "{}"),
-        exception=told.exception or "".join(map(str.capitalize, short.split("_"))),
+        pinned=option.pinned,
+        figures=figures,
+        exception=option.exception or "".join(map(str.capitalize, short.split("_"))),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import textwrap
 from collections.abc import Iterable
@@ -29,11 +30,11 @@ def exported(names: Iterable[str]) -> str:
 
 def docstring(text: str) -> str:
     """A docstring inside a class: the first sentence, then the others below it."""
-    first, _, rest = text.partition(". ")
+    first, *rest = re.split(r"(?<=\.) (?=[A-Z`])", text, maxsplit=1)
     if not rest:
         return f'    """{text}"""\n'
-    body = textwrap.fill(rest, WIDTH)
-    return textwrap.indent(f'"""{first}.\n\n{body}\n"""\n', "    ")
+    body = textwrap.fill(rest[0], WIDTH)
+    return textwrap.indent(f'"""{first}\n\n{body}\n"""\n', "    ")
 
 
 def _ruff(*arguments: str, source: str) -> str:

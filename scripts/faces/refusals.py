@@ -54,8 +54,12 @@ def _class(reason: Reason) -> str:
 
 def _type(example: object) -> str:
     """The type of a figure, and its example where the type alone says little."""
-    shown = "" if isinstance(example, int) else f"  # such as {json.dumps(example)}"
+    shown = "" if isinstance(example, int) else f"  # such as {_python(example)}"
     return TYPES[type(example)] + shown
+
+
+def _python(example: object) -> str:
+    return json.dumps(example).replace("[", "(").replace("]", ")")
 
 
 def _table(reasons: list[Reason]) -> str:

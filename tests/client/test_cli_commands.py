@@ -77,9 +77,9 @@ async def test_opening_a_wallet(scripted: ScriptedServer, run: Run) -> None:
         "status      active\n"
         "age status  adult\n"
         "created     2026-11-18 11:06:40\n"
-        "            balance  held  available  last seq\n"
-        "coins     1,234,567     7  1,234,560         3\n"
-        "diamonds          0     0          0         0\n"
+        "            balance  held  available  entries\n"
+        "coins     1,234,567     7  1,234,560        3\n"
+        "diamonds          0     0          0        0\n"
     )
 
 
@@ -103,11 +103,12 @@ async def test_sending_a_gift_says_all_that_can_be_said(scripted: ScriptedServer
         )
     ]
     assert result.stdout == (
-        "gift     rose\n"
-        "count    3\n"
-        "coins    3\n"
-        "message  hi \N{REPLACEMENT CHARACTER}[31m\n"
-        "context  live/1\n"
+        "gift      rose\n"
+        "count     3\n"
+        "coins     3\n"
+        "diamonds  0\n"
+        "message   hi \N{REPLACEMENT CHARACTER}[31m\n"
+        "context   live/1\n"
     )
 
 
@@ -206,7 +207,7 @@ async def test_broken_books_end_with_1(scripted: ScriptedServer, run: Run) -> No
     )
     found, clean = await run("verify"), await run("verify")
     assert (found.exit_code, clean.exit_code) == (1, 0)
-    assert "clean   no\ncheck   entry.seq\n" in found.stdout
+    assert "clean         no\ncheck         entry.seq\n" in found.stdout
 
 
 async def test_the_trial_balance(scripted: ScriptedServer, run: Run) -> None:

@@ -7,13 +7,16 @@ from click import unstyle
 from giftpay import v1
 from giftpay.cli.session import Session
 from giftpay.v1 import (
+    Balance,
     CoinPackage,
+    GetWalletResponse,
     Gift,
     ListCoinPackagesResponse,
     ListGiftsReceivedResponse,
     Money,
     OpenWalletResponse,
     UpdateWalletResponse,
+    VerifyLedgerResponse,
     Wallet,
 )
 from google.protobuf.descriptor import FieldDescriptor
@@ -86,9 +89,9 @@ def test_every_text_of_an_answer_is_shown_whole(
 def test_what_is_empty_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(OpenWalletResponse(wallet=Wallet(owner_id="anna")), capsys) == [
         "owner  anna",
-        "          balance  held  available  last seq",
-        "coins           0     0          0         0",
-        "diamonds        0     0          0         0",
+        "          balance  held  available  entries",
+        "coins           0     0          0        0",
+        "diamonds        0     0          0        0",
     ]
 
 
@@ -120,9 +123,27 @@ def test_a_list_that_is_too_wide_is_shown_one_below_the_other(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     gifts = [
-        Gift(transaction_id=ID, sender_id="anna", recipient_id="ben", message=text * 30)
+        Gift(transaction_id=ID, sender_id="anna", recipient_id="ben", message=text * 30, diamonds=1)
         for text in "ab"
     ]
     lines = shown(ListGiftsReceivedResponse(gifts=gifts), capsys)
-    about = [f"transaction  {ID}", "sender       anna", "recipient    ben"]
+    about = [f"transaction  {ID}", "sender       anna", "recipient    ben", "diamonds     1"]
     assert lines == [*about, f"message      {'a' * 30}", "", *about, f"message      {'b' * 30}"]
+
+
+def test_balances_that_are_too_wide_for_a_table_keep_their_units(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rich = Balance(balance=10**15, held=10**14, available=10**15 - 10**14, last_seq=10**9)
+    answer = GetWalletResponse(wallet=Wallet(owner_id="ben", diamonds=rich, coins=Balance()))
+    lines = [line.split() for line in shown(answer, capsys)]
+    assert lines[lines.index(["coins"]) + 1] == ["balance", "0"]
+    assert lines[lines.index(["diamonds"]) + 1] == ["balance", "1,000,000,000,000,000"]
+
+
+def test_that_nothing_was_looked_at_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown(VerifyLedgerResponse(clean=True), capsys) == [
+        "clean         yes",
+        "entries       0",
+        "transactions  0",
+    ]

@@ -25,7 +25,7 @@ from tests.client.scripted import Context, ScriptedServer, no
 CODES = {code.value[0]: code for code in StatusCode}
 
 
-class Told(NamedTuple):
+class Reason(NamedTuple):
     """What the contract says of a reason."""
 
     name: str
@@ -42,10 +42,10 @@ class Told(NamedTuple):
         }
 
 
-def told(value: EnumValueDescriptor) -> Told:
-    said = value.GetOptions().Extensions[options_pb2.told]
+def told(value: EnumValueDescriptor) -> Reason:
+    said = value.GetOptions().Extensions[options_pb2.refusal]
     figures = json.loads(said.figures or "{}")
-    return Told(value.name, CODES[said.status], said.pinned, figures)
+    return Reason(value.name, CODES[said.status], said.pinned, figures)
 
 
 REASONS = [told(value) for value in ErrorReason.DESCRIPTOR.values[1:]]
@@ -54,11 +54,11 @@ answered = [of for of in REASONS if of.code is not StatusCode.UNAVAILABLE]
 each_answer = pytest.mark.parametrize("of", answered, ids=lambda of: of.name)
 
 
-def refusal(of: Told) -> Refusal:
+def refusal(of: Reason) -> Refusal:
     return Refusal(reason=ErrorReason.Value(of.name), message="No.", metadata=of.metadata)
 
 
-async def refused(scripted: ScriptedServer, caller: giftpay.Client, of: Told) -> GiftpayError:
+async def refused(scripted: ScriptedServer, caller: giftpay.Client, of: Reason) -> GiftpayError:
     """What a call raises that the server refuses for the reason."""
     scripted.script("SendGift", no(of.code, of.name.removeprefix("ERROR_REASON_"), **of.metadata))
     with pytest.raises(GiftpayError) as raised:
@@ -68,7 +68,7 @@ async def refused(scripted: ScriptedServer, caller: giftpay.Client, of: Told) ->
 
 @each_answer
 async def test_a_refused_call_raises_the_type_of_its_reason_with_its_figures(
-    scripted: ScriptedServer, caller: giftpay.Client, of: Told
+    scripted: ScriptedServer, caller: giftpay.Client, of: Reason
 ) -> None:
     error = await refused(scripted, caller, of)
     assert type(error) not in (giftpay.Refused, giftpay.NotFound, giftpay.GiftpayError)
@@ -81,7 +81,7 @@ async def test_a_refused_call_raises_the_type_of_its_reason_with_its_figures(
 
 @each_reason
 async def test_a_call_raises_what_a_batch_item_turns_into(
-    scripted: ScriptedServer, caller: giftpay.Client, of: Told
+    scripted: ScriptedServer, caller: giftpay.Client, of: Reason
 ) -> None:
     error = await refused(scripted, caller, of)
     item = giftpay.refusal_error(refusal(of), key="k")

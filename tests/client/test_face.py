@@ -3,7 +3,6 @@
 import asyncio
 import subprocess
 import sys
-from types import ModuleType
 from typing import Any, assert_type
 
 import giftpay
@@ -25,18 +24,24 @@ each_service = pytest.mark.parametrize("service", SERVICES, ids=lambda service: 
 
 def face(client: object, service: ServiceDescriptor) -> Any:
     """The service as the client has it."""
-    return getattr(client, service.GetOptions().Extensions[options_pb2.face])
+    return getattr(client, service.GetOptions().Extensions[options_pb2.client_name])
 
 
 def test_the_face_of_the_client_is_exactly_what_is_meant() -> None:
     functions = {"connect", "connect_sync", "new_key", "refusal_error"}
-    families = {"GiftpayError", "NotFound", "OutcomeUnknown", "Refused", "Unavailable"}
-    public = {
-        name
-        for name, value in vars(giftpay).items()
-        if not name.startswith("_") and not isinstance(value, ModuleType)
+    families = {
+        "Exhausted",
+        "GiftpayError",
+        "Malformed",
+        "NotFound",
+        "OutcomeUnknown",
+        "Refused",
+        "Unavailable",
     }
-    assert public == {"Client", "SyncClient", *functions, *families, *refusals.__all__}
+    expected = {"Client", "SyncClient", *functions, *families, *refusals.__all__}
+    assert set(giftpay.__all__) == expected
+    assert len(giftpay.__all__) == len(expected)
+    assert all(hasattr(giftpay, name) for name in expected)
 
 
 @each_service

@@ -61,7 +61,7 @@ def test_what_was_changed_by_hand_is_named(checkout: Path, file: str, old: str, 
 
 
 def test_what_the_protos_say_otherwise_now_is_named(checkout: Path) -> None:
-    change(checkout / "protos/giftpay/v1/error_reason.proto", '"available": 40', '"has": 40')
+    change(checkout / "protos/giftpay/v1/error_reason.proto", '"available": 40', '"available": "x"')
     assert complaint(checkout).endswith(" is not what protos/ and slices say: make proto\n")
 
 
@@ -73,3 +73,15 @@ def test_what_no_proto_says_any_more_is_named(checkout: Path) -> None:
 
 def test_what_is_fresh_is_passed_over(checkout: Path) -> None:
     assert complaint(checkout) == ""
+
+
+def test_a_reason_without_what_is_to_be_said_of_it_is_named(checkout: Path) -> None:
+    change(checkout / "protos/giftpay/v1/error_reason.proto", '"available": 40', '"has": 40')
+    assert complaint(checkout).startswith("ERROR_REASON_INSUFFICIENT_COINS: its option needs")
+
+
+def test_what_slices_register_otherwise_now_is_named(checkout: Path) -> None:
+    change(checkout / "docs/ledger.md", "| GIFT | ", "| TIP | ")
+    assert complaint(checkout) == (
+        "docs/ledger.md is not what protos/ and slices say: make proto\n"
+    )

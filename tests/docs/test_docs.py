@@ -87,7 +87,7 @@ async def test_the_commands_of_the_client_lead_from_nothing_to_coins(
     async with asyncio.timeout(RUN_MAX_S):
         out, err = await shell.communicate()
     assert shell.returncode == 0, err.decode()
-    assert "coins          62     0         62         2" in out.decode().splitlines()
+    assert "coins          62     0         62        2" in out.decode().splitlines()
 
 
 async def test_the_sql_for_operators_runs(new_database: Callable[[], Awaitable[str]]) -> None:

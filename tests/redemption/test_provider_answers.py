@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from giftpay.v1 import Redemption
 from giftpay_server.journal.worker import Runner
-from giftpay_server.redemption.providers import ANSWERS, Call, Result
+from giftpay_server.redemption.providers import ANSWERS, ProviderCall, Result
 from giftpay_server.redemption.store import Due
 from giftpay_server.stored.v1.payout_pb2 import (
     PAYOUT_RESULT_DECLINED,
@@ -123,7 +123,7 @@ async def test_each_answer_to_a_first_order(
     stand_in.sent = answer
     made = await redeem(desk, stand_in)
     await work(desk, desk.worker(stand_in.url))
-    await is_booked(desk, made, ANSWERS[answer][Call.FIRST_SEND])
+    await is_booked(desk, made, ANSWERS[answer][ProviderCall.FIRST_SEND])
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
@@ -134,7 +134,7 @@ async def test_each_answer_to_an_order_sent_again(
     made = await lose_the_first(desk, stand_in, worker)
     stand_in.sent = answer
     await work(desk, worker, minutes=1)
-    await is_booked(desk, made, ANSWERS[answer][Call.REPEATED_SEND])
+    await is_booked(desk, made, ANSWERS[answer][ProviderCall.REPEATED_SEND])
     assert stand_in.orders[0] == stand_in.orders[1]
 
 
@@ -146,7 +146,7 @@ async def test_each_answer_to_a_look_up(
     made = await lose_the_first(desk, stand_in, worker)
     stand_in.found = answer
     await work(desk, worker, minutes=1)
-    result = ANSWERS[answer][Call.LOOK_UP]
+    result = ANSWERS[answer][ProviderCall.LOOK_UP]
     await is_booked(desk, made, result)
     assert len(stand_in.orders) == (2 if result == PAYOUT_RESULT_NOT_FOUND else 1)
 
@@ -186,12 +186,11 @@ async def test_a_key_known_with_other_contents_is_left_to_an_operator_whatever_a
     assert len(stand_in.orders) == 1
 
 
-@pytest.mark.parametrize("refusal", [REJECTED, REUSED])
 async def test_what_is_refused_while_nothing_can_be_looked_up_stays_held(
-    desk: Desk, stand_in: StandIn, refusal: tuple[int, str]
+    desk: Desk, stand_in: StandIn
 ) -> None:
     worker = desk.worker(stand_in.url)
-    stand_in.sent, stand_in.found = refusal, UNCLEAR
+    stand_in.sent, stand_in.found = REJECTED, UNCLEAR
     made = await redeem(desk, stand_in)
     await work(desk, worker)
     assert await desk.state(made) == "SUBMITTED"
@@ -199,6 +198,26 @@ async def test_what_is_refused_while_nothing_can_be_looked_up_stays_held(
     stand_in.found = (200, "PAID")
     await work(desk, worker, minutes=1)
     await is_booked(desk, made, PAYOUT_RESULT_PAID)
+
+
+@pytest.mark.parametrize("contents", [{"minor_units": None}, {"currency": None}])
+@pytest.mark.parametrize("state", ["PENDING", "PAID", "DECLINED", "RETURNED"])
+async def test_a_key_known_with_other_contents_is_ours_only_if_all_contents_are_told(
+    desk: Desk, stand_in: StandIn, contents: dict[str, Any], state: str
+) -> None:
+    stand_in.sent, stand_in.found, stand_in.contents = REUSED, (200, state), contents
+    made = await redeem(desk, stand_in)
+    await work(desk, desk.worker(stand_in.url))
+    await is_booked(desk, made, PAYOUT_RESULT_DIFFERS)
+
+
+async def test_a_key_known_with_other_contents_waits_for_no_look_up(
+    desk: Desk, stand_in: StandIn
+) -> None:
+    stand_in.sent, stand_in.found = REUSED, UNCLEAR
+    made = await redeem(desk, stand_in)
+    await work(desk, desk.worker(stand_in.url))
+    await is_booked(desk, made, PAYOUT_RESULT_DIFFERS)
 
 
 @pytest.mark.parametrize("state", ["PENDING", "PAID", "DECLINED", "RETURNED"])

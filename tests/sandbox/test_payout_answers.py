@@ -7,10 +7,10 @@ import pytest
 from giftpay_server.provider_http import ProviderUnavailable
 from giftpay_server.redemption.providers import (
     ANSWERS,
-    Call,
     PayoutAnswer,
     PayoutOrder,
     PayoutProvider,
+    ProviderCall,
     Result,
     SandboxPayouts,
     compared,
@@ -24,6 +24,7 @@ from giftpay_server.stored.v1.payout_pb2 import (
     PAYOUT_RESULT_PENDING,
     PAYOUT_RESULT_REJECTED,
     PAYOUT_RESULT_RETURNED,
+    PayoutResult,
 )
 
 ORDER = PayoutOrder("key", "mia@example.org", "EUR", 1_250)
@@ -74,14 +75,14 @@ def answer(result: Result, **contents: Any) -> PayoutAnswer:
     return PayoutAnswer(result, **{**told, **contents})
 
 
-async def asked(provider: PayoutProvider, call: Call) -> Result:
+async def asked(provider: PayoutProvider, call: ProviderCall) -> Result:
     """The result of one call about ORDER."""
-    if call is Call.LOOK_UP:
+    if call is ProviderCall.LOOK_UP:
         return (await provider.find(ORDER.key)).result
-    return (await provider.submit(ORDER, again=call is Call.REPEATED_SEND)).result
+    return (await provider.submit(ORDER, again=call is ProviderCall.REPEATED_SEND)).result
 
 
-@pytest.mark.parametrize("call", Call)
+@pytest.mark.parametrize("call", ProviderCall)
 @pytest.mark.parametrize(("status", "says"), ANSWERS)
 async def test_every_answer_means_what_the_table_says(
     session: aiohttp.ClientSession,
@@ -89,13 +90,13 @@ async def test_every_answer_means_what_the_table_says(
     http_answer: Any,
     status: int,
     says: str,
-    call: Call,
+    call: ProviderCall,
 ) -> None:
     body = {**PAID, "state": says} if status < 400 else {"error": {"code": says}}
     meant = ANSWERS[status, says][call]
     async with misbehaving(http_answer(status, body)) as url:
         provider = SandboxPayouts(session, url, timeout_s=5)
-        if call is Call.LOOK_UP and meant == PAYOUT_RESULT_LOST:
+        if call is ProviderCall.LOOK_UP and meant == PAYOUT_RESULT_LOST:
             with pytest.raises(ProviderUnavailable):
                 await asked(provider, call)
         else:
@@ -169,3 +170,25 @@ def test_what_is_not_told_or_not_known_any_more_does_not_differ(result: Result) 
 def test_an_order_or_answer_in_a_log_line_does_not_show_whose_it_is() -> None:
     for shown in (ORDER, answer(PAYOUT_RESULT_PAID)):
         assert "mia@example.org" not in f"{shown!r} {shown}"
+
+
+def test_a_refusal_of_an_order_says_that_nothing_was_paid_only_of_a_malformed_first_one() -> None:
+    refused = {
+        (answer, call)
+        for answer, results in ANSWERS.items()
+        for call in ProviderCall
+        if results[call] == PAYOUT_RESULT_REJECTED
+    }
+    assert refused == {((400, "MALFORMED"), ProviderCall.FIRST_SEND)}
+
+
+def test_a_key_that_is_known_with_other_contents_is_so_of_every_order() -> None:
+    first, again, _ = ANSWERS[409, "IDEMPOTENCY_KEY_REUSED"]
+    assert first == again == PAYOUT_RESULT_DIFFERS
+
+
+@pytest.mark.parametrize("status", [200, 201])
+@pytest.mark.parametrize("state", ["PENDING", "PAID", "DECLINED", "RETURNED"])
+def test_a_state_is_what_became_of_an_order(status: int, state: str) -> None:
+    first, again, _ = ANSWERS[status, state]
+    assert first == again == PayoutResult.Value(f"PAYOUT_RESULT_{state}")

@@ -20,6 +20,7 @@ from giftpay.v1 import (
     Unit,
     options_pb2,
 )
+from giftpay_server.slices import SLICES
 from giftpay_server.wire.bounds import validate, violations
 from giftpay_server.wire.fields import InvalidArgumentError
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -28,7 +29,6 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 PROTOS = Path(__file__).parents[2] / "protos"
-SERVICES = ("Wallet", "Catalog", "TopUp", "Gift", "Redemption", "Admin")
 INT64_MAX = 2**63 - 1
 
 UNBOUNDED = {
@@ -44,8 +44,9 @@ UNBOUNDED = {
 
 
 def _requests() -> Iterator[Descriptor]:
-    for name in SERVICES:
-        service = Default().FindServiceByName(f"giftpay.v1.{name}Service")  # type: ignore[no-untyped-call]
+    for each in SLICES:
+        name = f"giftpay.v1.{each.service_name}"
+        service = Default().FindServiceByName(name)  # type: ignore[no-untyped-call]
         for method in service.methods:
             yield from _with_parts(method.input_type)
 
@@ -213,3 +214,9 @@ def test_the_first_malformed_field_is_named_with_its_limit(
 def test_all_malformed_fields_are_found_in_their_order() -> None:
     found = [each.field for each in violations(gift(sender_id="", count=-1, combo_id="a/b"), "it.")]
     assert found == ["it.sender_id", "it.count", "it.combo_id"]
+
+
+def test_at_most_one_field_of_a_request_is_personal_and_none_is_nested() -> None:
+    for kind in _requests():
+        personal = [f for f in kind.fields if f.GetOptions().HasExtension(options_pb2.personal)]
+        assert len(personal) <= ("idempotency_key" in kind.fields_by_name), kind.full_name

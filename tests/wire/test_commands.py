@@ -15,7 +15,7 @@ from giftpay.v1 import (
 from giftpay_server.ledger.model import Books, refuse
 from giftpay_server.wire.commands import Asked, ask
 from giftpay_server.wire.identity import Call
-from giftpay_server.wire.refusals import RefusedError, told
+from giftpay_server.wire.refusals import RefusedError, option_of
 from google.protobuf.message import Message
 
 KEY = str(uuid.UUID(int=7))
@@ -85,4 +85,4 @@ def test_what_does_not_exist_is_refused_under_the_key() -> None:
 def test_a_refusal_is_told_as_the_option_of_its_reason_says() -> None:
     error = RefusedError(refuse(ERROR_REASON_WALLET_NOT_FOUND, owner_id="anna"))
     assert error.refusal.message == "anna has no wallet."
-    assert told(ERROR_REASON_WALLET_NOT_FOUND).pinned
+    assert option_of(ERROR_REASON_WALLET_NOT_FOUND).pinned

@@ -6,15 +6,35 @@
 The messages are in `giftpay.v1`. The errors are drawn as a tree in `giftpay.refusals`.
 """
 
-from giftpay.client import Client as Client
-from giftpay.client import connect as connect
-from giftpay.errors import GiftpayError as GiftpayError
-from giftpay.errors import NotFound as NotFound
-from giftpay.errors import OutcomeUnknown as OutcomeUnknown
-from giftpay.errors import Refused as Refused
-from giftpay.errors import Unavailable as Unavailable
-from giftpay.keys import new_key as new_key
+from giftpay import refusals
+from giftpay.client import Client, connect
+from giftpay.errors import (
+    Exhausted,
+    GiftpayError,
+    Malformed,
+    NotFound,
+    OutcomeUnknown,
+    Refused,
+    Unavailable,
+)
+from giftpay.keys import new_key
 from giftpay.refusals import *
-from giftpay.status import refusal_error as refusal_error
-from giftpay.sync import SyncClient as SyncClient
-from giftpay.sync import connect_sync as connect_sync
+from giftpay.status import refusal_error
+from giftpay.sync import SyncClient, connect_sync
+
+__all__ = [
+    "Client",
+    "Exhausted",
+    "GiftpayError",
+    "Malformed",
+    "NotFound",
+    "OutcomeUnknown",
+    "Refused",
+    "SyncClient",
+    "Unavailable",
+    "connect",
+    "connect_sync",
+    "new_key",
+    "refusal_error",
+]
+__all__ += refusals.__all__

@@ -103,7 +103,7 @@ __all__ = [
 class InvalidArgument(Malformed):
     """The request is malformed; nothing was decided.
 
-    With a google.rpc.BadRequest.
+    A google.rpc.BadRequest names all that is malformed (`violations` in the Python client).
     """
 
     field: str  # such as "count"
@@ -117,13 +117,13 @@ class KeyReused(Refused):
     its first answer.
     """
 
-    fields: tuple[str, ...]  # such as ["count", "gift_id"]
+    fields: tuple[str, ...]  # such as ("count", "gift_id")
 
 
 class Overloaded(Exhausted):
     """More waits than can be served within the bound; the call was refused at once.
 
-    With a google.rpc.RetryInfo.
+    A google.rpc.RetryInfo says when to try again (`retry_after` in the Python client).
     """
 
     queued: int
@@ -132,7 +132,7 @@ class Overloaded(Exhausted):
 class Internal(GiftpayError):
     """A defect of the server.
 
-    The details are in its log, under the id in the metadata.
+    The details are in its log, under `incident`.
     """
 
     incident: str  # such as "5f0e6c1a"
@@ -179,7 +179,7 @@ class WalletExists(Refused):
     pinned = True
 
     owner_id: str  # such as "anna"
-    fields: tuple[str, ...]  # such as ["country_code"]
+    fields: tuple[str, ...]  # such as ("country_code")
 
 
 class WalletFrozen(Refused):

@@ -27,7 +27,7 @@ from giftpay_server.postgres.pool import Pool
 Clock = Callable[[], datetime]
 
 
-class Asked(NamedTuple):
+class TransactionRequest(NamedTuple):
     """What a transaction was asked, and the personal text that its request holds as a hash."""
 
     kind: int  # giftpay.v1.TransactionKind
@@ -40,7 +40,7 @@ class Asked(NamedTuple):
 class Details:
     """What a statement's line says of one kind of transaction, beside its movement."""
 
-    add: Callable[[Entry, Asked], None]
+    add: Callable[[Entry, TransactionRequest], None]
     # Of a kind that undoes another transaction: which one, by its request. `add` is given that one.
     reversed_id: Callable[[bytes], str] = lambda _: ""
 
@@ -76,7 +76,12 @@ class Registry:
 
 
 def _joined(parts: Sequence[Mapping[Any, Any]]) -> dict[Any, Any]:
-    return dict(chain.from_iterable(part.items() for part in parts))
+    joined: dict[Any, Any] = {}
+    for part in parts:
+        if twice := joined.keys() & part.keys():
+            raise ValueError(f"two slices register {twice}")
+        joined |= part
+    return joined
 
 
 @dataclass(frozen=True, slots=True)

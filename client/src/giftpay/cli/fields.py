@@ -13,7 +13,15 @@ from giftpay.v1 import EntryRef, Rational, Unit
 
 Cell = str | int
 
-RENAMED = {"create_time": "created", "pay_time": "paid", "update_time": "updated"}
+RENAMED = {
+    "create_time": "created",
+    "last_seq": "entries",
+    "metadata": "figures",
+    "pay_time": "paid",
+    "seq": "entry",
+    "update_time": "updated",
+    "watermark": "seen until",
+}
 SHOWN_IF_FALSE = {"giftpay.v1.VerifyLedgerResponse.clean"}
 
 
@@ -80,7 +88,7 @@ def _value(message: Message, field: FieldDescriptor) -> Cell:
     if field.is_repeated:
         return ", ".join(str(_written(field, each)) for each in value)
     if field.has_presence:
-        return (_written(field, value) or "0") if message.HasField(field.name) else ""
+        return _written(field, value) if message.HasField(field.name) else ""
     return _written(field, value)
 
 

@@ -15,13 +15,15 @@ from giftpay.v1 import SystemAccount, TrialBalance, Unit
 
 Row = Mapping[str, Cell]
 
+SHOWN_IF_ZERO = {"balance", "diamonds", "entries", "transactions"}  # elsewhere 0 says nothing
 UNBOUNDED = 100_000  # columns, where a width is asked for and not yet limited
 
 
 def view(message: Message) -> Iterator[RenderableType]:
     """The fields of a message that say something, then its lists, each as a table."""
     lists = list(_lists(message))
-    named = {name: cell for name, cell in cells(message).items() if cell}
+    every = cells(message).items()
+    named = {name: cell for name, cell in every if cell or (cell == 0 and name in SHOWN_IF_ZERO)}
     if not any(each.messages for each in lists):
         named |= {each.name: "none" for each in lists}
     yield facts(named) if named or lists else "done"
@@ -47,9 +49,11 @@ class Listed:
         if width <= options.max_width and not nested:
             yield table
             return
-        for place, message in enumerate(self.messages):
+        for place, (message, row) in enumerate(zip(self.messages, self.rows, strict=True)):
             if place:
                 yield ""
+            if heading := row.get("", ""):
+                yield Text(printed(heading), style="bold")
             yield from view(message)
 
 

@@ -28,14 +28,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Never sent."""
     ERROR_REASON_INVALID_ARGUMENT: _ErrorReason.ValueType  # 1
-    """The request is malformed; nothing was decided. With a google.rpc.BadRequest."""
+    """The request is malformed; nothing was decided. A google.rpc.BadRequest names all that is
+    malformed (`violations` in the Python client).
+    """
     ERROR_REASON_IDEMPOTENCY_KEY_REUSED: _ErrorReason.ValueType  # 2
     """The key already stands for another request. `fields` names what differs; it is empty where the
     key belongs to another caller. The key keeps its first answer.
     """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 3
-    """More waits than can be served within the bound; the call was refused at once. With a
-    google.rpc.RetryInfo.
+    """More waits than can be served within the bound; the call was refused at once. A
+    google.rpc.RetryInfo says when to try again (`retry_after` in the Python client).
     """
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 4
     """The database cannot be reached or did not answer. The outcome may be unknown: send the same
@@ -44,7 +46,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_SHUTTING_DOWN: _ErrorReason.ValueType  # 5
     """The server is stopping and takes no new commands."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 6
-    """A defect of the server. The details are in its log, under the id in the metadata."""
+    """A defect of the server. The details are in its log, under `incident`."""
     ERROR_REASON_PERMISSION_DENIED: _ErrorReason.ValueType  # 7
     """The caller may not do this."""
     ERROR_REASON_TRANSACTION_NOT_FOUND: _ErrorReason.ValueType  # 8
@@ -146,14 +148,16 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 ERROR_REASON_INVALID_ARGUMENT: ErrorReason.ValueType  # 1
-"""The request is malformed; nothing was decided. With a google.rpc.BadRequest."""
+"""The request is malformed; nothing was decided. A google.rpc.BadRequest names all that is
+malformed (`violations` in the Python client).
+"""
 ERROR_REASON_IDEMPOTENCY_KEY_REUSED: ErrorReason.ValueType  # 2
 """The key already stands for another request. `fields` names what differs; it is empty where the
 key belongs to another caller. The key keeps its first answer.
 """
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 3
-"""More waits than can be served within the bound; the call was refused at once. With a
-google.rpc.RetryInfo.
+"""More waits than can be served within the bound; the call was refused at once. A
+google.rpc.RetryInfo says when to try again (`retry_after` in the Python client).
 """
 ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 4
 """The database cannot be reached or did not answer. The outcome may be unknown: send the same
@@ -162,7 +166,7 @@ key again, or ask GetTransaction.
 ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 5
 """The server is stopping and takes no new commands."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 6
-"""A defect of the server. The details are in its log, under the id in the metadata."""
+"""A defect of the server. The details are in its log, under `incident`."""
 ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 7
 """The caller may not do this."""
 ERROR_REASON_TRANSACTION_NOT_FOUND: ErrorReason.ValueType  # 8

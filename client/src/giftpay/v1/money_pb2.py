@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from giftpay.v1 import options_pb2 as giftpay_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16giftpay/v1/money.proto\x12\ngiftpay.v1\x1a\x18giftpay/v1/options.proto\"S\n\x05Money\x12\x1d\n\rcurrency_code\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x08\x06\x12+\n\x0bminor_units\x18\x02 \x01(\x03\x42\x16\xa2\xbb\x18\x12\x10\x80\xe0\xeb\xda\xf2\xe2\xff\xff\xff\x01\x18\x80\xa0\x94\xa5\x8d\x1d\"N\n\x08Rational\x12\x1f\n\tnumerator\x18\x01 \x01(\x03\x42\x0c\xa2\xbb\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03\x12!\n\x0b\x64\x65nominator\x18\x02 \x01(\x03\x42\x0c\xa2\xbb\x18\x08\x10\x01\x18\x80\x94\xeb\xdc\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16giftpay/v1/money.proto\x12\ngiftpay.v1\x1a\x18giftpay/v1/options.proto\"S\n\x05Money\x12\x1d\n\rcurrency_code\x18\x01 \x01(\tB\x06\xaa\xa0&\x02\x08\x06\x12+\n\x0bminor_units\x18\x02 \x01(\x03\x42\x16\xaa\xa0&\x12\x10\x80\xe0\xeb\xda\xf2\xe2\xff\xff\xff\x01\x18\x80\xa0\x94\xa5\x8d\x1d\"N\n\x08Rational\x12\x1f\n\tnumerator\x18\x01 \x01(\x03\x42\x0c\xaa\xa0&\x08\x10\x01\x18\x80\x94\xeb\xdc\x03\x12!\n\x0b\x64\x65nominator\x18\x02 \x01(\x03\x42\x0c\xaa\xa0&\x08\x10\x01\x18\x80\x94\xeb\xdc\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,13 +33,13 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'giftpay.v1.money_pb2', _glo
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MONEY'].fields_by_name['currency_code']._loaded_options = None
-  _globals['_MONEY'].fields_by_name['currency_code']._serialized_options = b'\242\273\030\002\010\006'
+  _globals['_MONEY'].fields_by_name['currency_code']._serialized_options = b'\252\240&\002\010\006'
   _globals['_MONEY'].fields_by_name['minor_units']._loaded_options = None
-  _globals['_MONEY'].fields_by_name['minor_units']._serialized_options = b'\242\273\030\022\020\200\340\353\332\362\342\377\377\377\001\030\200\240\224\245\215\035'
+  _globals['_MONEY'].fields_by_name['minor_units']._serialized_options = b'\252\240&\022\020\200\340\353\332\362\342\377\377\377\001\030\200\240\224\245\215\035'
   _globals['_RATIONAL'].fields_by_name['numerator']._loaded_options = None
-  _globals['_RATIONAL'].fields_by_name['numerator']._serialized_options = b'\242\273\030\010\020\001\030\200\224\353\334\003'
+  _globals['_RATIONAL'].fields_by_name['numerator']._serialized_options = b'\252\240&\010\020\001\030\200\224\353\334\003'
   _globals['_RATIONAL'].fields_by_name['denominator']._loaded_options = None
-  _globals['_RATIONAL'].fields_by_name['denominator']._serialized_options = b'\242\273\030\010\020\001\030\200\224\353\334\003'
+  _globals['_RATIONAL'].fields_by_name['denominator']._serialized_options = b'\252\240&\010\020\001\030\200\224\353\334\003'
   _globals['_MONEY']._serialized_start=64
   _globals['_MONEY']._serialized_end=147
   _globals['_RATIONAL']._serialized_start=149

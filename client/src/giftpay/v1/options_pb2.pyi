@@ -124,8 +124,8 @@ FORM_LINE: Form.ValueType  # 9
 Global___Form: _TypeAlias = Form  # noqa: Y015
 
 @_typing.final
-class Told(_message.Message):
-    """How a refusal is told."""
+class RefusalOption(_message.Message):
+    """What refusals for a reason say."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -161,7 +161,7 @@ class Told(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Told: _TypeAlias = Told  # noqa: Y015
+Global___RefusalOption: _TypeAlias = RefusalOption  # noqa: Y015
 
 @_typing.final
 class Bounds(_message.Message):
@@ -178,7 +178,7 @@ class Bounds(_message.Message):
     MOST_FIELD_NUMBER: _builtins.int
     OPTIONAL_FIELD_NUMBER: _builtins.int
     NONZERO_FIELD_NUMBER: _builtins.int
-    APART_FIELD_NUMBER: _builtins.int
+    CHECKED_APART_FIELD_NUMBER: _builtins.int
     form: Global___Form.ValueType
     """Of a text."""
     least: _builtins.int
@@ -193,7 +193,7 @@ class Bounds(_message.Message):
     """Unset, empty or 0 says nothing, and is allowed."""
     nonzero: _builtins.bool
     """0 is malformed, though it lies within."""
-    apart: _builtins.bool
+    checked_apart: _builtins.bool
     """What is inside is checked by its service and not with the request: the items of a batch one by
     one, a catalog as a whole.
     """
@@ -205,11 +205,11 @@ class Bounds(_message.Message):
         most: _builtins.int = ...,
         optional: _builtins.bool = ...,
         nonzero: _builtins.bool = ...,
-        apart: _builtins.bool = ...,
+        checked_apart: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["apart", b"apart", "form", b"form", "least", b"least", "most", b"most", "nonzero", b"nonzero", "optional", b"optional"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checked_apart", b"checked_apart", "form", b"form", "least", b"least", "most", b"most", "nonzero", b"nonzero", "optional", b"optional"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -231,7 +231,7 @@ class Pattern(_message.Message):
     printable: _builtins.bool
     """Whether it is printable, without a space at either end."""
     limit: _builtins.str
-    """What a caller is told that it must be."""
+    """What it must be, for whoever sent another."""
     def __init__(
         self,
         *,
@@ -299,15 +299,15 @@ class Page(_message.Message):
 
 Global___Page: _TypeAlias = Page  # noqa: Y015
 
-TOLD_FIELD_NUMBER: _builtins.int
+REFUSAL_FIELD_NUMBER: _builtins.int
 PATTERN_FIELD_NUMBER: _builtins.int
 BOUNDS_FIELD_NUMBER: _builtins.int
 PERSONAL_FIELD_NUMBER: _builtins.int
 PAGE_FIELD_NUMBER: _builtins.int
 REQUIRED_FIELD_NUMBER: _builtins.int
-FACE_FIELD_NUMBER: _builtins.int
-told: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, Global___Told]
-"""How a refusal for this reason is told."""
+CLIENT_NAME_FIELD_NUMBER: _builtins.int
+refusal: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, Global___RefusalOption]
+"""What a refusal for this reason says."""
 pattern: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, Global___Pattern]
 """What a text of this form is."""
 bounds: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, Global___Bounds]
@@ -318,5 +318,5 @@ page: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, Gl
 """How many items a page of a list has."""
 required: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.OneofOptions, _builtins.bool]
 """One of its fields has to be set."""
-face: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.ServiceOptions, _builtins.str]
+client_name: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.ServiceOptions, _builtins.str]
 """What the client calls the service, such as "top_ups" for giftpay.Client.top_ups."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from giftpay.v1 import Entry, ReverseGiftRequest, SendGiftRequest
 
-from giftpay_server.registration import Asked
+from giftpay_server.registration import TransactionRequest
 
 
-def add_gift(entry: Entry, asked: Asked) -> None:
+def add_gift(entry: Entry, asked: TransactionRequest) -> None:
     """Adds what was given."""
     request = SendGiftRequest.FromString(asked.request)
     entry.gift.gift_id = request.gift_id

@@ -127,18 +127,22 @@ async def list_sent(pool: Pool, owner_id: str, *, before: int, limit: int) -> li
     return await _listed(pool, LIST_SENT, owner_id, before, limit)
 
 
+LOOKED_AT_MAX = 1_000  # entries, at once
+
+
 async def _listed(
     pool: Pool, statement: str, owner_id: str, before: int, limit: int, *context: str
 ) -> list[SentGift]:
     listed: list[SentGift] = []
+    looked_at = limit  # at first: mostly they are all gifts
     async with pool.acquire() as connection:
         while len(listed) < limit:
-            entries = await connection.fetch(statement, owner_id, before, limit, *context)
+            entries = await connection.fetch(statement, owner_id, before, looked_at, *context)
             gifts = await read_gifts(connection, [str(row["transaction_id"]) for row in entries])
             listed += _in_order(entries, gifts)
-            if len(entries) < limit:
+            if len(entries) < looked_at:
                 break
-            before = entries[-1]["seq"]
+            before, looked_at = entries[-1]["seq"], LOOKED_AT_MAX
     return listed[:limit]
 
 

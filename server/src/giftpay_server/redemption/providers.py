@@ -21,7 +21,7 @@ from giftpay_server.stored.v1.payout_pb2 import PayoutResult
 Result: TypeAlias = "PayoutResult.ValueType"
 
 
-class Call(IntEnum):
+class ProviderCall(IntEnum):
     """What the provider is asked; each has a column in ANSWERS."""
 
     FIRST_SEND = 0
@@ -75,6 +75,11 @@ class PayoutAnswer:
     currency: str | None = None
     minor_units: int | None = None
 
+    @property
+    def has_contents(self) -> bool:
+        """Whether the provider told all of them."""
+        return None not in (self.destination, self.currency, self.minor_units)
+
 
 class PayoutProvider(Protocol):
     """A provider that pays creators. Its answers are compared with the order by the caller."""
@@ -127,17 +132,22 @@ class SandboxPayouts:
             status, body = await self._http.post("payouts", wanted, key=order.key)
         except AnswerLost as error:
             return PayoutAnswer(LOST, str(error))
-        return _read(order.key, Call.REPEATED_SEND if again else Call.FIRST_SEND, status, body)
+        return _read(
+            order.key,
+            ProviderCall.REPEATED_SEND if again else ProviderCall.FIRST_SEND,
+            status,
+            body,
+        )
 
     async def find(self, key: str) -> PayoutAnswer:
         """See `PayoutProvider.find`."""
-        answer = _read(key, Call.LOOK_UP, *await self._http.get("payouts", key))
+        answer = _read(key, ProviderCall.LOOK_UP, *await self._http.get("payouts", key))
         if answer.result == LOST:
             raise ProviderUnavailable(f"no usable answer: {answer.reason}")
         return answer
 
 
-def _read(key: str, call: Call, status: int, body: Any) -> PayoutAnswer:
+def _read(key: str, call: ProviderCall, status: int, body: Any) -> PayoutAnswer:
     says, known = _parsed(key, status, body)
     result = ANSWERS.get((status, says), UNCLEAR)[call]
     if result == LOST:

@@ -149,7 +149,7 @@ def apply_result(row: RedemptionRow, step: PayoutStep, now: datetime) -> Redempt
     if row.state in SENT:
         return _apply_while_sent(row, step, now)
     if step.result == PAYOUT_RESULT_DIFFERS:
-        return None
+        return row
     if is_paid(row):
         return _returned(row, step, now) if step.result in CAME_BACK else row
     if row.state == REDEMPTION_STATE_RETURNED:

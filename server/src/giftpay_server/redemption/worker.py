@@ -28,6 +28,7 @@ from giftpay_server.redemption.providers import (
 from giftpay_server.redemption.rules import RedemptionRow
 from giftpay_server.redemption.steps import (
     DESTINATION_ERASED,
+    SENT,
     CallPermission,
     apply_result,
     has_expired,
@@ -45,9 +46,6 @@ from giftpay_server.stored.v1.payout_pb2 import (
 log = logging.getLogger(__name__)
 
 REASON_MAX = 200  # characters
-
-REFUSED = (PAYOUT_RESULT_REJECTED, PAYOUT_RESULT_DIFFERS)
-"""The provider did not take the order; what it paid under the same key before is looked up."""
 
 LINES = {
     PAYOUT_RESULT_REJECTED: "redemption %s: the provider does not take the order %s: %r",
@@ -133,11 +131,28 @@ class PayoutWorker:
             answer = compared(order, await self._provider.submit(order))
         else:  # erased since: it is never sent
             answer = PayoutAnswer(PAYOUT_RESULT_REJECTED, DESTINATION_ERASED)
-        if answer.result not in REFUSED:
-            return answer
         # Only as far as these books know it is the first: before they were restored from a backup,
         # it may have been sent and paid.
-        return await self._find(order) or answer
+        match answer.result:
+            case PayoutResult.PAYOUT_RESULT_REJECTED:
+                return await self._find(order) or answer
+            case PayoutResult.PAYOUT_RESULT_DIFFERS:
+                return await self._find_same(order) or answer
+            case _:
+                return answer
+
+    async def _find_same(self, order: PayoutOrder) -> PayoutAnswer | None:
+        """The payout under a key that the provider knows with other contents, by its own answer.
+
+        What differs, or the payout if all its contents are the order's after all; None if the
+        provider does not say.
+        """
+        try:
+            found = await self._provider.find(order.key)
+        except ProviderUnavailable:
+            return None
+        same = compared(order, found)
+        return same if found.has_contents or same is not found else None
 
     async def _send_again(self, order: PayoutOrder) -> PayoutAnswer | None:
         if not order.destination:
@@ -154,14 +169,20 @@ class PayoutWorker:
 
     async def _book(self, row: RedemptionRow, step: PayoutStep) -> None:
         if apply_result(row, step, self._clock()) is row:
+            if step.result == PAYOUT_RESULT_DIFFERS and row.state not in SENT:
+                _log_contradiction(row, step)
             return  # nothing new
         command = record_result_command(step, owner_id=row.owner_id, provider=self._provider.name)
         booked = await self._journal.record(command)
         if isinstance(booked, Outcome) and not booked.transaction.reason:
             _log_result(row, step)
         else:
-            line = "redemption %s: its state contradicts %s %r"
-            log.error(line, row.redemption_id, PayoutResult.Name(step.result), step.reason)
+            _log_contradiction(row, step)
+
+
+def _log_contradiction(row: RedemptionRow, step: PayoutStep) -> None:
+    line = "redemption %s: its state contradicts %s %r"
+    log.error(line, row.redemption_id, PayoutResult.Name(step.result), step.reason)
 
 
 def _log_result(row: RedemptionRow, step: PayoutStep) -> None:

@@ -17,7 +17,7 @@ from giftpay.v1 import Transaction as TransactionMessage
 from giftpay_server.ledger.model import AccountKey, Outcome, Transaction
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.protobuf import timestamp
-from giftpay_server.registration import Asked, Details
+from giftpay_server.registration import Details, TransactionRequest
 from giftpay_server.wallet.store import Line, list_after, list_before, read_asked
 from giftpay_server.wire.pages import NUMBER_MAX, Page
 from giftpay_server.wire.refusals import refusal_of
@@ -40,18 +40,20 @@ async def entry_messages(
     undone = [_undone(line.asked, details) for line in lines]
     asked = await read_asked(pool, {each for each in undone if each})
     return [
-        _entry_message(line, reversed_id, asked.get(reversed_id, line.asked), details)
+        _entry_message(
+            line, reversed_id, asked[reversed_id] if reversed_id else line.asked, details
+        )
         for line, reversed_id in zip(lines, undone, strict=True)
     ]
 
 
-def _undone(asked: Asked, details: Mapping[int, Details]) -> str:
+def _undone(asked: TransactionRequest, details: Mapping[int, Details]) -> str:
     """The transaction that a reversal undid; empty for any other."""
     return details[asked.kind].reversed_id(asked.request) if asked.kind in details else ""
 
 
 def _entry_message(
-    line: Line, reversed_id: str, subject: Asked, details: Mapping[int, Details]
+    line: Line, reversed_id: str, subject: TransactionRequest, details: Mapping[int, Details]
 ) -> Entry:
     entry, kind = line.entry, line.asked.kind
     message = Entry(

@@ -12,7 +12,7 @@ from giftpay.v1 import UNIT_COIN, UNIT_DIAMOND
 from giftpay_server.journal.store import entry, transaction
 from giftpay_server.ledger.model import Account, AccountKey, Entry, Owner, Transaction
 from giftpay_server.postgres.pool import Connection, Pool
-from giftpay_server.registration import Asked
+from giftpay_server.registration import TransactionRequest
 
 
 class Standing(NamedTuple):
@@ -28,7 +28,7 @@ class Line(NamedTuple):
 
     entry: Entry
     create_time: datetime
-    asked: Asked
+    asked: TransactionRequest
 
 
 # Before the command, in a transaction of its own: a command locks the accounts that are there. Rows
@@ -211,11 +211,15 @@ READ_ASKED = """
 """
 
 
-async def read_asked(connection: Connection | Pool, ids: Collection[str]) -> dict[str, Asked]:
+async def read_asked(
+    connection: Connection | Pool, ids: Collection[str]
+) -> dict[str, TransactionRequest]:
     """What some transactions were asked; none of no ids, without a look."""
     rows = await connection.fetch(READ_ASKED, list(ids)) if ids else ()
     return {
-        str(row["id"]): Asked(row["kind"], row["request"], row["text"] or "", row["entries"])
+        str(row["id"]): TransactionRequest(
+            row["kind"], row["request"], row["text"] or "", row["entries"]
+        )
         for row in rows
     }
 
@@ -229,7 +233,7 @@ async def _with_asked(connection: Connection | Pool, rows: Sequence[Any]) -> lis
     return [_line(row, asked) for row in rows]
 
 
-def _line(row: Any, asked: Mapping[str, Asked]) -> Line:
+def _line(row: Any, asked: Mapping[str, TransactionRequest]) -> Line:
     booked = entry(row)
     return Line(booked, row["create_time"], asked[booked.transaction_id])
 

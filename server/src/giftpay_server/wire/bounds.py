@@ -21,6 +21,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from giftpay_server.wire.fields import InvalidArgumentError
 
 BOUNDS, PAGE, REQUIRED = options_pb2.bounds, options_pb2.page, options_pb2.required
+NUMBERS = (FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_INT64)
 PREVIEW = "validate_only"  # the field of a request that may be a preview
 TIMES = "0001-01-01T00:00:00Z..9999-12-31T23:59:59Z"  # what Timestamp and Postgres both can hold
 
@@ -33,6 +34,11 @@ def validate(request: Message) -> None:
     """Raises InvalidArgumentError for the first malformed field of a request."""
     for malformed in violations(request):
         raise malformed
+
+
+def prepare(kind: Descriptor) -> None:
+    """Compiles the checks of a message type; raises TypeError for options that say nothing."""
+    _checks(kind)
 
 
 def violations(message: Message, prefix: str = "") -> Malformed:
@@ -102,20 +108,26 @@ def _field(field: FieldDescriptor) -> Iterator[_Check]:
         yield _scalar(field, bounds, _page(options.Extensions[PAGE]))
     elif not options.HasExtension(BOUNDS):
         return
-    elif field.is_repeated:
+    elif field.is_repeated and (field.message_type is not None or bounds.checked_apart):
         yield _list(field, bounds)
     elif field.message_type == Timestamp.DESCRIPTOR:
         yield from _time(field, bounds)
-    elif field.message_type is None:
+    elif field.message_type is None and not field.is_repeated:
         yield _scalar(field, bounds, _rule(field, bounds))
-    elif not bounds.apart:
+    elif field.is_repeated or field.message_type is None:
+        raise TypeError(f"{field.full_name}: no bounds are known for its type")
+    elif not bounds.checked_apart:
         yield _message(field, bounds)
 
 
 def _rule(field: FieldDescriptor, bounds: Bounds) -> _Rule:
     if field.enum_type is not None:
         return _choice(field.enum_type)
-    return _text(bounds) if field.type == FieldDescriptor.TYPE_STRING else _number(bounds)
+    if field.type == FieldDescriptor.TYPE_STRING:
+        return _text(bounds)
+    if field.cpp_type not in NUMBERS:
+        raise TypeError(f"{field.full_name}: no bounds are known for its type")
+    return _number(bounds)
 
 
 def _scalar(field: FieldDescriptor, bounds: Bounds, rule: _Rule) -> _Check:
@@ -200,9 +212,9 @@ def _list(field: FieldDescriptor, bounds: Bounds) -> _Check:
 
     def inspect(message: Message, prefix: str) -> Malformed:
         items = getattr(message, name)
-        if most and not least <= len(items) <= most:
+        if (least or most) and not least <= len(items) <= most:
             yield InvalidArgumentError(f"{prefix}{name}", limit)
-        for number, item in enumerate(() if bounds.apart else items):
+        for number, item in enumerate(() if bounds.checked_apart else items):
             yield from violations(item, f"{prefix}{name}[{number}].")
 
     return _Check("False", {}, inspect)

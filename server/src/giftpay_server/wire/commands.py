@@ -111,7 +111,7 @@ class _Shape(NamedTuple):
 
     key: str
     has_previews: bool
-    personal: Sequence[tuple[str, PersonalOption]]  # none or one
+    personal: tuple[str, PersonalOption] | None
 
 
 @cache
@@ -121,15 +121,20 @@ def _shape(kind: Descriptor) -> _Shape:
     personal = [
         (name, each.Extensions[PERSONAL]) for name, each in options if each.HasExtension(PERSONAL)
     ]
-    return _Shape(key, PREVIEW in kind.fields_by_name, personal)
+    if len(personal) > 1 or any(each.owner not in kind.fields_by_name for _, each in personal):
+        raise TypeError(f"{kind.full_name}: one personal field at most, of an owner that it names")
+    return _Shape(key, PREVIEW in kind.fields_by_name, personal[0] if personal else None)
 
 
 def _hide_personal(request: Message, shape: _Shape) -> Personal | None:
     """Puts a salted hash in the place of the personal field, unless that is empty."""
-    for name, option in shape.personal:
-        if value := getattr(request, name):
-            salt, owner_id = os.urandom(16), getattr(request, option.owner)
-            personal = Personal(owner_id, name, value, salt, shown=not option.hidden)
-            setattr(request, name, personal_hash(personal, salt))
-            return personal
-    return None
+    if shape.personal is None:
+        return None
+    name, option = shape.personal
+    value = getattr(request, name)
+    if not value:
+        return None
+    salt, owner_id = os.urandom(16), getattr(request, option.owner)
+    personal = Personal(owner_id, name, value, salt, shown=not option.hidden)
+    setattr(request, name, personal_hash(personal, salt))
+    return personal

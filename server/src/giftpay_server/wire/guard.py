@@ -28,7 +28,7 @@ from giftpay_server.journal.failures import AccountBusyError, DatabaseUnavailabl
 from giftpay_server.journal.queue import OverloadedError, ShuttingDownError
 from giftpay_server.postgres.clock import ClockSkewError
 from giftpay_server.postgres.faults import is_unavailable
-from giftpay_server.wire.bounds import validate
+from giftpay_server.wire.bounds import prepare, validate
 from giftpay_server.wire.fields import InvalidArgumentError
 from giftpay_server.wire.identity import Call, Context, Identify
 from giftpay_server.wire.refusals import RefusedError, invalid, refusal, status
@@ -54,6 +54,7 @@ def handlers(
 def _handler(
     servicer: object, method: MethodDescriptor, identify: Identify
 ) -> grpc.RpcMethodHandler[Any, Any]:
+    prepare(method.input_type)  # who starts a server learns of options that say nothing
     behavior = getattr(servicer, method.name)
     taking = _taking_messages if method.client_streaming else _taking_one
     make = {

@@ -43,6 +43,7 @@ Identify: TypeAlias = Callable[[Context], Call]
 
 
 def local_callers(trusted: frozenset[str]) -> Identify:
-    """Takes everybody for the same caller, which has all rights if it is among the trusted."""
-    call = Call(LOCAL, rights=frozenset(Right) if LOCAL in trusted else frozenset())
+    """Takes everybody for the same caller, with all rights; with one only if it is trusted."""
+    untrusted = frozenset() if LOCAL in trusted else {Right.TRUSTED_PAYMENTS}
+    call = Call(LOCAL, rights=frozenset(Right) - untrusted)
     return lambda _: call

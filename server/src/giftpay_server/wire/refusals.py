@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 from giftpay.v1 import ErrorReason, Refusal, options_pb2
-from giftpay.v1.options_pb2 import Told
+from giftpay.v1.options_pb2 import RefusalOption
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
@@ -28,10 +28,10 @@ class RefusedError(Exception):
 
 
 @cache
-def told(reason: ErrorReason.ValueType) -> Told:
-    """How refusals for a reason are told, as its option says."""
+def option_of(reason: ErrorReason.ValueType) -> RefusalOption:
+    """What refusals for a reason say, by its option."""
     value = ErrorReason.DESCRIPTOR.values_by_number[reason]
-    option: Told = value.GetOptions().Extensions[options_pb2.told]
+    option: RefusalOption = value.GetOptions().Extensions[options_pb2.refusal]
     return option
 
 
@@ -43,7 +43,7 @@ def settle(answer: Answer) -> Outcome:
 
 
 def refusal_of(answer: Answer | Refused) -> Refusal:
-    """A no as it is told, from where it was decided or stored."""
+    """A refusal for the wire, from where it was decided or stored."""
     match answer:
         case KeyReused(fields):
             figures = {"fields": ",".join(fields)}
@@ -59,7 +59,7 @@ def refusal_of(answer: Answer | Refused) -> Refusal:
 
 def refusal(reason: ErrorReason.ValueType, figures: Mapping[str, str]) -> Refusal:
     """A refusal with its sentence."""
-    sentence = told(reason).sentence.format_map(figures)
+    sentence = option_of(reason).sentence.format_map(figures)
     return Refusal(reason=reason, message=sentence, metadata=figures)
 
 
@@ -76,7 +76,7 @@ def status(refused: Refusal, others: Sequence[Refusal] = ()) -> status_pb2.Statu
     )
     details = [_packed(info), *(_packed(detail) for detail in _extra_details(refused, others))]
     return status_pb2.Status(
-        code=told(refused.reason).status, message=refused.message, details=details
+        code=option_of(refused.reason).status, message=refused.message, details=details
     )
 
 
