@@ -24,7 +24,8 @@ class Movement(NamedTuple):
         return f"{way} of {short_name(Unit, self.unit)} against {_name(self.system)}"
 
 
-Movements = Mapping[int, Collection[tuple[int, int, bool]]]  # by kind: unit, system, is_credit
+Registered = Collection[tuple[int, int, bool]]  # of one kind: unit, system, is_credit
+Movements = Mapping[int, Registered]  # by kind
 
 
 class MistakableKindsError(Exception):
@@ -51,7 +52,7 @@ def merged(slices: Iterable[Mapping[TransactionKind.ValueType, Collection[Moveme
     Raises MistakableKindsError where two slices register one kind, or two kinds one movement that
     they do not both declare as shared.
     """
-    movements: dict[int, Collection[tuple[int, int, bool]]] = {}
+    movements: dict[int, Registered] = {}
     first: dict[tuple[int, int, bool], tuple[int, Movement]] = {}
     for kind, moves in ((kind, moves) for each in slices for kind, moves in each.items()):
         if kind in movements:

@@ -31,7 +31,7 @@ from giftpay_server.ledger.model import (
     Withdrawal,
     refuse,
 )
-from giftpay_server.ledger.movements import Movements
+from giftpay_server.ledger.movements import Movements, Registered
 from giftpay_server.ledger.replay import differing_fields
 
 
@@ -64,8 +64,8 @@ def _decide_one(command: Command, books: Books, draft: Draft, movements: Movemen
     personal = command.personal
     match decision:
         case Posted():
-            _assert_registered(command, decision.legs, movements)
-            transaction = _post(command, decision, books, draft)
+            registered = movements.get(command.kind, ())
+            transaction = _post(command, decision, books, draft, registered)
         case Refused():
             transaction = _transaction(command, books, decision.reason, decision.stored())
             # To be compared with a retry, and never shown.
@@ -105,10 +105,12 @@ def _gate(command: Command, books: Books) -> Decision | Deferred:
     return command.decide(books)
 
 
-def _post(command: Command, posted: Posted, books: Books, draft: Draft) -> Transaction:
+def _post(
+    command: Command, posted: Posted, books: Books, draft: Draft, registered: Registered
+) -> Transaction:
     for hold in posted.holds:
         _apply_hold(hold, books, draft)
-    entries = [_apply_leg(command.id, leg, books, draft) for leg in posted.legs]
+    entries = [_apply_leg(command, leg, books, draft, registered) for leg in posted.legs]
     for owner in posted.owners:
         books.owners[owner.owner_id] = draft.owners[owner.owner_id] = owner
     for row in posted.rows:
@@ -118,12 +120,6 @@ def _post(command: Command, posted: Posted, books: Books, draft: Draft) -> Trans
         books.catalog = posted.catalog
     refs = " ".join([f"{entry.owner_id}/{entry.unit}/{entry.seq}" for entry in entries])
     return _transaction(command, books, 0, posted.answer, refs)
-
-
-def _assert_registered(command: Command, legs: Sequence[Leg], movements: Movements) -> None:
-    for leg in legs:
-        if (leg.unit, leg.system, leg.amount > 0) not in movements.get(command.kind, ()):
-            raise BrokenRuleError(f"{leg}, which no slice registers for kind {command.kind}")
 
 
 def _take_claims(command: Command, posted: Posted, books: Books, draft: Draft) -> None:
@@ -152,8 +148,12 @@ def _transaction(
     )
 
 
-def _apply_leg(transaction_id: str, leg: Leg, books: Books, draft: Draft) -> Entry:
+def _apply_leg(
+    command: Command, leg: Leg, books: Books, draft: Draft, registered: Registered
+) -> Entry:
     owner_id, unit, amount, system, grant, overdraw, withdraws = leg
+    if (unit, system, amount > 0) not in registered:
+        raise BrokenRuleError(f"{leg}, which no slice registers for kind {command.kind}")
     account = books.accounts[owner_id, unit]
     if grant is not None:
         draft.lots.append(Lot(owner_id, unit, account.seq + 1, account.minted, amount, grant))
@@ -167,7 +167,7 @@ def _apply_leg(transaction_id: str, leg: Leg, books: Books, draft: Draft) -> Ent
         _move_floor(account, leg)
     _assert_sound(account, amount)
     _apply_system(system, unit, amount, draft)
-    entry = Entry(owner_id, unit, account.seq, transaction_id, system, amount, account.balance)
+    entry = Entry(owner_id, unit, account.seq, command.id, system, amount, account.balance)
     if account.entry_time > books.now:  # another server's clock is a little ahead of ours
         draft.late_entries[len(draft.entries)] = account.entry_time
     draft.entries.append(entry)
