@@ -27,7 +27,12 @@ class Columns:
 
     def __init__(self, declared: str, **attributes: str) -> None:
         self._types: Mapping[str, str] = dict(each.split() for each in declared.split(","))
-        self._attributes = [attributes.get(name, name) for name in self._types]
+        sources = [attributes.get(name, name) for name in self._types]
+        self._getters = [attrgetter(source) for source in sources]
+        self._texts = [
+            (source, bool(_sent_as(kind)))
+            for source, kind in zip(sources, self._types.values(), strict=True)
+        ]
         self.names = ", ".join(self._types)
 
     def parameters(self) -> str:
@@ -44,14 +49,13 @@ class Columns:
 
     def arrays(self, rows: Sequence[object]) -> list[list[Any]]:
         """The rows as arrays, one a column."""
-        return [list(map(attrgetter(attribute), rows)) for attribute in self._attributes]
+        return [list(map(getter, rows)) for getter in self._getters]
 
     def texts(self, values: Mapping[str, Sequence[Any]]) -> list[Any]:
-        """The arrays of these values by attribute, whole numbers and text as text."""
-        pairs = zip(self._types.values(), self._attributes, strict=True)
+        """The arrays of these values by attribute, whole numbers and text as text; none is None."""
         return [
-            text_array(values[attribute]) if _sent_as(kind) else values[attribute]
-            for kind, attribute in pairs
+            text_array(values[attribute]) if as_text else values[attribute]
+            for attribute, as_text in self._texts
         ]
 
 

@@ -32,8 +32,10 @@ Test = Callable[[Any], object]
 
 def validate(request: Message) -> None:
     """Raises InvalidArgumentError for the first malformed field of a request."""
-    for malformed in violations(request):
-        raise malformed
+    checks = _checks(request.DESCRIPTOR)
+    if not checks.is_sound(request):
+        for malformed in _inspected(checks, request, ""):
+            raise malformed
 
 
 def prepare(kind: Descriptor) -> None:
@@ -71,7 +73,7 @@ class _Check(NamedTuple):
 
 
 class _Checks(NamedTuple):
-    """A message type: whether all of a message is well-formed, and else what is wrong."""
+    """A message type: whether a message is surely well-formed, and else what is wrong with it."""
 
     is_sound: Callable[[Message], object]
     inspections: Sequence[Inspect]
