@@ -1,5 +1,6 @@
 """Each reason of a no is an exception of its own, with the figures that the contract names."""
 
+import asyncio
 import json
 import pickle
 from typing import NamedTuple, assert_type
@@ -207,6 +208,23 @@ async def test_a_command_that_stays_unavailable_has_an_unknown_outcome(
         await caller.gifts.SendGift(SendGiftRequest(), timeout=0.3)
     with pytest.raises(giftpay.Unavailable) as read:
         await caller.wallets.GetWallet(GetWalletRequest(), timeout=0.3)
+    assert command.value.reason == read.value.reason == "ERROR_REASON_DATABASE_UNAVAILABLE"
+
+
+async def test_an_attempt_that_the_deadline_cuts_short_does_not_hide_why_those_before_it_failed(
+    scripted: ScriptedServer, caller: giftpay.Client
+) -> None:
+    async def hang(_: object, __: Context) -> None:
+        await asyncio.sleep(30)
+
+    away = no(StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
+    scripted.script("SendGift", away, hang)
+    scripted.script("GetWallet", away, hang)
+    with pytest.raises(giftpay.OutcomeUnknown) as command:
+        await caller.gifts.SendGift(SendGiftRequest(), timeout=0.5)
+    with pytest.raises(giftpay.Unavailable) as read:
+        await caller.wallets.GetWallet(GetWalletRequest(), timeout=0.5)
+    assert len(scripted.asked["SendGift"]) == len(scripted.asked["GetWallet"]) == 2
     assert command.value.reason == read.value.reason == "ERROR_REASON_DATABASE_UNAVAILABLE"
 
 

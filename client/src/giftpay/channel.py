@@ -95,6 +95,7 @@ class UnaryRpc(Generic[Response]):
         self, payload: bytes, keys: Keys | None, timeout_s: float, options: dict[str, Any]
     ) -> Response:
         deadline, failures = monotonic() + timeout_s, 0
+        earlier: grpc.aio.AioRpcError | None = None
         try:
             while True:
                 try:
@@ -103,7 +104,11 @@ class UnaryRpc(Generic[Response]):
                     wait_s = backoff_s(failures)
                     repeat = error.code() in REPEATED
                     if not repeat or monotonic() + wait_s >= deadline:
-                        raise _last_word(call_error(error, keys), failures) from error
+                        cut = error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+                        # What the deadline cuts short says nothing; the attempt before it did.
+                        last = earlier if cut and earlier is not None else error
+                        raise _last_word(call_error(last, keys), failures) from error
+                    earlier = error
                 failures += 1
                 await asyncio.sleep(wait_s)
         except asyncio.CancelledError:
