@@ -22,9 +22,12 @@ from giftpay.v1 import (
 from giftpay_server.admin import audit
 from giftpay_server.admin.audit import BEGINNING, trial_balance, verify
 from giftpay_server.admin.checks import AHEAD_CHECKS
+from giftpay_server.admin.checks.money import MONEY_ACCOUNTS
 from giftpay_server.app import serving
 from giftpay_server.config import Config
+from giftpay_server.journal.check import Check
 from giftpay_server.postgres.pool import create_pool
+from giftpay_server.slices import REGISTRY
 
 from tests.admin.corruptible import CHECKS, TABLES, Books, Corruption, corruptible_books
 from tests.admin.evening import GIFT
@@ -83,6 +86,21 @@ def test_every_check_has_a_corruption_that_it_sees_and_stands_in_the_documents()
     assert names == seen
     document = LEDGER_DOCUMENT.read_text()
     assert [name for name in sorted(seen) if f"`{name}`" not in document] == []
+
+
+def test_of_each_kind_that_moves_real_money_it_is_asked_what_for() -> None:
+    moving = {
+        kind
+        for kind, moved in REGISTRY.movements.items()
+        if any(system in MONEY_ACCOUNTS for _, system, _ in moved)
+    }
+    subjects = [
+        check.sql
+        for check in CHECKS
+        if isinstance(check, Check) and check.name == "money_movement.subject"
+    ]
+    assert len(moving) == len(subjects) >= 2
+    assert all(any(f"t.kind = {kind}\n" in sql for sql in subjects) for kind in moving)
 
 
 @pytest.mark.parametrize("corruption", TIMELESS, ids=lambda each: each.check)
