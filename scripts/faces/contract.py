@@ -37,7 +37,7 @@ class Reason:
 
     @property
     def answered(self) -> bool:
-        """Whether the server said no: otherwise the outcome of a command is unknown."""
+        """Whether the call was refused: otherwise the outcome of a command is unknown."""
         return self.status != "UNAVAILABLE"
 
 

@@ -1,4 +1,4 @@
-"""Each reason of a no is an exception of its own, with the figures that the contract names."""
+"""Each reason of a refusal is an exception of its own, with the figures that the contract names."""
 
 import asyncio
 import json
@@ -43,13 +43,13 @@ class Reason(NamedTuple):
         }
 
 
-def told(value: EnumValueDescriptor) -> Reason:
-    said = value.GetOptions().Extensions[options_pb2.refusal]
-    figures = json.loads(said.figures or "{}")
-    return Reason(value.name, CODES[said.status], said.pinned, figures)
+def reason_of(value: EnumValueDescriptor) -> Reason:
+    option = value.GetOptions().Extensions[options_pb2.refusal]
+    figures = json.loads(option.figures or "{}")
+    return Reason(value.name, CODES[option.status], option.pinned, figures)
 
 
-REASONS = [told(value) for value in ErrorReason.DESCRIPTOR.values[1:]]
+REASONS = [reason_of(value) for value in ErrorReason.DESCRIPTOR.values[1:]]
 each_reason = pytest.mark.parametrize("of", REASONS, ids=lambda of: of.name)
 answered = [of for of in REASONS if of.code is not StatusCode.UNAVAILABLE]
 each_answer = pytest.mark.parametrize("of", answered, ids=lambda of: of.name)

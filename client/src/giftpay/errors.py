@@ -62,7 +62,7 @@ class GiftpayError(Exception):
 
 
 class Refused(GiftpayError):
-    """The server said no, and why; nothing moved."""
+    """The server refused the call, and says why; nothing moved."""
 
 
 class NotFound(Refused):

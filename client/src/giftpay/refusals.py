@@ -4,7 +4,7 @@
 What a call can end with, other than its answer:
 
     GiftpayError
-    ├── Refused                         The server said no, and why; nothing moved.
+    ├── Refused                         The server refused the call, and says why; nothing moved.
     │   ├── NotFound                    What the call names does not exist.
     │   │   ├── TransactionNotFound     .transaction_id
     │   │   ├── WalletNotFound          .owner_id
@@ -111,7 +111,7 @@ class InvalidArgument(Malformed):
 
 
 class KeyReused(Refused):
-    """The key already stands for another request.
+    """The key was used for another request.
 
     `fields` names what differs; it is empty where the key belongs to another caller. The key keeps
     its first answer.

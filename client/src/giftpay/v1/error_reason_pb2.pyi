@@ -32,7 +32,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     malformed (`violations` in the Python client).
     """
     ERROR_REASON_IDEMPOTENCY_KEY_REUSED: _ErrorReason.ValueType  # 2
-    """The key already stands for another request. `fields` names what differs; it is empty where the
+    """The key was used for another request. `fields` names what differs; it is empty where the
     key belongs to another caller. The key keeps its first answer.
     """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 3
@@ -152,7 +152,7 @@ ERROR_REASON_INVALID_ARGUMENT: ErrorReason.ValueType  # 1
 malformed (`violations` in the Python client).
 """
 ERROR_REASON_IDEMPOTENCY_KEY_REUSED: ErrorReason.ValueType  # 2
-"""The key already stands for another request. `fields` names what differs; it is empty where the
+"""The key was used for another request. `fields` names what differs; it is empty where the
 key belongs to another caller. The key keeps its first answer.
 """
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 3

@@ -137,7 +137,7 @@ class RefusalOption(_message.Message):
     status: Global___StatusCode.ValueType
     """The status of a call that ends with it."""
     sentence: _builtins.str
-    """For a developer. A figure stands in braces."""
+    """For a developer. A figure's name in braces is replaced by the figure."""
     pinned: _builtins.bool
     """Whether the same idempotency key gets the same refusal from then on."""
     figures: _builtins.str

@@ -64,8 +64,8 @@ def _tell(outcome: GiftOutcome, command: Command, answer: Answer | BaseException
     outcome.replayed = isinstance(answer, Outcome) and answer.replayed
     if isinstance(answer, Outcome) and not answer.transaction.reason:
         request = cast(SendGiftRequest, command.request)
-        words = personal_value(command, answer.transaction)
-        tell_gift(outcome.gift, request, answer.transaction, words=words)
+        message = personal_value(command, answer.transaction)
+        tell_gift(outcome.gift, request, answer.transaction, message=message)
     else:
         outcome.refusal.CopyFrom(refusal_of(answer))
 

@@ -34,7 +34,7 @@ def gift_command(asked: Asked[SendGiftRequest]) -> Command:
 
 
 def tell_gift(
-    gift: Gift, request: SendGiftRequest, transaction: Transaction, *, words: str
+    gift: Gift, request: SendGiftRequest, transaction: Transaction, *, message: str
 ) -> None:
     """Writes the gift that a posted transaction made into the answer, in its place.
 
@@ -46,8 +46,8 @@ def tell_gift(
     gift.recipient_id = request.recipient_id
     gift.gift_id = request.gift_id
     gift.count = request.count
-    if words:
-        gift.message = words
+    if message:
+        gift.message = message
     if request.context:
         gift.context = request.context
     if request.combo_id:
@@ -60,5 +60,5 @@ def sent_gift(sent: SentGift) -> Gift:
     """A gift as it was read from the books."""
     gift = Gift(reversal_id=sent.reversal_id)
     request = SendGiftRequest.FromString(sent.transaction.request)
-    tell_gift(gift, request, sent.transaction, words=sent.message)
+    tell_gift(gift, request, sent.transaction, message=sent.message)
     return gift

@@ -46,8 +46,8 @@ class GiftService:
         command = gift_command(asked)
         outcome = await carry_out(self._journal, command)
         response = SendGiftResponse(replayed=outcome.replayed)
-        words = personal_value(command, outcome.transaction)
-        tell_gift(response.gift, asked.request, outcome.transaction, words=words)
+        message = personal_value(command, outcome.transaction)
+        tell_gift(response.gift, asked.request, outcome.transaction, message=message)
         return response
 
     async def BatchSendGifts(

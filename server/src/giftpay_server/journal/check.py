@@ -64,7 +64,7 @@ class Check:
     name: str | Mapping[str, str]
     table: str
     broken: str  # selects the broken rows; $1: `since`, unless it is `whole`
-    key: str  # columns of what it selects; a `unit` is told by its name
+    key: str  # columns of what it selects; a `unit` is shown by its name
     detail: str  # an expression over what it selects
     whole: bool = False
 
@@ -110,7 +110,7 @@ CHUNK = 200  # rows in memory, a few milliseconds of the event loop
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromiseCheck:
-    """A check that rows are as their callers were told when they made them."""
+    """A check that rows are what the answers promised when they were made."""
 
     table: str
     read: str  # key, request and answer, with the columns of which something was promised

@@ -41,19 +41,19 @@ def row_checks(
     """
     columns = ("create_time", "catalog_version") if is_priced else ("create_time",)
     agree = " AND ".join(f"t.{column} = r.{column}" for column in columns)
-    said = {"table": table, "kind": made_by, "unit": unit, "posted": POSTED, "agree": agree}
+    values = {"table": table, "kind": made_by, "unit": unit, "posted": POSTED, "agree": agree}
     return (
         Check(
             name="transaction.row",
             table=table,
-            broken=MADE_BY.format_map(said),
+            broken=MADE_BY.format_map(values),
             key=f"{table}_id",
             detail="'expected the row that its transaction made, found none'",
         ),
         Check(
             name=f"{table}.transaction",
             table=table,
-            broken=OF_TRANSACTION.format_map(said),
+            broken=OF_TRANSACTION.format_map(values),
             key=f"{table}_id",
             detail=f"'expected a posted transaction of its {', '.join(columns)}, found none'",
         ),

@@ -381,7 +381,7 @@ class Outcome(NamedTuple):
 
 
 class KeyReused(NamedTuple):
-    """The key stands for another request; `fields` is empty if it is another caller's."""
+    """The key was used for another request; `fields` is empty if it is another caller's."""
 
     fields: Sequence[str]
 

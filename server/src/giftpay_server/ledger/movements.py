@@ -1,4 +1,4 @@
-"""Which kind of transaction may move what: said by its slice, asserted when one is posted."""
+"""Which kind of transaction may move what: registered by its slice, asserted when one is posted."""
 
 from __future__ import annotations
 

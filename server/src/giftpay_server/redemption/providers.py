@@ -77,7 +77,7 @@ class PayoutAnswer:
 
     @property
     def has_contents(self) -> bool:
-        """Whether the provider told all of them."""
+        """Whether the answer has all of them."""
         return None not in (self.destination, self.currency, self.minor_units)
 
 

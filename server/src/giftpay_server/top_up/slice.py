@@ -21,7 +21,7 @@ from giftpay_server.top_up.providers import PaymentProvider, SandboxPayments
 from giftpay_server.top_up.service import TopUpService
 from giftpay_server.top_up.store import TABLES
 
-PROVIDER_TIMEOUT_S = 5  # less than a caller waits, so that the caller is told
+PROVIDER_TIMEOUT_S = 5  # less than a caller waits, so that the caller gets an answer
 
 
 def _providers(parts: Parts) -> Mapping[int, PaymentProvider]:

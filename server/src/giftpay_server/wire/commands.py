@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, TypeAlias, TypedDict, TypeVar, Unpack
 
 from giftpay.v1 import TransactionKind, options_pb2
 from giftpay.v1.options_pb2 import FORM_KEY
@@ -37,6 +37,16 @@ Request = TypeVar("Request", bound=Message)
 Kind: TypeAlias = "TransactionKind.ValueType"
 
 
+class Options(TypedDict, total=False):
+    """What a command may have besides; it has the defaults."""
+
+    claims: Sequence[str]
+    reads: Sequence[RowKey]
+    opens: bool
+    alone: bool
+    moves_only: bool
+
+
 @dataclass(slots=True)
 class Asked(Generic[Request]):
     """What a caller asks for, once its request is known to be well-formed."""
@@ -51,12 +61,7 @@ class Asked(Generic[Request]):
         kind: Kind,
         accounts: Sequence[AccountKey],
         decide: Callable[[Books], Decision],
-        *,
-        claims: Sequence[str] = (),
-        reads: Sequence[RowKey] = (),
-        opens: bool = False,
-        alone: bool = False,
-        moves_only: bool = False,
+        **options: Unpack[Options],
     ) -> Command:
         """The command; see there what its fields mean."""
         return Command(
@@ -66,12 +71,8 @@ class Asked(Generic[Request]):
             request=self.request,
             accounts=accounts,
             decide=decide,
-            claims=claims,
-            reads=reads,
             personal=self.personal,
-            opens=opens,
-            alone=alone,
-            moves_only=moves_only,
+            **options,
         )
 
     def refused(self, kind: Kind, refusal: Refused) -> Command:

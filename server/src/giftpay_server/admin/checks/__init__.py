@@ -1,4 +1,4 @@
-"""What must hold in the books, whatever slices there are; what else must is said by the slices."""
+"""What must hold in the books, whatever slices there are; each slice adds its own."""
 
 from __future__ import annotations
 

@@ -1,25 +1,25 @@
-"""Times that lie ahead: no server's clock can have said them and been believed."""
+"""Times that lie ahead: no server's clock can have found them and been believed."""
 
 from giftpay_server.journal.check import of_account, of_entry, of_transaction
 
 # $1: the latest time that a clock within the bound may say now.
-DETAIL = "format('expected %s or earlier, found %s', $1::timestamptz, said)"
+DETAIL = "format('expected %s or earlier, found %s', $1::timestamptz, found)"
 
 TRANSACTION_AHEAD = of_transaction(
     name="transaction.ahead",
-    broken="SELECT id, create_time AS said FROM transactions WHERE create_time > $1",
+    broken="SELECT id, create_time AS found FROM transactions WHERE create_time > $1",
     detail=DETAIL,
 )
 
 ENTRY_AHEAD = of_entry(
     name="entry.ahead",
-    broken="SELECT owner_id, unit, seq, create_time AS said FROM entry WHERE create_time > $1",
+    broken="SELECT owner_id, unit, seq, create_time AS found FROM entry WHERE create_time > $1",
     detail=DETAIL,
 )
 
 ACCOUNT_AHEAD = of_account(
     name="account.ahead",
-    broken="SELECT owner_id, unit, entry_time AS said FROM account WHERE entry_time > $1",
+    broken="SELECT owner_id, unit, entry_time AS found FROM account WHERE entry_time > $1",
     detail=DETAIL,
 )
 

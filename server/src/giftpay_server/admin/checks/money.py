@@ -1,4 +1,4 @@
-"""Real money, against the entries that it stands behind; and claims."""
+"""Real money against the entries that it brought; and claims."""
 
 from __future__ import annotations
 
