@@ -1,4 +1,4 @@
-"""Log lines that many failures would repeat, summed up."""
+"""Rate-limits repeated log lines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ KINDS_MAX = 1_000  # remembered at most
 
 
 class SummedLog:
-    """Writes a line of a kind at most once a minute, and then how many were left out."""
+    """Writes a line of each kind at most once a minute, with the number of suppressed ones."""
 
     def __init__(self, log: logging.Logger, *, every_s: float = EVERY_S) -> None:
         self._log = log

@@ -1,4 +1,4 @@
-"""How a provider is asked: JSON over HTTP, in bounded time, redirected nowhere."""
+"""An HTTP client for providers: JSON, with time-outs and without redirects."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ NO_ANSWER = (aiohttp.ClientError, TimeoutError, ValueError, RecursionError)
 
 
 class ProviderUnavailable(Exception):
-    """The provider's word was not obtained, and this call has moved no money."""
+    """The provider gave no usable answer, and this call has moved no money."""
 
 
 class AnswerLost(Exception):
-    """The order may have reached the provider, and no answer came back: it may have paid."""
+    """No answer to an order, which may have reached the provider and been paid."""
 
 
 class ProviderHttp:
-    """One provider's face. An answer takes at most `timeout_s` seconds, a connection half."""
+    """The client of one provider; `timeout_s` bounds a call, half of it connecting."""
 
     def __init__(self, session: aiohttp.ClientSession, base_url: str, *, timeout_s: float) -> None:
         self._session = session
@@ -32,7 +32,7 @@ class ProviderHttp:
     async def get(self, collection: str, name: str) -> tuple[int, Any]:
         """The status and answer to a look-up. Raises `ProviderUnavailable`."""
         try:
-            # The name is others' text: quoted whole, it cannot name another route.
+            # The name is user input: quoted, it cannot name another route.
             return await self._ask("GET", f"{collection}/{quote(name, safe='')}")
         except NO_ANSWER as error:
             raise ProviderUnavailable(f"no answer: {type(error).__name__}") from error

@@ -1,7 +1,7 @@
-"""A payment provider and a payout provider to try giftpay against, over real HTTP.
+"""A fake payment provider and payout provider, over real HTTP.
 
-It behaves as a documented provider does, remembers what it did, and can be told to behave as
-badly as they do. It knows nothing of giftpay. All bodies are JSON, amounts are whole minor units.
+It behaves as real providers document, stores its payments and payouts, and can be scripted to fail
+as they do. It knows nothing of giftpay. All bodies are JSON, amounts are whole minor units.
 References, keys, destinations and reasons are 1 to 256 printable characters.
 
     POST /payments                {reference?, currency, minor_units}   the buyer paid
@@ -15,38 +15,38 @@ References, keys, destinations and reasons are 1 to 256 printable characters.
     GET  /health
 
 The same reference or key with the same contents is a look-up (200, where the first is 201), never a
-second payment or payout; with other contents it is refused (409). References are remembered for
-ever, a payout's key for the dedupe window (30 days from its first use, a setting): afterwards it
-pays again, as it would at a real provider. A payout says in `submits` how often it was asked for.
+second payment or payout; with other contents it is refused (409). References never expire. A
+payout's key expires after the dedupe window (30 days from its first use, a setting): then it pays
+again, as it would at a real provider. The field `submits` of a payout counts its requests.
 
 A payment is PENDING, PAID, DECLINED or REFUNDED, a payout PENDING, PAID, DECLINED or RETURNED. PAID
 is not the end: a payout can come back later. What others call UNCLAIMED is PENDING here.
 
 Errors are {error: {code, message, field?}}. An unknown record is a 404 with PAYMENT_NOT_FOUND or
-PAYOUT_NOT_FOUND; any other 404 is a wrong address and says nothing about the record.
+PAYOUT_NOT_FOUND; any other 404 means a wrong address and says nothing about the record.
 
-Scripts. `kind` is payment or payout; `call` is submit (the POST, by default) or find (the GET);
-`match` names one reference (payments) or one destination (payouts), or is {} for every call. Each
-matching call uses up one step, oldest first; without one left, calls are plain again. A step is
-{action, ...}:
+Scripts. `kind` is payment or payout; `call` is submit (the POST, by default) or find (the GET).
+`match` is an object: {reference} for one payment, {destination} for payouts to one destination, {}
+for every call. Each matching call uses up one step, oldest first; when none is left, calls are
+normal again. A step is {action, ...}:
 
     pay                                  paid at once
     decline {reason?}                    declined at once
     pending_then_pay {after_ms | after_lookups}
     pending_then_decline {after_ms | after_lookups, reason?}
     return_after_paying {after_ms | after_lookups}
-                                         the old state until a look-up after so many milliseconds,
-                                         or after so many look-ups (one) have seen it
+                                         the state changes at the first look-up after so many
+                                         milliseconds, or after so many look-ups (default 1)
     refuse_before {status?}              500 to 599 (503), and nothing is done
-    arrive_late {delay_ms}               nothing is known of it until the delay is over
+    arrive_late {delay_ms}               the request arrives after the delay
     answer_late {delay_ms}               done at once, answered after the delay
     lose_answer                          done, then the connection is dropped
     duplicated                           arrives twice, as through a proxy that repeats it
 
-Only the last five fit a find. They leave the outcome to the destination: `lose_answer` for
+A find allows only the last five. They leave the result to the destination: `lose_answer` for
 decline@sandbox.example is a decline whose answer is lost.
 
-Magic destinations are scripts without a call. They befall the call that makes the payout:
+Magic destinations need no script. They apply to the call that makes the payout:
 
     decline@sandbox.example     declined, ACCOUNT_CLOSED
     late@sandbox.example        paid at once, answered after a second

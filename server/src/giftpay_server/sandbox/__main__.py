@@ -13,11 +13,11 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m giftpay_server.sandbox",
-        description="A payment and payout provider to try giftpay against.",
+        description="A fake payment and payout provider.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=0, help="0 takes any free port")
-    parser.add_argument("--book", type=Path, help="SQLite file to remember in; none forgets")
+    parser.add_argument("--book", type=Path, help="SQLite file of its records (default: in memory)")
     parser.add_argument(
         "--dedupe-days",
         type=float,

@@ -1,4 +1,4 @@
-"""Serves the sandbox for as long as somebody needs it."""
+"""Runs the sandbox's HTTP server."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, closing, suppress
@@ -12,7 +12,7 @@ from giftpay_server.sandbox.rules import DEDUPE_WINDOW
 from giftpay_server.sandbox.service import Sandbox
 from giftpay_server.sandbox.store import Book
 
-GRACE_S = 0.5  # for answers under way when the sandbox stops; later ones are lost
+GRACE_S = 0.5  # for answers in flight when the sandbox stops; later ones are lost
 
 
 def utc_now() -> datetime:
@@ -29,9 +29,9 @@ async def running_sandbox(
     dedupe_window: timedelta = DEDUPE_WINDOW,
     clock: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[str]:
-    """Serves a sandbox and yields its base URL; no book is no memory.
+    """Serves a sandbox and yields its base URL; without a book its records are in memory.
 
-    It listens on the first of the ports that is free, of which 0 is any.
+    It listens on the first free one of the ports; port 0 is any free one.
     """
     with closing(Book(book)) as records:
         sandbox = Sandbox(records, dedupe_window=dedupe_window, clock=clock)

@@ -1,4 +1,4 @@
-"""Reads what a caller sent: JSON objects, field by field, or a word on what is wrong with them."""
+"""Parses and validates JSON objects of requests, field by field."""
 
 import json
 import re
@@ -12,7 +12,7 @@ CURRENCY = re.compile(r"[A-Z]{3}")
 
 
 class Malformed(Exception):
-    """The request cannot be read; `field` names the culprit where there is one."""
+    """The request is malformed; `field` names the field at fault, if there is one."""
 
     def __init__(self, message: str, field: str | None = None) -> None:
         super().__init__(message)
@@ -21,14 +21,14 @@ class Malformed(Exception):
 
 
 class Fields:
-    """The fields of one JSON object. Taking one that is absent or of another form is Malformed."""
+    """The fields of one JSON object; reading an absent or malformed one raises Malformed."""
 
     def __init__(self, value: Any, *, known: Collection[str], field: str | None = None) -> None:
         if not isinstance(value, dict):
             raise Malformed("An object is expected.", field)
         for name in value:
             if name not in known:
-                # A misspelt field that is passed over in silence is a test that proves nothing.
+                # If a misspelt field were ignored, a test with it would prove nothing.
                 raise Malformed("There is no such field.", name)
         self._values = value
 
@@ -44,7 +44,7 @@ class Fields:
     def whole(self, name: str, *, low: int, high: int, default: int | None = None) -> int:
         """A whole number from `low` to `high`, both included."""
         value = self._values.get(name, default)
-        # A bool is an int to Python, but `true` is no number to JSON.
+        # bool is a subclass of int, but `true` is not a number in JSON.
         if type(value) is not int or not low <= value <= high:
             raise Malformed(f"A whole number from {low} to {high} is expected.", name)
         return value
@@ -64,7 +64,7 @@ class Fields:
         return value
 
     def object(self, name: str, *, known: Collection[str]) -> "Fields":
-        """An object of its own; an absent one is empty."""
+        """A nested object; an absent one is empty."""
         return Fields(self._values.get(name, {}), known=known, field=name)
 
     def items(self, name: str, *, count_max: int) -> list[Any]:
@@ -76,8 +76,8 @@ class Fields:
 
 
 def text(value: Any, field: str) -> str:
-    """The value itself, where it is 1 to 256 printable characters."""
-    # isprintable() is false of control characters and of lone surrogates, which SQLite cannot hold.
+    """The value, if it is 1 to 256 printable characters."""
+    # isprintable() is false for control characters and lone surrogates, which SQLite cannot store.
     if isinstance(value, str) and 1 <= len(value) <= TEXT_LENGTH_MAX and value.isprintable():
         return value
     raise Malformed(f"1 to {TEXT_LENGTH_MAX} printable characters are expected.", field)

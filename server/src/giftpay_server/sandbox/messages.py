@@ -1,4 +1,4 @@
-"""What goes over the sandbox's wire: orders in, records and refusals out."""
+"""Reads orders from the sandbox's requests, and writes records and refusals as responses."""
 
 import uuid
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def payment_order(body: Any) -> Order:
-    """Reads a payment; its reference is made here if the caller gives none."""
+    """Reads a payment; generates a reference if the caller gives none."""
     fields = Fields(body, known=("reference", "currency", "minor_units"))
     return Order(
         kind=Kind.PAYMENT,
@@ -36,7 +36,7 @@ def payout_order(key: str | None, body: Any) -> Order:
 
 
 def view(record: Record) -> dict[str, str | int]:
-    """The record as its caller sees it."""
+    """The record as JSON."""
     order = record.order
     shown: dict[str, str | int] = {
         "state": record.state,
@@ -53,12 +53,12 @@ def view(record: Record) -> dict[str, str | int]:
 
 
 def answer(record: Record, *, status: int = 200) -> web.Response:
-    """The record as an answer."""
+    """The response with a record."""
     return web.json_response(view(record), status=status)
 
 
 def refusal(status: int, code: str, message: str, field: str | None = None) -> web.Response:
-    """An error as the sandbox words it."""
+    """The response with an error."""
     error = {"code": code, "message": message}
     if field is not None:
         error["field"] = field
@@ -71,9 +71,9 @@ def not_found(kind: Kind) -> web.Response:
 
 
 def reused(kind: Kind, field: str) -> web.Response:
-    """The id stands for an order that differs in `field`."""
+    """The id was used for an order that differs in `field`."""
     name = "REFERENCE" if kind is Kind.PAYMENT else "IDEMPOTENCY_KEY"
-    return refusal(409, f"{name}_REUSED", f"It stands for a {kind} with other contents.", field)
+    return refusal(409, f"{name}_REUSED", f"It was used for a {kind} with other contents.", field)
 
 
 def not_undoable(record: Record) -> web.Response:
@@ -84,7 +84,7 @@ def not_undoable(record: Record) -> web.Response:
 
 @web.middleware
 async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Words in JSON what the parsers and the framework refuse."""
+    """Turns errors of the parsers and the framework into JSON responses."""
     try:
         return await handler(request)
     except Malformed as error:
@@ -92,7 +92,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     except web.RequestPayloadError:
         return refusal(400, "MALFORMED", "The body is not encoded as its header says.")
     except web.HTTPException as error:
-        # An unknown path is told apart from an unknown record by its code: ROUTE_NOT_FOUND.
+        # The code ROUTE_NOT_FOUND distinguishes an unknown path from an unknown record.
         prefix = "ROUTE_" if error.status == 404 else ""
         code = prefix + error.reason.upper().replace(" ", "_")
         refused = refusal(error.status, code, "The request is refused as a whole.")

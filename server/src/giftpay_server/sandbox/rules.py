@@ -1,22 +1,22 @@
-"""The life of a payment or payout at the provider. Pure: no I/O, no clock."""
+"""The life cycle of payments and payouts at the provider. Pure: no I/O, no clock."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 DEDUPE_WINDOW = timedelta(days=30)
-"""How long a payout's key is remembered, counted from its first use, as PayPal documents it."""
+"""The lifetime of a payout's idempotency key after its first use, as PayPal documents it."""
 
 
 class Kind(StrEnum):
-    """The two providers under one roof."""
+    """The two providers."""
 
     PAYMENT = "payment"
     PAYOUT = "payout"
 
 
 class State(StrEnum):
-    """Where a payment (PENDING, PAID, DECLINED, REFUNDED) or payout (RETURNED instead) stands."""
+    """The state of a payment (PENDING, PAID, DECLINED, REFUNDED) or payout (RETURNED instead)."""
 
     PENDING = "PENDING"
     PAID = "PAID"
@@ -26,7 +26,7 @@ class State(StrEnum):
 
 
 UNDONE = {Kind.PAYMENT: State.REFUNDED, Kind.PAYOUT: State.RETURNED}
-# A payout that nobody has claimed yet is PENDING here, and comes back like one that was paid.
+# A payout that the payee has not claimed is PENDING, and can be returned like a paid one.
 UNDOABLE = {
     Kind.PAYMENT: frozenset({State.PAID}),
     Kind.PAYOUT: frozenset({State.PENDING, State.PAID}),
@@ -35,7 +35,7 @@ UNDOABLE = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What a caller asks for. `id` is a payment's reference or a payout's key."""
+    """A requested payment or payout; `id` is its reference or its key."""
 
     kind: Kind
     id: str
@@ -46,10 +46,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """The state that a record takes at a look-up to come.
+    """A scheduled change of a record's state.
 
-    That is the first look-up later than `after` the record's making, once `lookups` of them have
-    still seen the old state.
+    It happens at the first look-up later than `after` since the record was made, once `lookups`
+    look-ups have returned the old state.
     """
 
     state: State
@@ -59,8 +59,8 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How a record begins, and what becomes of it."""
+class Lifecycle:
+    """The first state of a record, and its scheduled change."""
 
     state: State = State.PAID
     reason: str | None = None
@@ -69,35 +69,35 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A payment or payout as the provider keeps it; `reason` says why it was declined."""
+    """A payment or payout that the provider has stored; `reason` is why it was declined."""
 
     order: Order
     state: State
     reason: str | None
     turn: Turn | None
-    submits: int  # how often it was asked for, the first time included
+    submits: int  # requests for it, including the first
     create_time: datetime
 
 
-def opened(order: Order, outcome: Outcome, *, now: datetime) -> Record:
-    """The record of an order that was not seen before."""
+def opened(order: Order, lifecycle: Lifecycle, *, now: datetime) -> Record:
+    """The record of a new order."""
     return Record(
         order=order,
-        state=outcome.state,
-        reason=outcome.reason,
-        turn=outcome.turn,
+        state=lifecycle.state,
+        reason=lifecycle.reason,
+        turn=lifecycle.turn,
         submits=1,
         create_time=now,
     )
 
 
 def deduplicates(record: Record, *, now: datetime, window: timedelta) -> bool:
-    """Whether the record's id still stands for it: a reference for ever, a key for `window`."""
+    """Whether the record's id is still known: a reference never expires, a key after `window`."""
     return record.order.kind is Kind.PAYMENT or now < record.create_time + window
 
 
 def differing_field(first: Order, again: Order) -> str | None:
-    """The field in which an order under a known id differs from the first; None if in none."""
+    """The first field in which two orders with the same id differ; None if they are equal."""
     for name in ("destination", "currency", "minor_units"):
         if getattr(first, name) != getattr(again, name):
             return name
@@ -105,12 +105,12 @@ def differing_field(first: Order, again: Order) -> str | None:
 
 
 def submitted_again(record: Record) -> Record:
-    """The record after one more request for what it already is."""
+    """The record after one more request for it."""
     return replace(record, submits=record.submits + 1)
 
 
 def looked_up(record: Record, *, now: datetime) -> Record:
-    """The record as this look-up finds it, and as the next one will start from."""
+    """The record after a look-up, which may change its state."""
     turn = record.turn
     if turn is None or now < record.create_time + turn.after:
         return record
@@ -120,7 +120,7 @@ def looked_up(record: Record, *, now: datetime) -> Record:
 
 
 def undone(record: Record) -> Record | None:
-    """The record after its money went back; None where there is no money to go back."""
+    """The record after a refund or return; None if its state does not allow one."""
     kind = record.order.kind
     if record.state is UNDONE[kind]:
         return record

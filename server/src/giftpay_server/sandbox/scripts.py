@@ -1,4 +1,4 @@
-"""Scripts: what befalls a call. Each action of a script is a `Step`, as is each magic name."""
+"""Scripts that make calls fail, delay or change state; an action or magic name is a `Step`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from giftpay_server.sandbox.fields import Fields, Malformed
-from giftpay_server.sandbox.rules import Kind, Outcome, State, Turn
+from giftpay_server.sandbox.rules import Kind, Lifecycle, State, Turn
 
 DELAY_MS_MAX = 60_000
 AFTER_MS_MAX = 90 * 24 * 60 * 60 * 1_000  # 90 days: past every dedupe window
@@ -17,8 +17,8 @@ LATE = timedelta(seconds=1)  # of the magic destination
 DECLINE_REASON = "ACCOUNT_CLOSED"
 
 
-class Call(StrEnum):
-    """The calls that a script can match: the POST that pays, or the GET that asks."""
+class CallKind(StrEnum):
+    """The kinds of calls that a script can match: the POST that pays, or the GET."""
 
     SUBMIT = "submit"
     FIND = "find"
@@ -26,10 +26,10 @@ class Call(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What befalls one call. Without an outcome the destination decides, or else it is paid."""
+    """The behaviour of one call; without a life cycle, the destination's or `pay` is used."""
 
-    outcome: Outcome | None = None
-    refuse_status: int | None = None  # answered with, and nothing is done
+    lifecycle: Lifecycle | None = None
+    refuse_status: int | None = None  # if set, the response, and nothing is done
     arrive_late: timedelta = timedelta()
     arrivals: int = 1
     answer_late: timedelta = timedelta()
@@ -38,42 +38,42 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
-    """Steps for the next calls that match, one a call, in order. `match` None is every call."""
+    """Steps for the next calls that match, one for each call; `match` None matches all."""
 
     kind: Kind
-    call: Call
+    call: CallKind
     match: str | None
     steps: list[Any]
 
 
 PLAIN = Step()
-DECLINED = Outcome(state=State.DECLINED, reason=DECLINE_REASON)
-PENDING_THEN_PAID = Outcome(state=State.PENDING, turn=Turn(state=State.PAID, lookups=1))
-PAID_THEN_RETURNED = Outcome(turn=Turn(state=State.RETURNED, lookups=1))
+DECLINED = Lifecycle(state=State.DECLINED, reason=DECLINE_REASON)
+PENDING_THEN_PAID = Lifecycle(state=State.PENDING, turn=Turn(state=State.PAID, lookups=1))
+PAID_THEN_RETURNED = Lifecycle(turn=Turn(state=State.RETURNED, lookups=1))
 
 MAGIC = {
-    "decline@sandbox.example": Step(outcome=DECLINED),
+    "decline@sandbox.example": Step(lifecycle=DECLINED),
     "late@sandbox.example": Step(answer_late=LATE),
     "lost@sandbox.example": Step(lose_answer=True),
-    "pending@sandbox.example": Step(outcome=PENDING_THEN_PAID),
-    "returned@sandbox.example": Step(outcome=PAID_THEN_RETURNED),
+    "pending@sandbox.example": Step(lifecycle=PENDING_THEN_PAID),
+    "returned@sandbox.example": Step(lifecycle=PAID_THEN_RETURNED),
 }
-"""The step that a destination carries in its name; it befalls the call that makes the payout."""
+"""The steps of magic destinations, for the call that makes the payout."""
 
 
 def resolved(scripted: Step | None, *, destination: str | None, fresh: bool) -> Step:
-    """The step of a submit: the script's, with what it leaves open taken from the destination."""
+    """The step of a submit: the script's, with the life cycle of the destination if it has none."""
     magic = MAGIC.get(destination or "", PLAIN) if fresh else PLAIN
     if scripted is None:
         return magic
-    return replace(scripted, outcome=scripted.outcome or magic.outcome)
+    return replace(scripted, lifecycle=scripted.lifecycle or magic.lifecycle)
 
 
 def script(value: Any) -> Script:
-    """Reads a script, its steps included, so that a script once accepted can be played."""
+    """Reads a script and validates its steps."""
     fields = Fields(value, known=("kind", "call", "match", "steps"))
     kind = Kind(fields.choice("kind", list(Kind)))
-    call = Call(fields.choice("call", list(Call), default=Call.SUBMIT))
+    call = CallKind(fields.choice("call", list(CallKind), default=CallKind.SUBMIT))
     matched = "reference" if kind is Kind.PAYMENT else "destination"
     match = fields.object("match", known=(matched,))
     steps = fields.items("steps", count_max=STEPS_MAX)
@@ -98,34 +98,34 @@ def step(value: Any) -> Step:
     return make(Fields(value, known=("action", *settings)))
 
 
-def _check_fits(read: Step, kind: Kind, call: Call) -> None:
-    if read.outcome is not None and call is Call.FIND:
+def _check_fits(read: Step, kind: Kind, call: CallKind) -> None:
+    if read.lifecycle is not None and call is CallKind.FIND:
         raise Malformed("A look-up has no outcome: only its answer can be scripted.", "steps")
-    turn = read.outcome.turn if read.outcome else None
+    turn = read.lifecycle.turn if read.lifecycle else None
     if turn is not None and turn.state is State.RETURNED and kind is Kind.PAYMENT:
         raise Malformed("A payment is refunded, never returned.", "steps")
 
 
 def _pay(_: Fields) -> Step:
-    return Step(outcome=Outcome())
+    return Step(lifecycle=Lifecycle())
 
 
 def _decline(fields: Fields) -> Step:
-    return Step(outcome=Outcome(state=State.DECLINED, reason=_reason(fields)))
+    return Step(lifecycle=Lifecycle(state=State.DECLINED, reason=_reason(fields)))
 
 
 def _pending_then_pay(fields: Fields) -> Step:
     turn = _turn(fields, State.PAID)
-    return Step(outcome=Outcome(state=State.PENDING, turn=turn))
+    return Step(lifecycle=Lifecycle(state=State.PENDING, turn=turn))
 
 
 def _pending_then_decline(fields: Fields) -> Step:
     turn = replace(_turn(fields, State.DECLINED), reason=_reason(fields))
-    return Step(outcome=Outcome(state=State.PENDING, turn=turn))
+    return Step(lifecycle=Lifecycle(state=State.PENDING, turn=turn))
 
 
 def _return_after_paying(fields: Fields) -> Step:
-    return Step(outcome=Outcome(turn=_turn(fields, State.RETURNED)))
+    return Step(lifecycle=Lifecycle(turn=_turn(fields, State.RETURNED)))
 
 
 def _refuse_before(fields: Fields) -> Step:
@@ -157,7 +157,7 @@ def _delay(fields: Fields) -> timedelta:
 
 
 def _turn(fields: Fields, state: State) -> Turn:
-    """Due after `after_ms`, or else after `after_lookups` (one, if neither is said)."""
+    """A change due after `after_ms`, or else after `after_lookups` (default 1)."""
     if "after_ms" in fields and "after_lookups" in fields:
         raise Malformed("Either after_ms or after_lookups is expected.", "after_ms")
     if "after_ms" in fields:
@@ -181,4 +181,4 @@ ACTIONS: dict[str, tuple[tuple[str, ...], Callable[[Fields], Step]]] = {
     "lose_answer": ((), _lose_answer),
     "duplicated": ((), _duplicated),
 }
-"""Each action: the settings it knows, and what makes a step of them."""
+"""By action: the names of its settings, and the function that makes its step."""

@@ -1,4 +1,4 @@
-"""The sandbox's wire: parse, play, answer. The package's docstring documents the routes."""
+"""The sandbox's HTTP handlers. The package's docstring documents the routes."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,14 +9,14 @@ from aiohttp import web
 from giftpay_server.sandbox import messages, rules, scripts
 from giftpay_server.sandbox.fields import parsed
 from giftpay_server.sandbox.rules import Kind, Order, Record
-from giftpay_server.sandbox.scripts import Call, Step
+from giftpay_server.sandbox.scripts import CallKind, Step
 from giftpay_server.sandbox.store import Book
 
 BODY_BYTES_MAX = 256 * 1024
 
 
 class Sandbox:
-    """The two providers over one book. `clock` is the provider's own, not its callers'."""
+    """The two providers over one book; `clock` is the provider's own, not its callers'."""
 
     def __init__(
         self, book: Book, *, dedupe_window: timedelta, clock: Callable[[], datetime]
@@ -26,7 +26,7 @@ class Sandbox:
         self._clock = clock
 
     def application(self) -> web.Application:
-        """The routes, ready to be served."""
+        """The web application with its routes."""
         application = web.Application(
             middlewares=[messages.errors_as_json], client_max_size=BODY_BYTES_MAX
         )
@@ -82,22 +82,22 @@ class Sandbox:
     async def _submit(self, request: web.Request, order: Order) -> web.Response:
         match = order.destination if order.kind is Kind.PAYOUT else order.id
         step = scripts.resolved(
-            self._step(order.kind, Call.SUBMIT, match),
+            self._step(order.kind, CallKind.SUBMIT, match),
             destination=order.destination,
             fresh=self._remembered(order) is None,
         )
         return await play(step, request, lambda: self._submitted(order, step))
 
     async def _find(self, request: web.Request, kind: Kind, *, match: str | None) -> web.Response:
-        step = self._step(kind, Call.FIND, match) or scripts.PLAIN
+        step = self._step(kind, CallKind.FIND, match) or scripts.PLAIN
         return await play(step, request, lambda: self._found(kind, request.match_info["id"]))
 
-    def _step(self, kind: Kind, call: Call, match: str | None) -> Step | None:
+    def _step(self, kind: Kind, call: CallKind, match: str | None) -> Step | None:
         taken = self._book.take_step(kind, call, match)
         return None if taken is None else scripts.step(taken)
 
     def _remembered(self, order: Order) -> Record | None:
-        """The record that this order's id still stands for."""
+        """The record with this order's id, unless the id has expired."""
         record = self._book.newest(order.kind, order.id)
         if record is None:
             return None
@@ -107,7 +107,7 @@ class Sandbox:
     def _submitted(self, order: Order, step: Step) -> web.Response:
         record = self._remembered(order)
         if record is None:
-            record = rules.opened(order, step.outcome or rules.Outcome(), now=self._clock())
+            record = rules.opened(order, step.lifecycle or rules.Lifecycle(), now=self._clock())
             self._book.add(record)
             return messages.answer(record, status=201)
         field = rules.differing_field(record.order, order)
@@ -136,7 +136,7 @@ class Sandbox:
 
 
 async def play(step: Step, request: web.Request, act: Callable[[], web.Response]) -> web.Response:
-    """Does what the provider does, `act`, as the step bends it."""
+    """Performs the call, `act`, with the behaviour of the step."""
     if step.refuse_status is not None:
         return messages.refusal(step.refuse_status, "UNAVAILABLE", "Nothing was done, as scripted.")
     await asyncio.sleep(step.arrive_late.total_seconds())

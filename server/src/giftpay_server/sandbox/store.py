@@ -1,4 +1,4 @@
-"""The sandbox's book: its records and the steps still to be played, in one SQLite file."""
+"""The sandbox's book: its records and the pending steps of scripts, in one SQLite file."""
 
 import json
 import sqlite3
@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from giftpay_server.sandbox.rules import Kind, Order, Record, State, Turn
-from giftpay_server.sandbox.scripts import Call, Script
+from giftpay_server.sandbox.scripts import CallKind, Script
 
 SCHEMA = """
     CREATE TABLE IF NOT EXISTS record (
         number        INTEGER PRIMARY KEY,
         kind          TEXT NOT NULL,
-        id            TEXT NOT NULL,  -- not unique: a key comes again after its window
+        id            TEXT NOT NULL,  -- not unique: a key may be used again after its window
         destination   TEXT CHECK ((destination IS NULL) = (kind = 'payment')),
         currency      TEXT NOT NULL,
         minor_units   INTEGER NOT NULL CHECK (minor_units > 0),
@@ -38,7 +38,7 @@ SCHEMA = """
     ) STRICT;
 """
 
-# A stand-in need not survive a power cut: it survives kill -9 without waiting for the disk.
+# Survives kill -9 without waiting for the disk; a fake need not survive a power cut.
 SETTINGS = """
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = NORMAL;
@@ -46,10 +46,9 @@ SETTINGS = """
 
 
 class Book:
-    """What the sandbox remembers: for ever in the file at `path`, or until closed without one.
+    """The sandbox's database: the file at `path`, or in memory without one.
 
-    Each method is one statement, run in the calling thread, so callers on one event loop never
-    see each other's work half done.
+    Each method is one statement in the calling thread, and so atomic for callers on one event loop.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -71,7 +70,7 @@ class Book:
     """
 
     def add(self, record: Record) -> None:
-        """Keeps a new record; it is now the newest under its id."""
+        """Adds a record, now the newest with its id."""
         self._connection.execute(self.INSERT_RECORD, _row(record))
 
     UPDATE_NEWEST = """
@@ -84,7 +83,7 @@ class Book:
     """
 
     def change(self, record: Record) -> None:
-        """Writes what became of the newest record under this id."""
+        """Updates the newest record with this id."""
         self._connection.execute(self.UPDATE_NEWEST, _row(record))
 
     SELECT_NEWEST = """
@@ -92,7 +91,7 @@ class Book:
     """
 
     def newest(self, kind: Kind, id: str) -> Record | None:
-        """The record under this id, the newest where a key was used again after its window."""
+        """The newest record with this id, if there is one."""
         found = self._rows(self.SELECT_NEWEST, (kind, id))
         return _record(found[0]) if found else None
 
@@ -108,7 +107,7 @@ class Book:
     """
 
     def add_script(self, script: Script) -> None:
-        """Queues the steps of a script behind those of the scripts before it."""
+        """Queues the steps of a script after those of earlier scripts."""
         self._connection.execute(
             self.INSERT_STEPS, (script.kind, script.call, script.match, json.dumps(script.steps))
         )
@@ -120,8 +119,8 @@ class Book:
         RETURNING action
     """
 
-    def take_step(self, kind: Kind, call: Call, match: str | None) -> Any:
-        """The oldest step that matches, which is spent by this; None if there is none."""
+    def take_step(self, kind: Kind, call: CallKind, match: str | None) -> Any:
+        """Removes and returns the oldest step that matches; None if there is none."""
         taken = self._rows(self.TAKE_STEP, (kind, call, match))
         return json.loads(taken[0]["action"]) if taken else None
 

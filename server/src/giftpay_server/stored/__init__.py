@@ -1,1 +1,1 @@
-"""What the server alone stores, and nobody sends: messages generated from protos/giftpay_server."""
+"""Generated messages that only the server stores, and that are never sent."""
