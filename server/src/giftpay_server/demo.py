@@ -1,4 +1,4 @@
-"""A live evening: a server of its own, viewers, creators, a burst, and the books at the end."""
+"""The demo: a live evening on a server of its own, with an audit of the books at the end."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ CREATORS = [f"creator-{n}" for n in range(1, 13)]
 STAR = CREATORS[0]
 GIFTS = {"rose": 60, "live": 25, "applause": 8, "dynamic-duo": 4, "directors-chair": 2}  # weights
 CALM, BURST, RETRIES = 3_000, 3_000, 1_000  # gifts
-# What the sandbox makes of each payout; see giftpay_server.sandbox.
+# Magic destinations of giftpay_server.sandbox.
 DESTINATIONS = [
     "star@example.com",
     "lost@sandbox.example",
@@ -57,7 +57,7 @@ DESTINATIONS = [
     "late@sandbox.example",
 ]
 OPEN = (REDEMPTION_STATE_HELD, REDEMPTION_STATE_SUBMITTED, REDEMPTION_STATE_UNKNOWN)
-AT_ONCE = 64  # calls
+CALLS_MAX = 64  # concurrent calls
 
 
 async def play(client: giftpay.Client, sandbox_url: str) -> bool:
@@ -144,7 +144,7 @@ async def _send(client: giftpay.Client, gifts: Sequence[SendGiftRequest], what: 
     sent = sum(outcome.HasField("gift") for outcome in outcomes)
     replayed = sum(outcome.replayed for outcome in outcomes)
     refused = ", ".join(f"{n} {name}" for name, n in _refusals(outcomes).items()) or "none"
-    _say(f"{len(outcomes):,} {what}: {sent:,} stand, refused: {refused}")
+    _say(f"{len(outcomes):,} {what}: {sent:,} posted, refused: {refused}")
     _say(f"    {replayed:,} were replays; {rate:,.0f} a second")
 
 
@@ -188,7 +188,7 @@ async def _balance(client: giftpay.Client) -> bool:
     _say("the trial balance:")
     for balance in trial.balances:
         _print_trial(balance)
-    found = "every check held" if verified.clean else f"broken: {verified.broken}"
+    found = "every check passed" if verified.clean else f"broken: {verified.broken}"
     _say(f"{verified.entries:,} entries in {verified.transactions:,} transactions: {found}")
     return verified.clean and all(balance.total == 0 for balance in trial.balances)
 
@@ -204,10 +204,10 @@ def _print_trial(balance: TrialBalance) -> None:
 
 
 async def _each(calls: Iterable[Awaitable[Any]]) -> list[Any]:
-    room = asyncio.Semaphore(AT_ONCE)
+    slots = asyncio.Semaphore(CALLS_MAX)
 
     async def bounded(call: Awaitable[Any]) -> Any:
-        async with room:
+        async with slots:
             return await call
 
     return await asyncio.gather(*map(bounded, calls))
