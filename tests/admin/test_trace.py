@@ -35,7 +35,7 @@ from giftpay.v1 import (
 from giftpay_server.admin.trace import ROOTS_MAX, SPENDS_MAX
 from giftpay_server.app import Running
 from giftpay_server.ledger import model as books
-from giftpay_server.ledger.trace import State
+from giftpay_server.ledger.trace import CoinState as LedgerCoinState
 from giftpay_server.protobuf import short_name
 from grpc import StatusCode
 
@@ -262,6 +262,6 @@ async def test_a_transaction_that_is_none_is_not_found(client: Client) -> None:
 
 
 def test_the_wire_names_kinds_and_states_as_the_kernel_does() -> None:
-    for wire, kernel in ((LotKind, books.LotKind), (CoinState, State)):
+    for wire, kernel in ((LotKind, books.LotKind), (CoinState, LedgerCoinState)):
         named = {short_name(wire, number): number for number in wire.values() if number}
         assert named == {each.name: each.value for each in kernel}

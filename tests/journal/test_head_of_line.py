@@ -127,7 +127,7 @@ async def test_held_stripes_are_left_for_others(
 async def test_a_row_held_for_too_long_is_refused_and_nothing_is_decided(
     journal: Journal, admin: Pool, owners: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(side_lane, "HELD_MAX_S", 0.5)
+    monkeypatch.setattr(side_lane, "LOCK_WAIT_MAX_S", 0.5)
     command = adjust(owners[0], 1)
     async with holding(admin, HOLD_ACCOUNT, owners[0]):
         with pytest.raises(AccountBusyError) as busy:
@@ -218,7 +218,7 @@ async def test_a_locked_table_holds_up_everybody_and_is_survived(
         first = asyncio.gather(*map(journal.record, commands), return_exceptions=True)
         await asyncio.wait([first], timeout=3)
     answers = await first
-    assert monotonic() - begun < side_lane.HELD_MAX_S + 5
+    assert monotonic() - begun < side_lane.LOCK_WAIT_MAX_S + 5
     assert all(isinstance(a, (Outcome, DatabaseUnavailableError)) for a in answers), answers
     again = await asyncio.gather(*map(journal.record, commands))
     assert all(isinstance(answer, Outcome) for answer in again)

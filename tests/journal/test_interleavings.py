@@ -101,7 +101,7 @@ async def test_two_callers_of_one_key_are_both_answered(
 async def test_a_wallet_whose_opening_was_not_written_is_not_open(
     journal: Journal, admin: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(side_lane, "HELD_MAX_S", 0.3)
+    monkeypatch.setattr(side_lane, "LOCK_WAIT_MAX_S", 0.3)
     bob = f"bob-{uuid.uuid4().hex[:8]}"
     await admin.execute("INSERT INTO account (owner_id, unit) VALUES ($1, 1), ($1, 2)", bob)
     opening = OpenWalletRequest(idempotency_key=str(uuid.uuid4()), owner_id=bob, country_code="DE")
@@ -146,7 +146,7 @@ async def test_many_held_rows_of_other_tables_end_no_gift(
     journal: Journal, admin: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Their owners' accounts are free, but for moments in which the side lane tries them."""
-    monkeypatch.setattr(side_lane, "HELD_MAX_S", 60)
+    monkeypatch.setattr(side_lane, "LOCK_WAIT_MAX_S", 60)
     names = await many(admin, 30)
     pattern = "SELECT 1 FROM owner WHERE owner_id LIKE 'many-%' FOR UPDATE"
     async with holding(admin, pattern):
@@ -159,7 +159,7 @@ async def test_many_held_rows_of_other_tables_end_no_gift(
 async def test_a_command_without_accounts_waits_no_longer_than_others(
     journal: Journal, admin: Pool, owners: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(side_lane, "HELD_MAX_S", 0.5)
+    monkeypatch.setattr(side_lane, "LOCK_WAIT_MAX_S", 0.5)
     command = without_accounts()
     async with holding(admin, USE_KEY, command.id):
         with pytest.raises(AccountBusyError):

@@ -130,7 +130,7 @@ async def test_a_catalog_does_not_outlive_its_database(
     assert refused.transaction.catalog_version == 1
 
 
-@pytest.mark.parametrize("others", [1, 2 * committer.LOOKED_UP_FROM])
+@pytest.mark.parametrize("others", [1, 2 * committer.KEY_LOOKUP_MIN])
 async def test_an_old_key_is_a_replay_also_where_all_accounts_are_known(
     journal: Journal, admin: Pool, owners: list[str], others: int
 ) -> None:

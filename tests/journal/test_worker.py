@@ -10,7 +10,7 @@ from random import Random
 from typing import NamedTuple
 
 import pytest
-from giftpay_server.journal.backoff import SET_ASIDE_MAX, SetAside, delay_s
+from giftpay_server.journal.backoff import BACKOFF_ITEMS_MAX, Backoff, delay_s
 from giftpay_server.journal.worker import Pace, PostponedError, Runner
 
 LOG = "giftpay_server.journal.worker"
@@ -56,7 +56,7 @@ class Chores:
         due = [Chore(key, since) for key, since in self.left.items() if since <= now]
         return due[:limit]
 
-    async def attend(self, item: Chore) -> bool:
+    async def process(self, item: Chore) -> bool:
         self.attempts[item.key] += 1
         self.at_once += 1
         self.at_once_most = max(self.at_once, self.at_once_most)
@@ -97,9 +97,9 @@ async def run_for_turns(runner: Runner[Chore], turns: int = 200) -> None:
 async def test_a_round_is_bounded_and_so_is_what_runs_at_once() -> None:
     chores = Chores(11)
     runner = chores.runner()
-    assert [(await runner.round()).attended for _ in range(4)] == [4, 4, 3, 0]
+    assert [(await runner.round()).processed for _ in range(4)] == [4, 4, 3, 0]
     assert chores.at_once_most == 2
-    assert runner.totals.attended == 11
+    assert runner.totals.processed == 11
 
 
 async def test_a_round_says_how_long_the_oldest_was_overdue() -> None:
@@ -113,7 +113,7 @@ async def test_what_fails_is_tried_again_later_each_time_and_stops_no_other() ->
     chores = Chores(3, failing={0})
     runner = chores.runner()
     figures = await runner.round()
-    assert (figures.attended, figures.failed) == (2, 1)
+    assert (figures.processed, figures.failed) == (2, 1)
     tried_at = [0]
     for second in range(1, 130):
         chores.advance(seconds=1)
@@ -130,7 +130,7 @@ async def test_after_a_success_the_next_failure_is_a_first_one() -> None:
         assert (await runner.round()).failed == 1
     chores.failing.clear()
     chores.advance(seconds=4)
-    assert (await runner.round()).attended == 1
+    assert (await runner.round()).processed == 1
     chores.left[0], chores.failing = chores.now, {0}
     assert (await runner.round()).failed == 1
     chores.advance(seconds=1)
@@ -146,7 +146,7 @@ async def test_a_round_full_of_what_fails_does_not_hide_what_is_due_after_it() -
 async def test_what_others_have_begun_is_no_failure() -> None:
     chores = Chores(2, taken={0})
     figures = await chores.runner().round()
-    assert (figures.attended, figures.taken, figures.failed) == (1, 1, 0)
+    assert (figures.processed, figures.taken, figures.failed) == (1, 1, 0)
 
 
 async def test_where_everything_fails_one_at_a_time_is_tried() -> None:
@@ -161,7 +161,7 @@ async def test_it_goes_on_after_reads_that_fail(caplog: pytest.LogCaptureFixture
     chores.unreadable = 5
     with caplog.at_level(logging.WARNING, LOG):
         runner = await run_until_done(chores)
-    assert runner.totals.attended == 5
+    assert runner.totals.processed == 5
     (line,) = caplog.records
     assert "ConnectionError" in line.getMessage()
     assert line.exc_info is None
@@ -192,23 +192,23 @@ async def test_a_round_raises_what_its_read_raises() -> None:
 
 
 def test_back_off_doubles_up_to_its_bound() -> None:
-    waits = [delay_s(failures, first_s=1, most_s=30) for failures in (1, 2, 3, 4, 5, 6, 1_000)]
+    waits = [delay_s(failures, first_s=1, max_s=30) for failures in (1, 2, 3, 4, 5, 6, 1_000)]
     assert waits == [1, 2, 4, 8, 16, 30, 30]
 
 
 def test_what_is_set_aside_is_bounded_and_forgotten() -> None:
-    aside = SetAside(first_s=1, most_s=30)
-    for key in range(SET_ASIDE_MAX + 5):
+    aside = Backoff(first_s=1, max_s=30)
+    for key in range(BACKOFF_ITEMS_MAX + 5):
         aside.add(key, START)
-    assert len(aside) == SET_ASIDE_MAX
-    assert aside.is_waiting(SET_ASIDE_MAX, START)
+    assert len(aside) == BACKOFF_ITEMS_MAX
+    assert aside.is_waiting(BACKOFF_ITEMS_MAX, START)
     assert not aside.is_waiting(0, START)
     aside.forget_old(START + timedelta(minutes=5))
     assert len(aside) == 0
 
 
 def test_a_clock_that_is_set_back_keeps_nothing_waiting() -> None:
-    aside = SetAside(first_s=1, most_s=30)
+    aside = Backoff(first_s=1, max_s=30)
     aside.add("item", START)
     assert aside.is_waiting("item", START)
     assert not aside.is_waiting("item", START - timedelta(hours=1))

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from giftpay_server.ledger.trace import State
+from giftpay_server.ledger.trace import CoinState
 
 
 @dataclass(eq=False)
@@ -16,7 +16,7 @@ class Coin:
     place: int  # how many came before it
     lot: int  # the seq of the entry that brought it
     was: Coin | None = None  # the coin that it is, where it came back
-    state: State = State.UNSPENT
+    state: CoinState = CoinState.UNSPENT
     taken_by: int = 0  # the seq of the entry
     next: Coin | None = None  # the coin that it came back as
 
@@ -47,7 +47,7 @@ class Coins:
 
     @property
     def unspent(self) -> list[Coin]:
-        return [coin for coin in self.coins if coin.state is State.UNSPENT]
+        return [coin for coin in self.coins if coin.state is CoinState.UNSPENT]
 
     def come(self, seq: int, count: int, *, back_from: int | None = None) -> None:
         """So many new coins, or all those that a debit took; debt is paid at once."""
@@ -70,14 +70,14 @@ class Coins:
 
     def withdraw(self, seq: int, coins: Iterable[Coin]) -> None:
         """These coins, wherever they lie."""
-        self.took[seq] = [self._take(coin, seq, State.WITHDRAWN) for coin in coins]
+        self.took[seq] = [self._take(coin, seq, CoinState.WITHDRAWN) for coin in coins]
 
     def _settle(self) -> None:
         for coin in self.unspent[: len(self.owed)]:
             seq = self.owed.popleft()
-            self.took[seq].append(self._take(coin, seq, State.SPENT))
+            self.took[seq].append(self._take(coin, seq, CoinState.SPENT))
 
-    def _take(self, coin: Coin, seq: int, state: State) -> Coin:
-        assert coin.state is State.UNSPENT
+    def _take(self, coin: Coin, seq: int, state: CoinState) -> Coin:
+        assert coin.state is CoinState.UNSPENT
         coin.state, coin.taken_by = state, seq
         return coin

@@ -114,7 +114,7 @@ def _withdraw(skip: int, request: AdjustBalanceRequest, books: Books) -> Decisio
         return refuse(ERROR_REASON_INSUFFICIENT_COINS)
     withdrawn = books.row(Withdrawn, (request.owner_id, UNIT_COIN))
     assert withdrawn is not None  # the command reads it
-    positions = withdrawn.places(account.spent + skip, -request.amount)
+    positions = withdrawn.positions(account.spent + skip, -request.amount)
     return Posted(legs=(_leg("", request)._replace(withdraws=positions),))
 
 

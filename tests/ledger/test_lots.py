@@ -10,7 +10,7 @@ from giftpay.v1 import SYSTEM_ACCOUNT_ISSUANCE, UNIT_DIAMOND
 from giftpay_server.ledger.lots import Share, Withdrawn
 from giftpay_server.ledger.model import Grant, Leg, LotKind, Positions
 from giftpay_server.ledger.rules import BrokenRuleError
-from giftpay_server.ledger.trace import State
+from giftpay_server.ledger.trace import CoinState
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,7 +33,7 @@ def test_each_debit_took_the_coins_that_a_list_of_coins_says(history: list[Step]
     purse = Purse().play(history)
     for debit in purse.debits:
         took = purse.coins.took[debit.seq]
-        positions = purse.odometer.took(debit)
+        positions = purse.odometer.positions_taken(debit)
         shares = purse.odometer.shares(positions)
         assert coins_of(shares) == [(coin.lot, coin.place) for coin in took]
         assert len(places(positions)) == -debit.amount
@@ -45,9 +45,11 @@ def test_each_debit_took_the_coins_that_a_list_of_coins_says(history: list[Step]
 def test_what_happens_later_shifts_no_spend(before: list[Step], after: list[Step]) -> None:
     purse = Purse().play(before)
     debits = list(purse.debits)
-    then = [purse.odometer.took(debit) for debit in debits]
+    then = [purse.odometer.positions_taken(debit) for debit in debits]
     purse.play(after)
-    assert [places(purse.odometer.took(d)) for d in debits] == [places(each) for each in then]
+    assert [places(purse.odometer.positions_taken(d)) for d in debits] == [
+        places(each) for each in then
+    ]
 
 
 @given(histories())
@@ -72,7 +74,7 @@ def test_exactly_the_coins_that_are_there_can_be_withdrawn(
     there = {coin.place for coin in purse.coins.unspent}
     if there.issuperset(places([wanted])):
         purse.book([withdrawal([wanted])])
-        left = purse.odometer.withdrawn.places(purse.account.spent, purse.account.balance)
+        left = purse.odometer.withdrawn.positions(purse.account.spent, purse.account.balance)
         assert places(left) == sorted(there - set(places([wanted])))
     else:
         with pytest.raises(BrokenRuleError):
@@ -83,8 +85,8 @@ def test_exactly_the_coins_that_are_there_can_be_withdrawn(
 def test_rank_and_place_are_each_others_inverse(history: list[Step]) -> None:
     purse = Purse().play(history)
     withdrawn = purse.odometer.withdrawn
-    kept = [c.place for c in purse.coins.coins if c.state is not State.WITHDRAWN]
-    assert places(withdrawn.places(0, len(kept))) == kept
+    kept = [c.place for c in purse.coins.coins if c.state is not CoinState.WITHDRAWN]
+    assert places(withdrawn.positions(0, len(kept))) == kept
     assert [withdrawn.rank(place) for place in kept] == list(range(len(kept)))
 
 
@@ -116,18 +118,18 @@ def test_paid_coins_go_before_the_bonus_that_came_with_them() -> None:
     (rest,) = purse.take(Step("gift", 2))
     paid, bonus = purse.lots
     odometer = purse.odometer
-    assert odometer.shares(odometer.took(gift)) == [Share(paid, 0, 9)]
-    assert odometer.shares(odometer.took(rest)) == [Share(bonus, 9, 2)]
+    assert odometer.shares(odometer.positions_taken(gift)) == [Share(paid, 0, 9)]
+    assert odometer.shares(odometer.positions_taken(rest)) == [Share(bonus, 9, 2)]
 
 
 def test_debt_is_paid_by_the_next_credit() -> None:
     purse = Purse()
     (owed,) = purse.take(Step("claw back", 7))
-    assert purse.odometer.shares(purse.odometer.took(owed)) == []
+    assert purse.odometer.shares(purse.odometer.positions_taken(owed)) == []
     purse.take(Step("adjust", 4))
     purse.take(Step("buy", 9))
     first, second = purse.lots
-    shares = purse.odometer.shares(purse.odometer.took(owed))
+    shares = purse.odometer.shares(purse.odometer.positions_taken(owed))
     assert shares == [Share(first, 0, 4), Share(second, 4, 3)]
 
 
@@ -153,7 +155,7 @@ def test_the_example_of_the_documents_is_what_the_kernel_does() -> None:
             leg = leg._replace(withdraws=positions)
         (entry,) = purse.book([leg])
         lots = [Positions(lot.first, lot.size) for lot in purse.lots if lot.seq == entry.seq]
-        took = purse.odometer.took(entry) if leg.amount < 0 else lots
+        took = purse.odometer.positions_taken(entry) if leg.amount < 0 else lots
         account = purse.account
         assert figures == [str(n) for n in (account.balance, account.spent, account.taken)]
         assert places(took) == places(positions)

@@ -59,7 +59,7 @@ def test_a_kind_moves_what_its_slice_registers_and_nothing_else(
         decide([command], books, draft, movements)
         assert [entry.amount for entry in draft.entries] == [amount]
     else:
-        with pytest.raises(BrokenRuleError, match="no slice registers"):
+        with pytest.raises(BrokenRuleError, match="is not registered"):
             decide([command], books, draft, movements)
         assert not draft.entries
 

@@ -6,7 +6,15 @@ from dataclasses import replace
 
 import pytest
 from giftpay_server.ledger.lots import Share
-from giftpay_server.ledger.trace import BrokenTraceError, CameBack, Fate, State, fate, key, roots
+from giftpay_server.ledger.trace import (
+    BrokenTraceError,
+    CameBack,
+    CoinState,
+    Fate,
+    fate,
+    key,
+    roots,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -38,7 +46,7 @@ def test_the_fate_of_each_lot_is_that_of_its_coins(history: list[Step]) -> None:
         assert found == [(coin.lot, coin.place, coin.state, coin.taken_by) for coin in coins]
 
 
-def _told(fate: Fate) -> list[tuple[int, int, State, int]]:
+def _told(fate: Fate) -> list[tuple[int, int, CoinState, int]]:
     taken_by = fate.debit.seq if fate.debit is not None else 0
     return [(*coin, fate.state, taken_by) for coin in coins_of(fate.share)]
 
@@ -70,8 +78,8 @@ def test_a_gift_of_coins_that_came_back_was_paid_by_the_purchase() -> None:
     first, *_, returned = purse.lots
     assert roots(purse.past, again) == [Share(first, 0, 3)]
     assert fate(purse.past, first)[:2] == [
-        Fate(Share(returned, 10, 3), State.SPENT, again),
-        Fate(Share(returned, 13, 1), State.UNSPENT),
+        Fate(Share(returned, 10, 3), CoinState.SPENT, again),
+        Fate(Share(returned, 13, 1), CoinState.UNSPENT),
     ]
 
 

@@ -103,8 +103,8 @@ async def test_workers_share_what_is_due_and_seldom_begin_the_same(alone: Desk, 
         workers = [each.worker() for each in those]
         async with running(*workers):
             await all_are_paid(alone, made)
-    assert sum(worker.totals.attended for worker in workers) == 300
-    assert all(worker.totals.attended > 300 / count / 3 for worker in workers)
+    assert sum(worker.totals.processed for worker in workers) == 300
+    assert all(worker.totals.processed > 300 / count / 3 for worker in workers)
     replays = sum(worker.totals.taken for worker in workers)
     assert replays < 100  # of 300 and 600 if each tried to begin all
 
@@ -127,7 +127,7 @@ async def test_there_is_no_rest_while_more_is_due(alone: Desk) -> None:
     worker = alone.runner(SandboxPayouts(alone.http, alone.sandbox), ONCE)
     async with running(worker):
         await all_are_paid(alone, made)
-    assert worker.totals.attended == 60
+    assert worker.totals.processed == 60
 
 
 async def test_payouts_that_hang_stop_no_others(alone: Desk) -> None:
@@ -153,7 +153,7 @@ async def test_a_payout_that_hangs_too_long_is_given_up_and_comes_again(alone: D
     assert (await worker.round()).postponed == 1
     gate.opened.set()
     alone.clock.advance(minutes=1)
-    assert (await worker.round()).attended == 1
+    assert (await worker.round()).processed == 1
     await all_are_paid(alone, [stuck])
 
 

@@ -77,7 +77,7 @@ async def test_one_payout_that_fails_stops_no_other(desk: Desk) -> None:
     destination = new_destination()
     failing, other = await desk.redeem(destination), await desk.redeem()
     figures = await faulty(desk, destination)[1].round()
-    assert (figures.attended, figures.failed) == (1, 1)
+    assert (figures.processed, figures.failed) == (1, 1)
     assert [await desk.state(each) for each in (failing, other)] == ["SUBMITTED", "PAID"]
     await desk.work(minutes=1)
     assert await desk.payouts(failing) == [("PAID", AMOUNT, 1)]

@@ -18,7 +18,7 @@ EXCEPTIONS: Mapping[Rule, Mapping[str, str]] = {
         "admin.audit.READ_SETTLED": "what still commits, and how far a standby is",
         "journal.feed.HINT": "a hint: where it is refused, readers poll",
         "journal.store.READ_HOLDER": "for a line in the log",
-        "journal.store.LOOK_AROUND": "other servers show themselves by their sessions",
+        "journal.store.READ_CLOCK_AND_PEERS": "other servers show themselves by their sessions",
         "postgres.embedded.DATABASE_EXISTS": "of the embedded Postgres alone",
         "postgres.migrations.LOCK": "one server at a time sets up",
         "postgres.migrations.HOLDER": "for a line in the log",

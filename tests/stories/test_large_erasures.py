@@ -26,7 +26,7 @@ from giftpay.v1 import (
     SendGiftRequest,
 )
 from giftpay_server.admin.rules import Erasure
-from giftpay_server.admin.worker import SLICE, ErasureWorker
+from giftpay_server.admin.worker import CHUNK, ErasureWorker
 from giftpay_server.app import Running, serving
 from giftpay_server.config import Config
 from giftpay_server.journal.worker import Pace, Runner
@@ -199,7 +199,7 @@ async def test_a_removal_that_was_killed_goes_on_later(house: House) -> None:
     async with house.pool.acquire() as other, other.transaction():
         await other.execute(LOCK_LAST, anna)  # in its way, near the end
         killed = asyncio.create_task(house.runner().run())
-        await house.dwindles(anna, to=2 * SLICE)
+        await house.dwindles(anna, to=2 * CHUNK)
         killed.cancel()
         await asyncio.gather(killed, return_exceptions=True)
         left, is_erasing = await house.left(anna)
@@ -235,10 +235,10 @@ async def test_an_erasure_that_was_repeated_meanwhile_ends_when_all_of_it_is_gon
     (earlier,) = await worker.due(utc_now(), 10)
     await house.say(anna, ben)
     await house.erase(anna)
-    await worker.attend(earlier)
+    await worker.process(earlier)
     assert await house.left(anna) == (1, True)
     (later,) = await worker.due(utc_now(), 10)
-    await worker.attend(later)
+    await worker.process(later)
     assert await house.left(anna) == (0, False)
 
 

@@ -1,4 +1,4 @@
-"""What a slice registers: all that the rest of the server is to know of it."""
+"""The registration of a slice: everything that the rest of the server knows about it."""
 
 from __future__ import annotations
 
@@ -28,42 +28,42 @@ Clock = Callable[[], datetime]
 
 
 class TransactionRequest(NamedTuple):
-    """What a transaction was asked, and the personal text that its request holds as a hash."""
+    """The request of a transaction, and its personal text, which is only a hash in the request."""
 
     kind: int  # giftpay.v1.TransactionKind
     request: bytes
-    text: str  # empty if there was none, or it was erased
+    text: str  # empty if there is none, or it was erased
     entries: str  # 'anna/1/17 ben/2/4'
 
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What a statement's line says of one kind of transaction, beside its movement."""
+    """The details of one kind of transaction in a statement's line."""
 
     add: Callable[[Entry, TransactionRequest], None]
-    # Of a kind that undoes another transaction: which one, by its request. `add` is given that one.
+    # For a reversal: the id of the reversed transaction. `add` then gets that one's request.
     reversed_id: Callable[[bytes], str] = lambda _: ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """A service with all that belongs to it; whatever is left out, it has none of."""
+    """A service and everything that belongs to it; fields have empty defaults."""
 
     service_name: str  # in the package giftpay.v1
     service: Callable[[Parts], object]
-    tables: Tables = field(default_factory=dict)  # its rows, which commands read and leave
+    tables: Tables = field(default_factory=dict)  # its rows, which commands read and write
     movements: Mapping[TransactionKind.ValueType, Collection[Movement]] = field(
         default_factory=dict
     )
     details: Mapping[TransactionKind.ValueType, Details] = field(default_factory=dict)
-    # What keeps a wallet from being closed, by its name among the figures of WALLET_NOT_EMPTY.
+    # Rows that keep a wallet from being closed, by their name in the figures of WALLET_NOT_EMPTY.
     open_items: Mapping[str, type[OpenItems]] = field(default_factory=dict)
-    checks: Sequence[AuditCheck] = ()  # of its rows, made after the kernel's
+    checks: Sequence[AuditCheck] = ()  # of its rows, run after the kernel's
     workers: Callable[[Parts], Sequence[Runner[Any]]] = lambda _: ()
 
 
 class Registry:
-    """What all slices register together."""
+    """The registrations of all slices, merged."""
 
     def __init__(self, slices: Sequence[Slice]) -> None:
         """Raises MistakableKindsError where two kinds could be mistaken for one another."""
@@ -86,12 +86,12 @@ def _joined(parts: Sequence[Mapping[Any, Any]]) -> dict[Any, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of one server process, alive as long as it is: what services are made of."""
+    """The shared dependencies of services, for the lifetime of one server process."""
 
     config: Config
     registry: Registry
-    clock: Clock  # by which is decided
-    clock_watch: ClockWatch  # whether it can be believed
+    clock: Clock  # of decisions
+    clock_watch: ClockWatch  # which checks that clock
     pool: Pool
     catalogs: Catalogs
     feed: Feed

@@ -63,7 +63,7 @@ class Slot:
     def _ended(self, now: float, what: str) -> None:
         is_steady = now - self._begun >= self.backoff.steady_s
         self._ends = 1 if is_steady else self._ends + 1
-        wait_s = delay_s(self._ends, first_s=self.backoff.first_s, most_s=self.backoff.most_s)
+        wait_s = delay_s(self._ends, first_s=self.backoff.first_s, max_s=self.backoff.most_s)
         self.next_start = now + wait_s
         print(f"{what}; starting another in {wait_s:g} s", flush=True)
 

@@ -1,8 +1,8 @@
-"""The audit: whether the books add up, and whether each row agrees with the rows that it stands on.
+"""Audits the books: runs all checks on one snapshot, and computes the trial balance.
 
-It reads one snapshot and locks nothing, so that it may run beside the journal. It is bounded in
-memory, not in time: a whole audit of large books is best run on a standby, since an old snapshot
-keeps the server from clearing away what the accounts were before.
+It locks nothing, so that it may run beside the journal. It is bounded in memory, not in time: run a
+whole audit of large books on a standby, since an old snapshot keeps vacuum from removing the dead
+rows of accounts.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from giftpay_server.postgres.clock import utc_now
 from giftpay_server.postgres.pool import Connection, Pool
 from giftpay_server.protobuf import short_name, timestamp
 
-# The journal's sessions end a statement after 5 s; here one may read all there is. It runs in one
-# process, which leaves the other cores alone, and is planned for the time since which it looks.
+# Other sessions limit a statement to 5 s; here one may read whole tables. It uses one process, to
+# leave the other cores free, and is planned for the value of `since`.
 SESSION = f"""
     SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT_S}s';
     SET LOCAL idle_in_transaction_session_timeout = '60s';
@@ -39,14 +39,13 @@ SESSION = f"""
 
 BEGINNING = datetime.fromtimestamp(0, UTC)
 
-# A row is written at most a minute and its session's time-outs after a clock said the time that it
-# bears, and the servers' clocks are at most GIFTPAY_CLOCK_SKEW_MAX_S from Postgres': together less
-# than this.
+# The longest time from a row's timestamp to its commit: a minute, the session's time-outs and twice
+# GIFTPAY_CLOCK_SKEW_MAX_S are together less than this.
 SETTLING = timedelta(minutes=5)
 
-# How far everything is committed and seen: to now, by our clock and by Postgres'; on a standby, to
-# what it replayed; and before whatever still commits, which may wait for a synchronous standby for
-# hours. Read before the snapshot, or what commits in between would be missed by both.
+# The time up to which everything is committed and visible: now, by our clock and by Postgres'; on a
+# standby, what it has replayed; and before all open transactions, which may wait for a synchronous
+# standby for hours. Read before the snapshot, so that no commit falls between the two.
 READ_SETTLED = """
     SELECT least(
                now(),
@@ -58,7 +57,7 @@ READ_SETTLED = """
            ) - $2::interval
 """
 
-# As the login, who may see what its other sessions do; the role may not.
+# As the login role, which may see its other sessions in pg_stat_activity.
 AS_LOGIN = "SET LOCAL ROLE NONE"
 
 READ_SCOPE = """
@@ -66,12 +65,12 @@ READ_SCOPE = """
            (SELECT count(*) FROM transactions WHERE create_time >= $1) AS transactions
 """
 
-# Read after the snapshot, so that nothing in it can be later.
+# Read after the snapshot, so that no valid row in it is later.
 READ_LATEST = "SELECT greatest(clock_timestamp(), $1) + $2::interval"
 
 
 async def trial_balance(pool: Pool) -> GetTrialBalanceResponse:
-    """All accounts by unit; the owners and the system accounts are zero together."""
+    """Sums all accounts by unit; owners and system accounts add up to zero."""
     async with _snapshot(pool) as connection:
         totals = await sum_accounts(connection)
     return GetTrialBalanceResponse(balances=[_of_unit(unit, totals) for unit in UNITS])
@@ -102,11 +101,11 @@ async def verify(
     clock: Callable[[], datetime] = utc_now,
     skew_max: timedelta = timedelta(seconds=5),
 ) -> VerifyLedgerResponse:
-    """Checks what was written at or after `since`, joined to what stood before; None: everything.
+    """Checks what was written at or after `since` against everything before it; None: everything.
 
-    Only then are the rows seen that do not tell when they were written, and the sums over all
-    entries: what owners spent of diamonds, and each system account. `clock` is the one by which is
-    decided, and `skew_max` how far clocks may be apart.
+    Only without `since` it checks rows that do not record when they were written, and the sums over
+    all entries: the diamonds that owners spent, and each system account. `clock` is the clock of
+    decisions, and `skew_max` the bound of clock skew.
     """
     watermark = await _settled(pool, clock())
     async with _snapshot(pool) as connection:
@@ -128,7 +127,7 @@ async def verify(
 
 
 async def _settled(pool: Pool, now: datetime) -> datetime:
-    """The time before which everything is committed, and seen by whoever looks from now on."""
+    """The time before which everything is committed and visible to later snapshots."""
     async with pool.acquire() as connection, connection.transaction(readonly=True):
         await connection.execute(AS_LOGIN)
         settled: datetime = await connection.fetchval(READ_SETTLED, now, SETTLING)

@@ -1,4 +1,4 @@
-"""From the wire to the commands of operators."""
+"""Makes commands of operators' requests."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def adjust_command(asked: Asked[AdjustBalanceRequest]) -> Command:
 
 
 def reversal_command(asked: Asked[ReverseGiftRequest], gift: Gift | None) -> Command:
-    """The command to reverse a gift as it was read, if there is one; a gift never changes."""
+    """The command to reverse a gift, which is immutable; refused if there is no such gift."""
     request, kind = asked.request, TRANSACTION_KIND_GIFT_REVERSAL
     request.shortfall_policy = request.shortfall_policy or SHORTFALL_POLICY_PLATFORM_LOSS
     if gift is None:
@@ -50,6 +50,6 @@ def reversal_command(asked: Asked[ReverseGiftRequest], gift: Gift | None) -> Com
 
 
 def erase_command(asked: Asked[ErasePersonalDataRequest]) -> Command:
-    """The command to erase what is known of an owner as a person."""
+    """The command to erase an owner's personal data."""
     decide = partial(rules.erase, asked.request)
     return asked.command(TRANSACTION_KIND_ERASURE, wallet(asked.request.owner_id), decide)

@@ -1,4 +1,4 @@
-"""What operators may correct in the ledger itself, and what they may erase. Pure."""
+"""The rules of adjustments and erasures. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from giftpay.v1 import (
     ErasePersonalDataRequest,
 )
 
-from giftpay_server.ledger.gates import can_spend, room_for
+from giftpay_server.ledger.gates import require_available, require_balance_limit
 from giftpay_server.ledger.model import (
     Account,
     Books,
@@ -35,7 +35,7 @@ from giftpay_server.wallet.rules import VERIFIED_ADULT
 
 
 class Erasure(NamedTuple):
-    """An owner's personal data is hidden, up to a generation, and to be removed."""
+    """An erasure in progress: an owner's personal data is hidden up to a generation."""
 
     owner_id: str
     generation: int
@@ -51,10 +51,10 @@ class Erasure(NamedTuple):
 
 
 def adjust(request: AdjustBalanceRequest, books: Books, *, transaction_id: str) -> Decision:
-    """A credit, of coins with a lot of their own, or a spend; against ADJUSTMENT."""
+    """Posts a credit, of coins with a lot of their own, or a spend; against ADJUSTMENT."""
     amount, owner = request.amount, books.owners[request.owner_id]
     account = books.accounts[request.owner_id, request.unit]
-    if refused := _may_gain(owner, account, amount) if amount > 0 else can_spend(account, -amount):
+    if refused := _gate(owner, account, amount):
         return refused
     minted = amount > 0 and account.unit == UNIT_COIN  # diamonds are not traced
     grant = Grant(LotKind.ADJUSTMENT, transaction_id) if minted else None
@@ -75,14 +75,16 @@ def adjust(request: AdjustBalanceRequest, books: Books, *, transaction_id: str) 
     )
 
 
-def _may_gain(owner: Owner, account: Account, amount: int) -> Refused | None:
+def _gate(owner: Owner, account: Account, amount: int) -> Refused | None:
+    if amount < 0:
+        return require_available(account, -amount)
     if owner.status == WALLET_STATUS_CLOSED:
         return refuse(ERROR_REASON_WALLET_CLOSED, owner_id=owner.owner_id)
-    return room_for(account, amount)
+    return require_balance_limit(account, amount)
 
 
 def erase(request: ErasePersonalDataRequest, books: Books) -> Decision:
-    """Personal data is hidden, to be removed; of the age, only that it suffices remains."""
+    """Hides personal data, to be removed later; of the age, only being an adult is kept."""
     owner = books.owners[request.owner_id]
     adult_from = _generalised(owner.adult_from, books.now.date())
     return Posted(

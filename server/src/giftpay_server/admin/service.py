@@ -44,7 +44,7 @@ from giftpay_server.wire.refusals import RefusedError
 
 
 class AdminService:
-    """The operators' face on the wire."""
+    """Implements giftpay.v1.AdminService."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class AdminService:
         self._checks = checks
         self._clock = clock
         self._skew_max = skew_max
-        self._auditing = asyncio.Lock()  # an audit reads all there is: one at a time
+        self._auditing = asyncio.Lock()  # one at a time, since an audit reads whole tables
 
     async def AdjustBalance(
         self, request: AdjustBalanceRequest, call: Call

@@ -1,4 +1,4 @@
-"""What the acts of operators register."""
+"""Registers the admin slice."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _service(parts: Parts) -> AdminService:
 
 
 def _workers(parts: Parts) -> Sequence[Runner[Erasure]]:
-    """Removes what was erased, one erasure at a time: readers need the pool as well."""
+    """The erasure worker, which does one erasure at a time to leave the pool to readers."""
     pace = Pace(poll_s=parts.config.erasure_poll_s, calls_max=1)
     return (Runner(ErasureWorker(parts.pool), clock=parts.clock, pace=pace),)
 

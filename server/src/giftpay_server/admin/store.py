@@ -1,4 +1,4 @@
-"""The SQL of erasing."""
+"""The SQL of erasures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SAVE_ERASURES = f"""
 
 
 async def save_erasures(connection: Connection, rows: Sequence[Erasure]) -> None:
-    """From the commit on, what is of these generations or earlier is shown nowhere."""
+    """Records erasures: from the commit on, these and earlier generations are hidden."""
     await connection.execute(SAVE_ERASURES, *ERASURE.arrays(sorted(rows)))
 
 
@@ -37,7 +37,7 @@ LIST_ERASURES = f"""
 
 
 async def list_erasures(pool: Pool, *, limit: int) -> list[Erasure]:
-    """Those whose rows are still to be removed, the oldest first."""
+    """Erasures whose rows are not all removed yet, the oldest first."""
     return [Erasure(**row) for row in await pool.fetch(LIST_ERASURES, limit)]
 
 
@@ -62,7 +62,7 @@ async def delete_personal(pool: Pool, transaction_ids: Sequence[UUID]) -> None:
     await pool.execute(DELETE_PERSONAL, transaction_ids)
 
 
-# What another process is just removing is seen as still there: then the erasure stays a while.
+# Rows that another process is removing now are still visible: then the erasure stays until later.
 END_ERASURE = """
     DELETE FROM erasure
      WHERE owner_id = $1 AND generation = $2
@@ -71,5 +71,5 @@ END_ERASURE = """
 
 
 async def end_erasure(pool: Pool, erasure: Erasure) -> None:
-    """Ends it if nothing of it is left, and the owner was not erased again since."""
+    """Ends an erasure if no row of it is left and the owner was not erased again."""
     await pool.execute(END_ERASURE, erasure.owner_id, erasure.generation)

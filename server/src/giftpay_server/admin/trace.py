@@ -1,4 +1,4 @@
-"""A transaction's coins, traced: where they came from, and what became of them."""
+"""Traces the coins of a transaction: where they came from, and what became of them."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from giftpay.v1 import (
 from giftpay_server.journal.trace_store import read_entries, read_past, read_spends
 from giftpay_server.ledger.lots import Share
 from giftpay_server.ledger.model import Entry, Lot
-from giftpay_server.ledger.trace import Fate, Past, State, fate, key, roots
+from giftpay_server.ledger.trace import CoinState, Fate, Past, fate, key, roots
 from giftpay_server.postgres.pool import Pool
 
 ROOTS_MAX = 1_000  # listed of a debit
-SPENDS_MAX = 1_000  # read for the lots of a transaction, the first of them
-FATES_MAX = 2_000  # listed of a lot: these spends, and what is withdrawn or there
+SPENDS_MAX = 1_000  # the first ones, read for the lots of a transaction
+FATES_MAX = 2_000  # listed of a lot: these spends, withdrawals and unspent coins
 
 
 async def trace(pool: Pool, transaction_id: str) -> TraceTransactionResponse | None:
-    """The coins of a transaction as of one moment; None if there is no such transaction."""
+    """Traces in one snapshot; None if there is no such transaction."""
     async with (
         pool.acquire() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
@@ -54,13 +54,13 @@ def _minted(past: Past, coins: Sequence[Entry]) -> list[Lot]:
 
 
 def _spent(past: Past, lots: Sequence[Lot]) -> list[Share]:
-    """The coins whose spends are still to be read, once it is known what came back."""
+    """The spent coins whose spends were not read yet."""
     fates = [each for lot in lots for each in fate(past, lot)]
     return [each.share for each in fates if _is_unread(each)]
 
 
 def _is_unread(fate: Fate) -> bool:
-    return fate.state is State.SPENT and fate.debit is None
+    return fate.state is CoinState.SPENT and fate.debit is None
 
 
 def _debit(past: Past, entry: Entry) -> TracedDebit:
@@ -69,7 +69,7 @@ def _debit(past: Past, entry: Entry) -> TracedDebit:
     return TracedDebit(
         entry=_ref(entry),
         coins=-entry.amount,
-        withdrawal=bool(past.odometer(entry).withdrawn.by(entry.seq)),
+        withdrawal=bool(past.odometer(entry).withdrawn.of_entry(entry.seq)),
         roots=[
             CoinRoot(lot=_lot(each.lot), coins=each.size, price=_money(each.lot, each.price))
             for each in listed

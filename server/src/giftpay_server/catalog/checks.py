@@ -1,4 +1,4 @@
-"""What an audit asks of catalogs."""
+"""The audit checks of catalogs."""
 
 from functools import partial
 

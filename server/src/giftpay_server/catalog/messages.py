@@ -1,4 +1,4 @@
-"""From the wire to a command."""
+"""Makes a command of an ApplyCatalogRequest."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def apply_command(asked: Asked[ApplyCatalogRequest]) -> Command:
 
 
 def _clear_output(catalog: Catalog) -> None:
-    """So that a catalog as it was read may be sent back."""
+    """Clears output fields, so that a catalog may be sent back as it was read."""
     catalog.ClearField("version")
     catalog.ClearField("create_time")
     for package in catalog.packages:

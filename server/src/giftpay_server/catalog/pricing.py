@@ -1,4 +1,4 @@
-"""What things cost and what diamonds are worth, in one version of the catalog. Pure."""
+"""Prices items and packages, and quotes diamonds, by one version of the catalog. Pure."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from giftpay.v1 import (
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from giftpay_server.catalog.rules import Catalog, times
-from giftpay_server.ledger.gates import within_limit
+from giftpay_server.ledger.gates import require_amount_limit
 from giftpay_server.ledger.model import Refused, refuse
 
 
 class PackagePrice(NamedTuple):
-    """What one package costs, and the coins that it brings."""
+    """The price and the coins of one package."""
 
     price: Money
     coins: int  # bought
@@ -48,7 +48,7 @@ class Priced(Protocol):
 
 
 class ItemKind(NamedTuple):
-    """One kind of things that are sold for coins, and how their refusals name them."""
+    """A kind of items sold for coins, with the reasons and figures of their refusals."""
 
     items: Callable[[Catalog], Mapping[str, Priced]]
     id_figure: str
@@ -65,7 +65,7 @@ GIFT = ItemKind(
 
 
 class Quote(NamedTuple):
-    """What diamonds are worth in one currency; money in minor units."""
+    """The value of diamonds in one currency; money in minor units."""
 
     currency_code: str
     gross: int  # at the rate, rounded down
@@ -78,7 +78,7 @@ class Quote(NamedTuple):
 def price_item(
     catalog: Catalog | None, kind: ItemKind, item_id: str, *, count: int, expected: int | None
 ) -> int | Refused:
-    """What some of an item cost together, in coins; `expected` is what the caller takes them for.
+    """The price of `count` items in coins; `expected` is the price that the caller assumes.
 
     Refused with NO_CATALOG, the kind's own two reasons, PRICE_CHANGED and AMOUNT_LIMIT.
     """
@@ -93,7 +93,7 @@ def price_item(
         return refuse(
             ERROR_REASON_PRICE_CHANGED, expected=expected, actual=coins, catalog_version=version
         )
-    return within_limit(coins) or coins
+    return require_amount_limit(coins) or coins
 
 
 def price_package(
@@ -119,7 +119,7 @@ def price_package(
 
 
 def quote(catalog: Catalog | None, diamonds: int, currency_code: str) -> Quote | Refused:
-    """What diamonds, 1 or more, are worth in a currency (ISO 4217).
+    """The value of diamonds, 1 or more, in a currency (ISO 4217).
 
     Refused with NO_CATALOG, CURRENCY_NOT_SUPPORTED, BELOW_MINIMUM and AMOUNT_LIMIT.
     """
@@ -144,7 +144,7 @@ def quote(catalog: Catalog | None, diamonds: int, currency_code: str) -> Quote |
 
 def _quoted(rate: PayoutRate, diamonds: int) -> Quote | Refused:
     gross, fee = times(diamonds, rate.minor_units_per_diamond), rate.fee_minor_units
-    if refused := within_limit(max(diamonds, gross)):
+    if refused := require_amount_limit(max(diamonds, gross)):
         return refused
     return Quote(
         currency_code=rate.currency_code,
@@ -159,22 +159,22 @@ def _quoted(rate: PayoutRate, diamonds: int) -> Quote | Refused:
 def currency_in(catalog: Catalog, country: str) -> str:
     """The currency of the packages sold in a country."""
     message = catalog.message
-    # `get`, since a look-up by index would add the country to the message.
+    # `get`, since indexing would add the country to the message.
     return message.currency_by_country.get(country) or message.default_currency_code
 
 
 def is_sold(package: CoinPackage, now: datetime) -> bool:
     """Whether a package is on sale at a time, somewhere."""
-    return not package.off_sale and _holds(package, now)
+    return not package.off_sale and _is_valid(package, now)
 
 
 def promotions_at(catalog: Catalog, now: datetime) -> Sequence[Promotion]:
     """The promotions that apply at a time."""
-    return [promotion for promotion in catalog.message.promotions if _holds(promotion, now)]
+    return [promotion for promotion in catalog.message.promotions if _is_valid(promotion, now)]
 
 
 def bonus(package: CoinPackage, promotions: Sequence[Promotion]) -> int:
-    """The coins on top by that promotion which gives most; 0 if none is for the package."""
+    """The bonus coins of the best promotion for a package; 0 if there is none."""
     return max(
         (
             times(package.coins, promotion.bonus_per_coin)
@@ -185,8 +185,8 @@ def bonus(package: CoinPackage, promotions: Sequence[Promotion]) -> int:
     )
 
 
-def _holds(timed: CoinPackage | Promotion, now: datetime) -> bool:
-    """From its start on, until just before its end; unset bounds are open."""
+def _is_valid(timed: CoinPackage | Promotion, now: datetime) -> bool:
+    """Whether start <= now < end; unset bounds are open."""
     return not (
         (timed.HasField("start_time") and now < _time(timed.start_time))
         or (timed.HasField("end_time") and now >= _time(timed.end_time))

@@ -1,4 +1,4 @@
-"""What things cost and bring, by one version of the catalog, and how versions follow. Pure."""
+"""The catalog, indexed for look-ups, and the rules of applying a new version. Pure."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ Item = TypeVar("Item", CatalogGift, CoinPackage)
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """One version of the catalog, ready for look-ups, which go in the order of the lists."""
+    """One version of the catalog, indexed by ids in the order of the lists."""
 
     version: int
-    etag: int  # random; no two catalogs have the same, also where a version came twice
+    etag: int  # random: two catalogs differ in it, also if they have the same version
     message: CatalogMessage
     gifts: Mapping[str, CatalogGift]
     packages: Mapping[str, CoinPackage]
@@ -46,12 +46,12 @@ class Catalog:
         )
 
     def diamonds(self, coins: int) -> int:
-        """What a gift of so many coins brings its recipient; the rest is the platform's."""
+        """The diamonds that a gift of so many coins earns its recipient."""
         return times(coins, self.message.diamonds_per_coin)
 
 
 def times(amount: int, rate: Rational) -> int:
-    """The amount at the rate, rounded down."""
+    """The amount times the rate, rounded down."""
     return amount * rate.numerator // rate.denominator
 
 
@@ -72,7 +72,7 @@ class CatalogVersion(NamedTuple):
 def apply_catalog(
     request: ApplyCatalogRequest, transaction_id: str, etag: int, books: Books
 ) -> Decision:
-    """What is asked for becomes the next version, unless it equals the current one."""
+    """Applies the requested catalog as the next version, unless it equals the current one."""
     before = books.catalog.message if books.catalog is not None else CatalogMessage()
     if request.HasField("expected_version") and request.expected_version != before.version:
         return refuse(
@@ -91,7 +91,7 @@ def apply_catalog(
 
 
 def _following(before: CatalogMessage, asked: CatalogMessage) -> CatalogMessage:
-    """What is asked for and, off sale, what it no longer names; still at the version before."""
+    """The requested catalog with the items it no longer names, off sale; of the old version."""
     after = CatalogMessage()
     after.CopyFrom(asked)
     after.version = before.version
@@ -114,7 +114,7 @@ def _off_sale(item: Item) -> Item:
 
 
 def _sort(message: CatalogMessage) -> None:
-    """One order for all catalogs that say the same; that of gifts and packages is the lists'."""
+    """Puts the catalog into canonical order, which is also the order of lists."""
     message.gifts.sort(key=lambda gift: (gift.coins, gift.gift_id))
     message.packages.sort(
         key=lambda each: (each.price.currency_code, each.price.minor_units, each.package_id)

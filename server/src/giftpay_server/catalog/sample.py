@@ -1,4 +1,4 @@
-"""The sample catalog: what a server on a database of its own sells until an operator says more."""
+"""Applies the sample catalog, for a server with an embedded database."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ LOADER = "~sample"  # outside the alphabet of callers
 async def load_sample(journal: Journal) -> None:
     """Applies the sample unless a catalog was applied before; raises as `journal.record`.
 
-    Under a key that never changes: of servers that start at once one applies it, and a later
-    start, also with another sample, changes nothing.
+    Its idempotency key is fixed: of servers that start at once one applies it, and a later start
+    changes nothing, also with another sample.
     """
     request = ApplyCatalogRequest(
         idempotency_key="sample", catalog=load_catalog(SAMPLE), expected_version=0

@@ -36,7 +36,7 @@ Item = TypeVar("Item")
 
 
 class CatalogService:
-    """The catalog's face on the wire."""
+    """Implements giftpay.v1.CatalogService."""
 
     def __init__(
         self, journal: Journal, pool: Pool, catalogs: Catalogs, clock: Callable[[], datetime]
@@ -99,7 +99,7 @@ class CatalogService:
 
 
 def _rest(listed: Mapping[str, Item], page: Page) -> Iterator[Item]:
-    """What follows the page before, in the order of the catalog."""
+    """The items after the previous page, in the order of the catalog."""
     items = iter(listed.items())
     if page.position is not None:
         for item_id, _ in items:

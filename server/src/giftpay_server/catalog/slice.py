@@ -1,4 +1,4 @@
-"""What the catalog registers."""
+"""Registers the catalog slice."""
 
 from giftpay_server.catalog.checks import CHECKS
 from giftpay_server.catalog.service import CatalogService

@@ -1,4 +1,4 @@
-"""The SQL of catalogs: each is read once a process, and known by what tells its contents."""
+"""The SQL of catalogs, and a cache of them by etag."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ READ_CATALOG = """
     SELECT body FROM catalog WHERE etag = $1 AND version = $2
 """
 
-# By number alone a catalog would outlive the database that it came from: after a restore, version 2
-# may be applied again with other contents.
+# The cache needs the etag, not only the version: after a restore from a backup, version 2 may be
+# applied again with other contents.
 READ_ETAG = """
     SELECT etag FROM catalog WHERE version = $1
 """
@@ -29,13 +29,13 @@ CURRENT = """
 
 
 class Catalogs:
-    """The catalogs seen so far."""
+    """A cache of the catalogs read so far."""
 
     def __init__(self) -> None:
         self._by_etag: dict[int, Catalog] = {}
 
     async def known_as(self, connection: Connection, version: int, etag: int) -> Catalog | None:
-        """One catalog; None if there is none, as version 0 before any was applied."""
+        """A catalog; None if there is none, such as version 0, before any was applied."""
         if version and etag not in self._by_etag:
             body = await connection.fetchval(READ_CATALOG, etag, version)
             if body is not None:
@@ -43,12 +43,12 @@ class Catalogs:
         return self._by_etag.get(etag)
 
     async def at(self, connection: Connection, version: int) -> Catalog | None:
-        """One version; None if there is none."""
+        """A version; None if there is none."""
         etag = await connection.fetchval(READ_ETAG, version)
         return await self.known_as(connection, version, etag or 0)
 
     async def current(self, connection: Connection) -> Catalog | None:
-        """The version that holds now; None before any was applied."""
+        """The current version; None before any was applied."""
         found = await connection.fetchrow(CURRENT)
         if found is None:
             return None
@@ -70,10 +70,10 @@ INSERT_VERSIONS = f"""
 
 
 async def insert_versions(connection: Connection, rows: Sequence[CatalogVersion]) -> None:
-    """New versions; commands see the current one in the books.
+    """Inserts new versions.
 
-    No lock orders two servers that apply at once: the number does. Whoever inserts it second
-    fails, and the journal decides that batch again on top of the first one's catalog.
+    Two servers that apply at once take no lock: the second insert violates the primary key, and the
+    journal decides that batch again on the first one's catalog.
     """
     await connection.execute(INSERT_VERSIONS, *VERSION.arrays(rows))
 

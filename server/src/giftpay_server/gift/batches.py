@@ -1,4 +1,4 @@
-"""Many gifts in one call: an outcome for each, and no item sinks another."""
+"""Sends many gifts in one call, each with an outcome of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from giftpay.v1 import GiftOutcome, SendGiftRequest, StreamGiftsRequest, StreamGiftsResponse
 
-from giftpay_server.gift.messages import gift_command, tell_gift
+from giftpay_server.gift.messages import fill_gift, gift_command
 from giftpay_server.journal.journal import Journal
 from giftpay_server.journal.queue import OverloadedError
 from giftpay_server.ledger.model import Answer, Command, Outcome
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
     Outcomes = RepeatedCompositeFieldContainer[GiftOutcome]
 
-GIFTS_MAX = 1_000  # under way in one stream
-PAUSE_S = 0.05  # before a stream offers again what the journal had no room for
+GIFTS_MAX = 1_000  # in flight in one stream: its flow-control window
+PAUSE_S = 0.05  # before a stream retries gifts for which the journal's queue was full
 
 
 async def send_gifts(
     journal: Journal, gifts: Sequence[SendGiftRequest], call: Call, outcomes: Outcomes
 ) -> None:
-    """Sends gifts and adds their outcomes in their order; raises only if none was taken."""
-    journal.check_room(len(gifts))
+    """Sends gifts and adds their outcomes in their order; raises only if none was accepted."""
+    journal.check_capacity(len(gifts))
     keys = [gift.idempotency_key for gift in gifts]
     parsed = [_parse(gift, call) for gift in gifts]
     commands = [item for item in parsed if isinstance(item, Command)]
@@ -42,7 +42,7 @@ async def send_gifts(
     for key, item in zip(keys, parsed, strict=True):
         outcome = outcomes.add(idempotency_key=key)
         if isinstance(item, Command):
-            _tell(outcome, item, next(answers))
+            _fill_outcome(outcome, item, next(answers))
         else:
             outcome.refusal.CopyFrom(refusal_from(item))
 
@@ -52,12 +52,12 @@ def _parse(gift: SendGiftRequest, call: Call) -> Command | InvalidArgumentError:
         return InvalidArgumentError("validate_only", "false in a batch or a stream")
     for malformed in violations(gift):
         return malformed
-    # In place, since a copy of each takes 4 % of a batch's time: there is room, so that none is
-    # offered again.
+    # In place, since copying takes 4 % of a batch's time. The queue has capacity for the batch, so
+    # that no request is parsed twice.
     return gift_command(ask_in_place(gift, call))
 
 
-def _tell(outcome: GiftOutcome, command: Command, answer: Answer | BaseException) -> None:
+def _fill_outcome(outcome: GiftOutcome, command: Command, answer: Answer | BaseException) -> None:
     if isinstance(answer, BaseException):
         outcome.refusal.CopyFrom(refusal_from(answer))
         return
@@ -65,7 +65,7 @@ def _tell(outcome: GiftOutcome, command: Command, answer: Answer | BaseException
     if isinstance(answer, Outcome) and not answer.transaction.reason:
         request = cast(SendGiftRequest, command.request)
         message = personal_value(command, answer.transaction)
-        tell_gift(outcome.gift, request, answer.transaction, message=message)
+        fill_gift(outcome.gift, request, answer.transaction, message=message)
     else:
         outcome.refusal.CopyFrom(refusal_of(answer))
 
@@ -73,13 +73,13 @@ def _tell(outcome: GiftOutcome, command: Command, answer: Answer | BaseException
 async def stream_gifts(
     journal: Journal, requests: AsyncIterator[StreamGiftsRequest], call: Call
 ) -> AsyncGenerator[StreamGiftsResponse, None]:
-    """Outcomes of a stream's gifts as they commit; reads on while fewer than 1000 are under way."""
+    """Yields outcomes of a stream's gifts as they commit; reads on while fewer than 1000 wait."""
     stream = _Stream(journal, call)
     reader = asyncio.create_task(stream.read(requests))
     try:
         while (response := await stream.decided.get()) is not None:
             yield response
-            stream.delivered(len(response.outcomes))
+            stream.release(len(response.outcomes))
         await reader  # raises what ended it
     finally:
         reader.cancel()
@@ -91,22 +91,22 @@ class _Stream:
     def __init__(self, journal: Journal, call: Call) -> None:
         self._journal = journal
         self._call = call
-        self._under_way = 0  # taken from the caller, and not yet delivered to it
-        self._room = asyncio.Event()
+        self._in_flight = 0  # gifts read, whose outcomes were not delivered yet
+        self._capacity = asyncio.Event()
         self.decided: asyncio.Queue[StreamGiftsResponse | None] = asyncio.Queue()
 
     async def read(self, requests: AsyncIterator[StreamGiftsRequest]) -> None:
-        """Takes message after message; the last thing put out is None.
+        """Reads messages and puts their responses into `decided`, and None at the end.
 
-        A malformed message ends the stream, once what was taken before it is delivered.
+        A malformed message ends the stream after the outcomes of earlier ones are delivered.
         """
         malformed = None
         try:
             async with asyncio.TaskGroup() as sending:
                 try:
                     async for request in requests:
-                        await self._wait_for_room()
-                        self._under_way += len(request.gifts)
+                        await self._wait_for_capacity()
+                        self._in_flight += len(request.gifts)
                         sending.create_task(self._send(request.gifts))
                 except InvalidArgumentError as error:
                     malformed = error
@@ -117,10 +117,10 @@ class _Stream:
         if malformed is not None:
             raise malformed
 
-    async def _wait_for_room(self) -> None:
-        while self._under_way >= GIFTS_MAX:
-            self._room.clear()
-            await self._room.wait()
+    async def _wait_for_capacity(self) -> None:
+        while self._in_flight >= GIFTS_MAX:
+            self._capacity.clear()
+            await self._capacity.wait()
 
     async def _send(self, gifts: Sequence[SendGiftRequest]) -> None:
         response = StreamGiftsResponse()
@@ -128,11 +128,11 @@ class _Stream:
             try:
                 await send_gifts(self._journal, gifts, self._call, response.outcomes)
                 break
-            except OverloadedError:  # nothing was taken; a stream waits where a call is refused
+            except OverloadedError:  # nothing was accepted; a stream waits where a call is refused
                 await asyncio.sleep(PAUSE_S)
         self.decided.put_nowait(response)
 
-    def delivered(self, gifts: int) -> None:
-        """Makes room for as many more."""
-        self._under_way -= gifts
-        self._room.set()
+    def release(self, gifts: int) -> None:
+        """Counts delivered gifts, so that as many more may be read."""
+        self._in_flight -= gifts
+        self._capacity.set()

@@ -1,4 +1,4 @@
-"""What an audit asks of gifts: their prices, their contexts and their reversals."""
+"""The audit checks of gifts: their prices, contexts and reversals."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ READ_GIFTS = f"""
 
 
 class Half(NamedTuple):
-    """One entry of a gift, as far as its price tells."""
+    """One entry of a gift, reduced to what its price determines."""
 
     owner_id: str
     unit: int
@@ -60,13 +60,13 @@ class Half(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class GiftCheck:
-    """Each gift, priced again from its catalog version, is what was booked; its context is kept."""
+    """Prices each gift again from its catalog version, and looks for its context."""
 
     names: Sequence[str] = ("gift.price", "gift.context")
     whole: bool = False
 
     async def first_broken(self, connection: Connection, since: datetime) -> BrokenRow | None:
-        catalogs: dict[int, Catalog | None] = {}  # of one snapshot, so that a number names one
+        catalogs: dict[int, Catalog | None] = {}  # by version, which is unique in a snapshot
         gifts = await connection.cursor(READ_GIFTS, since, timeout=STATEMENT_TIMEOUT_S)
         while chunk := await gifts.fetch(CHUNK, timeout=STATEMENT_TIMEOUT_S):
             for gift in chunk:
@@ -83,7 +83,7 @@ class GiftCheck:
 async def _disagreement(
     connection: Connection, catalogs: dict[int, Catalog | None], gift: Any
 ) -> str:
-    """What is wrong with a gift; empty if nothing is."""
+    """Describes what is wrong with a gift; empty if nothing is."""
     version = gift["catalog_version"]
     try:
         request = SendGiftRequest.FromString(gift["request"])
@@ -164,8 +164,8 @@ CONTEXT_ENTRY = Check(
     whole=True,
 )
 
-# Its gift the other way round, beside which the platform may give what is missing. The lot of the
-# coins that came back names the gift.
+# A reversal has the entries of its gift with the opposite sign, and possibly one of the platform's
+# loss. The lot of the returned coins names the gift.
 REVERSAL_GIFT = of_transaction(
     name="reversal.gift",
     broken=f"""

@@ -1,4 +1,4 @@
-"""What a statement's line says of a gift, and of the reversal of one."""
+"""The details of gifts and reversals in the lines of a statement."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from giftpay_server.registration import TransactionRequest
 
 
 def add_gift(entry: Entry, asked: TransactionRequest) -> None:
-    """Adds what was given."""
+    """Adds the gift's details to an entry."""
     request = SendGiftRequest.FromString(asked.request)
     entry.gift.gift_id = request.gift_id
     entry.gift.count = request.count
@@ -18,5 +18,5 @@ def add_gift(entry: Entry, asked: TransactionRequest) -> None:
 
 
 def reversed_gift_id(request: bytes) -> str:
-    """The transaction that a reversal undid."""
+    """The transaction that a reversal reversed."""
     return ReverseGiftRequest.FromString(request).transaction_id

@@ -1,4 +1,4 @@
-"""From the wire to a command, and back from a transaction."""
+"""Makes commands of gift requests, and gifts of transactions."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def gift_command(asked: Asked[SendGiftRequest]) -> Command:
     )
 
 
-def tell_gift(
+def fill_gift(
     gift: Gift, request: SendGiftRequest, transaction: Transaction, *, message: str
 ) -> None:
-    """Writes the gift that a posted transaction made into the answer, in its place.
+    """Fills in the gift that a posted transaction made.
 
-    In its place, since a message that is handed over is copied; a batch has a thousand of them.
+    In place, since assigning a message copies it, and a batch has a thousand of them.
     """
     read_answer(transaction, into=gift)  # coins and diamonds
     gift.transaction_id = transaction.id
@@ -57,8 +57,8 @@ def tell_gift(
 
 
 def sent_gift(sent: SentGift) -> Gift:
-    """A gift as it was read from the books."""
+    """The message of a stored gift."""
     gift = Gift(reversal_id=sent.reversal_id)
     request = SendGiftRequest.FromString(sent.transaction.request)
-    tell_gift(gift, request, sent.transaction, message=sent.message)
+    fill_gift(gift, request, sent.transaction, message=sent.message)
     return gift

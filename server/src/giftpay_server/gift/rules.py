@@ -1,4 +1,4 @@
-"""What a gift costs, who may send it, and which legs it makes. Pure."""
+"""The rules of sending a gift: gates, price and legs. Pure."""
 
 from __future__ import annotations
 
@@ -17,12 +17,17 @@ from giftpay.v1 import (
 )
 
 from giftpay_server.catalog.pricing import GIFT, price_item
-from giftpay_server.ledger.gates import can_spend, may_move, room_for, within_limit
+from giftpay_server.ledger.gates import (
+    require_active,
+    require_amount_limit,
+    require_available,
+    require_balance_limit,
+)
 from giftpay_server.ledger.model import Books, Decision, Leg, Posted, Refused, refuse
 
 
 class GiftContext(NamedTuple):
-    """Where a gift was received, for those that name a context."""
+    """The context in which a gift was received."""
 
     owner_id: str
     context: str
@@ -34,16 +39,16 @@ class GiftContext(NamedTuple):
 
 
 def not_found(transaction_id: str) -> Refused:
-    """No gift was sent by that transaction."""
+    """There is no such gift."""
     return refuse(ERROR_REASON_GIFT_NOT_FOUND, transaction_id=transaction_id)
 
 
 def send_gift(request: SendGiftRequest, books: Books) -> Decision:
-    """Coins leave the sender for GIFT_SALES, diamonds reach the recipient from CREATOR_EARNINGS."""
+    """Debits coins to GIFT_SALES, and credits diamonds from CREATOR_EARNINGS."""
     sender, recipient = request.sender_id, request.recipient_id
     if sender == recipient:
         return refuse(ERROR_REASON_GIFT_TO_SELF, owner_id=sender)
-    if refused := may_move(books.owners[sender]) or may_move(books.owners[recipient]):
+    if refused := require_active(books.owners[sender]) or require_active(books.owners[recipient]):
         return refused
     coins = price_item(
         books.catalog,
@@ -62,9 +67,9 @@ def send_gift(request: SendGiftRequest, books: Books) -> Decision:
 
 def _funds(request: SendGiftRequest, books: Books, *, coins: int, diamonds: int) -> Refused | None:
     return (
-        within_limit(diamonds)
-        or can_spend(books.accounts[request.sender_id, UNIT_COIN], coins)
-        or room_for(books.accounts[request.recipient_id, UNIT_DIAMOND], diamonds)
+        require_amount_limit(diamonds)
+        or require_available(books.accounts[request.sender_id, UNIT_COIN], coins)
+        or require_balance_limit(books.accounts[request.recipient_id, UNIT_DIAMOND], diamonds)
     )
 
 

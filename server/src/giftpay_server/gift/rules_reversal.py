@@ -1,4 +1,4 @@
-"""Taking a gift back: what returns, and who bears what is no longer there. Pure."""
+"""The rules of reversing a gift, and of a shortfall. Pure."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from giftpay.v1 import (
     ShortfallPolicy,
 )
 
-from giftpay_server.ledger.gates import room_for
+from giftpay_server.ledger.gates import require_balance_limit
 from giftpay_server.ledger.model import Books, Decision, Grant, Leg, LotKind, Posted, refuse
 
 
 def reversal_claim(gift_id: str) -> str:
-    """What stands for a gift's one reversal, by the id of the gift's transaction."""
+    """The claim on a gift's reversal, by the id of the gift's transaction."""
     return f"reversal:{gift_id}"
 
 
 def reverse_gift(gift: Gift, policy: ShortfallPolicy.ValueType, books: Books) -> Decision:
-    """Unwinds both halves of a gift, whatever the wallets' status.
+    """Reverses both legs of a gift, whatever the wallets' status.
 
     All coins return to the sender, and all diamonds leave the recipient. What the recipient no
-    longer has becomes its debt, or the platform gives it first, as a loss.
+    longer has becomes a debt, or the platform credits it first, as a loss.
     """
     reversal_id = books.claims.get(reversal_claim(gift.transaction_id))
     if reversal_id is not None:
@@ -39,7 +39,7 @@ def reverse_gift(gift: Gift, policy: ShortfallPolicy.ValueType, books: Books) ->
             transaction_id=gift.transaction_id,
             reversal_id=reversal_id,
         )
-    if refused := room_for(books.accounts[gift.sender_id, UNIT_COIN], gift.coins):
+    if refused := require_balance_limit(books.accounts[gift.sender_id, UNIT_COIN], gift.coins):
         return refused
     available = max(0, books.accounts[gift.recipient_id, UNIT_DIAMOND].available)
     shortfall = max(0, gift.diamonds - available)
@@ -49,7 +49,7 @@ def reverse_gift(gift: Gift, policy: ShortfallPolicy.ValueType, books: Books) ->
 
 
 def _legs(gift: Gift, loss: int) -> Sequence[Leg]:
-    """GIFT_SALES and CREATOR_EARNINGS end as if there had been no gift; PLATFORM_LOSS says why."""
+    """The legs cancel the gift in GIFT_SALES and CREATOR_EARNINGS; a loss is PLATFORM_LOSS's."""
     sender, recipient = gift.sender_id, gift.recipient_id
     returned = Grant(LotKind.REVERSAL, gift.transaction_id)
     legs = [Leg(sender, UNIT_COIN, gift.coins, SYSTEM_ACCOUNT_GIFT_SALES, returned)]

@@ -22,7 +22,7 @@ from giftpay.v1 import (
 )
 
 from giftpay_server.gift.batches import send_gifts, stream_gifts
-from giftpay_server.gift.messages import gift_command, sent_gift, tell_gift
+from giftpay_server.gift.messages import fill_gift, gift_command, sent_gift
 from giftpay_server.gift.rules import not_found
 from giftpay_server.gift.store import SentGift, list_received, list_sent, read_gift
 from giftpay_server.journal.journal import Journal
@@ -35,7 +35,7 @@ from giftpay_server.wire.refusals import RefusedError
 
 
 class GiftService:
-    """The gifts' face on the wire."""
+    """Implements giftpay.v1.GiftService."""
 
     def __init__(self, journal: Journal, pool: Pool) -> None:
         self._journal = journal
@@ -47,7 +47,7 @@ class GiftService:
         outcome = await carry_out(self._journal, command)
         response = SendGiftResponse(replayed=outcome.replayed)
         message = personal_value(command, outcome.transaction)
-        tell_gift(response.gift, asked.request, outcome.transaction, message=message)
+        fill_gift(response.gift, asked.request, outcome.transaction, message=message)
         return response
 
     async def BatchSendGifts(

@@ -1,4 +1,4 @@
-"""What gifts register."""
+"""Registers the gift slice."""
 
 from giftpay.v1 import (
     SYSTEM_ACCOUNT_CREATOR_EARNINGS,
@@ -23,7 +23,7 @@ GIFTS = Slice(
     tables=TABLES,
     checks=CHECKS,
     movements={
-        # Shared: whatever else earns a creator diamonds does so from the same account.
+        # Shared: other kinds that earn a creator diamonds use the same system account.
         TRANSACTION_KIND_GIFT: (
             debit(UNIT_COIN, SYSTEM_ACCOUNT_GIFT_SALES, "the price, of the sender", shared=True),
             credit(

@@ -1,4 +1,4 @@
-"""The SQL of gifts: sending is the ledger's, reading joins it."""
+"""The SQL of reading gifts, and of their contexts; the journal writes the rest."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from giftpay_server.postgres.pool import Connection, Pool
 
 @dataclass(frozen=True, slots=True)
 class SentGift:
-    """An accepted gift as it was read."""
+    """A posted gift as it is stored."""
 
     transaction: Transaction
     message: str
@@ -42,14 +42,14 @@ INSERT_CONTEXTS = f"""
 
 
 async def insert_contexts(connection: Connection, rows: Sequence[GiftContext]) -> None:
-    """Where gifts were received."""
+    """Inserts contexts of gifts."""
     await connection.execute(INSERT_CONTEXTS, *CONTEXT.arrays(rows))
 
 
 TABLES: Tables = {GiftContext: Table(save=insert_contexts)}
 
 
-# By their kind: whatever else is booked against the same accounts is no gift.
+# Filtered by kind, since other kinds may be booked against the same system accounts.
 READ_GIFTS = f"""
     SELECT t.*, p.value AS message
       FROM transactions t
@@ -57,14 +57,14 @@ READ_GIFTS = f"""
      WHERE t.id = ANY($1::uuid[]) AND t.kind = {TRANSACTION_KIND_GIFT} AND t.reason = {POSTED}
 """
 
-# By the claims that reversals take.
+# Reversals are found by their claims.
 READ_REVERSALS = """
     SELECT id, transaction_id FROM claim WHERE id = ANY($1::text[])
 """
 
 
 async def read_gifts(connection: Connection, ids: Sequence[str]) -> dict[str, SentGift]:
-    """Accepted gifts by their ids, with what reversed them; others are left out."""
+    """Posted gifts by their ids, with their reversals; other ids are left out."""
     found = await connection.fetch(READ_GIFTS, ids) if ids else ()
     claims = [reversal_claim(str(row["id"])) for row in found]
     reversals = await connection.fetch(READ_REVERSALS, claims) if claims else ()
@@ -78,13 +78,13 @@ def _sent(row: Any, reversal_ids: Mapping[str, str]) -> SentGift:
 
 
 async def read_gift(pool: Pool, transaction_id: str) -> SentGift | None:
-    """An accepted gift, and what reversed it."""
+    """A posted gift with its reversal."""
     async with pool.acquire() as connection:
         return (await read_gifts(connection, [transaction_id])).get(transaction_id)
 
 
-# A page in steps: entries lie with their owner, transactions by their id. What is against the
-# account of gifts may be of another kind, which only its transaction tells.
+# A page is read in steps: first the owner's entries, then their transactions by id (no join, see
+# tests/sql). Only the transaction shows whether an entry is of a gift.
 LIST_RECEIVED = f"""
     SELECT seq, transaction_id
       FROM entry
@@ -127,22 +127,22 @@ async def list_sent(pool: Pool, owner_id: str, *, before: int, limit: int) -> li
     return await _listed(pool, LIST_SENT, owner_id, before, limit)
 
 
-LOOKED_AT_MAX = 1_000  # entries, at once
+CHUNK = 1_000  # entries read at once
 
 
 async def _listed(
     pool: Pool, statement: str, owner_id: str, before: int, limit: int, *context: str
 ) -> list[SentGift]:
     listed: list[SentGift] = []
-    looked_at = limit  # at first: mostly they are all gifts
+    size = limit  # at first: usually all of them are gifts
     async with pool.acquire() as connection:
         while len(listed) < limit:
-            entries = await connection.fetch(statement, owner_id, before, looked_at, *context)
+            entries = await connection.fetch(statement, owner_id, before, size, *context)
             gifts = await read_gifts(connection, [str(row["transaction_id"]) for row in entries])
             listed += _in_order(entries, gifts)
-            if len(entries) < looked_at:
+            if len(entries) < size:
                 break
-            before, looked_at = entries[-1]["seq"], LOOKED_AT_MAX
+            before, size = entries[-1]["seq"], CHUNK
     return listed[:limit]
 
 

@@ -1,7 +1,7 @@
-"""What an audit asks of the books: each check finds the first row, by its key, that breaks it.
+"""The checks of an audit: each one finds the first row, by key, that breaks an invariant.
 
-A slice lists its own in `checks.py`, as `CHECKS`. What a kernel's check proves, the slices' rely
-on: theirs are made after it, such as to take apart what a transaction lists.
+A slice lists its own in `checks.py`, as `CHECKS`. They run after the kernel's checks and rely on
+what these prove, such as that a transaction's list of entries is well-formed.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from google.protobuf.message import DecodeError
 from giftpay_server.postgres.pool import Connection
 from giftpay_server.protobuf import short_name
 
-STATEMENT_TIMEOUT_S = 1_800  # a check may read all there is
+STATEMENT_TIMEOUT_S = 1_800  # a check may read whole tables
 
 
 class AuditCheck(Protocol):
-    """One look at the books."""
+    """One or several invariants that are checked together."""
 
     @property
     def names(self) -> Sequence[str]:
-        """What it may find broken."""
+        """The names of its invariants."""
 
     @property
     def whole(self) -> bool:
-        """Whether it is made only of all there is, since nothing tells the age of its rows."""
+        """Whether it runs only without `since`, since its rows do not record when they changed."""
 
     async def first_broken(self, connection: Connection, since: datetime) -> BrokenRow | None:
         """The first broken row, by key.
 
-        It looks at what was written at or after `since`, and at the accounts touched since, with
-        what hangs on them. Every batch that moves an account sets its entry_time.
+        It reads what was written at or after `since`, and the accounts that moved since with the
+        rows that belong to them. Every batch that moves an account sets its entry_time.
         """
 
 
-# The table is built before it is sorted (MATERIALIZED): a plan that hoped to find a broken row
-# early would walk all of a sound table in the order of its keys.
+# MATERIALIZED, so that the broken rows are collected before they are sorted. Otherwise the LIMIT
+# makes the planner walk an intact table in the order of its keys, hoping for an early match.
 FRAME = """
     WITH broken AS MATERIALIZED ({broken})
     SELECT {name} AS check, '{table}' AS table, concat_ws('/', {shown_key}) AS key,
@@ -58,14 +58,14 @@ UNIT_NAME = "CASE unit {} END".format(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """A check that one statement makes."""
+    """A check that consists of one statement."""
 
-    # Where one look finds several faults: each name with its condition, the first that is true.
+    # For several invariants: each name with the condition that breaks it; the first true one wins.
     name: str | Mapping[str, str]
     table: str
     broken: str  # selects the broken rows; $1: `since`, unless it is `whole`
-    key: str  # columns of what it selects; a `unit` is shown by its name
-    detail: str  # an expression over what it selects
+    key: str  # selected columns that identify the row; a `unit` is shown by its name
+    detail: str  # an expression over the selected columns
     whole: bool = False
 
     @property
@@ -74,7 +74,7 @@ class Check:
 
     @property
     def sql(self) -> str:
-        """The statement: one row of a BrokenRow's fields, or none."""
+        """The statement, which returns the fields of a BrokenRow or no row."""
         shown = [UNIT_NAME if column == "unit" else column for column in self.key.split(", ")]
         return FRAME.format(
             broken=self.broken,
@@ -97,7 +97,7 @@ class Check:
         return BrokenRow(**row) if row is not None else None
 
 
-# Checks of the kernel's tables, by their keys.
+# Checks of the kernel's tables.
 of_account = partial(Check, table="account", key="owner_id, unit")
 of_entry = partial(Check, table="entry", key="owner_id, unit, seq")
 of_lot = partial(Check, table="lot", key="owner_id, unit, seq")
@@ -105,16 +105,16 @@ of_transaction = partial(Check, table="transactions", key="id")
 of_money_movement = partial(Check, table="money_movement", key="transaction_id")
 
 
-CHUNK = 200  # rows in memory, a few milliseconds of the event loop
+CHUNK = 200  # rows held in memory: a few milliseconds of the event loop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromiseCheck:
-    """A check that rows are what the answers promised when they were made."""
+    """A check that rows agree with the answers that were given when they were made."""
 
     table: str
-    read: str  # key, request and answer, with the columns of which something was promised
-    promise: Callable[[bytes, bytes], Mapping[str, Any]]  # these, of the request and the answer
+    read: str  # selects key, request, answer and the columns that the answer promised
+    promise: Callable[[bytes, bytes], Mapping[str, Any]]  # request, answer -> expected columns
     whole: bool = False
 
     @property
@@ -130,7 +130,7 @@ class PromiseCheck:
         return None
 
     def _disagreement(self, row: Any) -> str:
-        """What is wrong with a row; empty if nothing is."""
+        """Describes how a row differs from its answer; empty if it does not."""
         try:
             promised = self.promise(row["request"], row["answer"])
         except DecodeError:

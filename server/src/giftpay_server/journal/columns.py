@@ -1,7 +1,7 @@
-"""Rows as columns: what a statement unnests or aggregates, each array under the name of its column.
+"""Rows as arrays, one a column: for statements that unnest or aggregate them.
 
-Which columns there are is written once. What a statement says of them, and the order in which
-arrays go to it, are made of that, so that no two of one type can change places.
+The columns of a table are declared once. The text of a statement and the order of its parameters
+are both derived from that, so that two columns of the same type cannot be swapped.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ N = TypeVar("N", bound=NamedTuple)
 
 
 class Columns:
-    """Columns of a table with their types, `owner_id text, seq bigint`, and where values come from.
+    """Columns of a table with their types, such as `owner_id text, seq bigint`.
 
-    Each is an attribute of the rows, of its own name unless another one is given.
+    Each value is the attribute of a row with the column's name, or with the name given for it.
     """
 
     def __init__(self, declared: str, **attributes: str) -> None:
@@ -36,11 +36,11 @@ class Columns:
         self.names = ", ".join(self._types)
 
     def parameters(self) -> str:
-        """What `arrays` become, from $1: `$1::text[], $2::bigint[]`."""
+        """The parameters for `arrays`, from $1: `$1::text[], $2::bigint[]`."""
         return ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(self._types.values(), 1))
 
     def text_parameters(self, *, first: int) -> str:
-        """What `texts` become: `$7::text::text[], $8::text::bigint[]`."""
+        """The parameters for `texts`: `$7::text::text[], $8::text::bigint[]`."""
         numbered = enumerate(self._types.values(), first)
         return ", ".join(f"${n}::{_sent_as(kind)}{kind}[]" for n, kind in numbered)
 
@@ -52,7 +52,7 @@ class Columns:
         return [list(map(getter, rows)) for getter in self._getters]
 
     def texts(self, values: Mapping[str, Sequence[Any]]) -> list[Any]:
-        """The arrays of these values by attribute, whole numbers and text as text; none is None."""
+        """These values, given by attribute, as arrays: numbers and text as text, without None."""
         return [
             text_array(values[attribute]) if as_text else values[attribute]
             for attribute, as_text in self._texts
@@ -65,15 +65,15 @@ def transposed(kind: type[N], rows: Sequence[N]) -> dict[str, Sequence[Any]]:
     return dict(zip(kind._fields, columns, strict=True))
 
 
-# Whole numbers and text go as text where that is cheaper: asyncpg asks of each element of an array
-# whether it might be an array itself, which costs three times what writing the array as text here
-# and reading it in Postgres does. The statement says `$1::text::bigint[]`.
+# Arrays of numbers and text are sent as text, `$1::text::bigint[]`. asyncpg tests each element of
+# an array for being an array itself, which costs three times as much as formatting the array here
+# and parsing it in Postgres.
 def _sent_as(kind: str) -> str:
     return "" if kind == "bytea" else "text::"
 
 
 def text_array(column: Sequence[Any]) -> str:
-    """One column of whole numbers or of text, as Postgres reads an array."""
+    """One column of whole numbers or of text as an array literal of Postgres."""
     if not column or not isinstance(column[0], str):
         return "{" + ",".join(map(str, column)) + "}"
     text = '","'.join(column)
@@ -87,12 +87,12 @@ def _escaped(item: str) -> str:
 
 
 def aggregated(kind: type[DataclassInstance]) -> str:
-    """The columns of a table whose rows are of this kind, each as one array, for `rows_of`."""
+    """Selects the columns of this kind of row, each as one array, for `rows_of`."""
     return ", ".join(f"array_agg({name}) AS {column}" for name, column in _aggregates(kind))
 
 
 def rows_of(kind: type[D], found: Any) -> Iterator[D]:
-    """The rows that `aggregated` found; none where there is not even an array."""
+    """The rows that `aggregated` selected; array_agg of no rows is NULL."""
     return map(kind, *(found[column] or () for _, column in _aggregates(kind)))
 
 

@@ -1,7 +1,7 @@
-"""Decides a batch on the books, and writes what it came to.
+"""Decides and writes batches, with optimistic concurrency control or under row locks.
 
-Either under locks, or optimistically, on the books as the last batch left them: these are kept in
-memory, and the statement that writes a batch fails if they are not what Postgres has.
+Optimistically, a batch is decided on accounts cached in memory as the last batch left them, and the
+statement that writes it fails if they are not what Postgres has (a serialization conflict).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from giftpay_server.journal.sessions import Sessions
 from giftpay_server.journal.store import (
     CatalogAt,
     Tables,
-    held_accounts,
-    holder,
     lock_accounts,
+    lock_holder,
+    locked_accounts,
     read_books,
     read_rows,
 )
@@ -34,21 +34,21 @@ from giftpay_server.ledger.movements import Movements
 from giftpay_server.postgres.pool import Connect, Connection, as_durable_as_a_commit
 
 ACCOUNTS_MAX = 100_000  # in memory; each takes about half a kilobyte
-# Commands in a batch from which its keys are looked for before it is written: a key that was used
-# before is then a replay, where it would cost a small batch no more than being decided again.
-LOOKED_UP_FROM = 100
+# From this many commands on, the keys of a batch are looked up before it is decided, so that a
+# replay does not fail the write. Deciding a smaller batch again costs no more than the look-up.
+KEY_LOOKUP_MIN = 100
 TICK = timedelta(microseconds=1)
 
 
 @dataclass(slots=True, eq=False)
 class DecidedBatch:
-    """What a batch came to."""
+    """A batch that was decided and is written next."""
 
     answers: Sequence[Answer]
     draft: Draft
-    prepared: Prepared  # what it writes
-    session: Connection  # and where
-    ended: asyncio.Event = field(default_factory=asyncio.Event)  # written, or never to be
+    prepared: Prepared  # the parameters of its write
+    session: Connection  # that writes it
+    ended: asyncio.Event = field(default_factory=asyncio.Event)  # it was written, or given up
 
 
 class Committer:
@@ -71,31 +71,31 @@ class Committer:
         self._catalog_at = catalog_at
         self._tables = tables
         self._movements = movements
-        self._books = Books()  # as the last batch left them, as far as they are known
+        self._books = Books()  # a cache of accounts as the last batch left them
         self._rows = KnownRows(tables)
         self._stale: set[AccountKey] = set()
         self._contention = Contention()
-        self._known_to: Connection | None = None  # the session that they were last written by
+        self._known_to: Connection | None = None  # the session that wrote them last
         self._decided_last: Collection[AccountKey] = ()
-        self._under_way: set[DecidedBatch] = set()
-        self._closed_time = EPOCH  # nothing more is decided at or before it
+        self._in_flight: set[DecidedBatch] = set()
+        self._closed_time = EPOCH  # a closed timestamp: later decisions bear a later time
 
     async def decide_optimistically(
         self, commands: Sequence[Command], *, expires: float, ahead: bool
     ) -> DecidedBatch | None:
-        """Decides on the known books; `ahead`: while the batch before is still being written.
+        """Decides on cached books; `ahead` (speculatively) while the previous batch is written.
 
-        None if the write could not prove what was decided.
+        Returns None if the write would not detect a conflict, so that locks are needed.
         """
         session, keys = await self._sessions.writer(), _named_accounts(commands)
         books = self._next_books(session)
         missing = [key for key in keys if key not in books.accounts]
-        if missing:  # a companion must never be older than an account of its owner that is read
+        if missing:  # a companion must never be older than its owner's accounts
             self._rows.forget(owner_id for owner_id, _ in missing)
-        if missing or len(commands) >= LOOKED_UP_FROM:
+        if missing or len(commands) >= KEY_LOOKUP_MIN:
             reader = await self._sessions.reader() if ahead else session
             found = await read_books(reader, commands, missing, catalog_at=self._catalog_at)
-            books.take_in(found)
+            books.merge(found)
             books.transactions, books.claims = found.transactions, found.claims
         await self._find_rows(commands, books, ahead=ahead)
         decided = self._decide(commands, books, session, expires)
@@ -113,7 +113,7 @@ class Committer:
             return
         books.rows = self._rows.find(commands)
         if missing := [name for name in names if name not in books.rows]:
-            # After the accounts, so that a row which changed meanwhile is found to have.
+            # After the accounts: a row that changed in between then fails the write.
             reader = await (self._sessions.reader() if ahead else self._sessions.writer())
             found = await read_rows(reader, missing, self._tables)
             self._rows.add(found)
@@ -121,10 +121,10 @@ class Committer:
 
     def _next_books(self, session: Connection) -> Books:
         if session is not self._known_to:
-            self.forget_all()  # another Postgres may answer now, and not have all of it
+            self.forget_all()  # another Postgres may answer now, without the last commits
             self._known_to = session
-            # A look at the past did not wait for a session that began after it: we decide later
-            # than our begin by Postgres' clock, but never by more than clocks may differ.
+            # A read as of a time does not wait for sessions that begin after it. So this session
+            # decides later than its begin by Postgres' clock, within the bound of the clocks.
             now = self._clock()
             begin_time = self._sessions.begin_time + (now - datetime.now(UTC))
             self._closed_time = max(self._closed_time, min(begin_time, now + self._clock_skew_max))
@@ -132,26 +132,26 @@ class Committer:
         if stale:
             self._forget_accounts(stale)
         if max(len(books.accounts), len(books.owners), self._rows.companions) > ACCOUNTS_MAX:
-            books = books.part(self._decided_last)  # which may be just being written
+            books = books.subset(self._decided_last)  # of the last batch, possibly still in flight
             self._rows.forget_all_but(owner_id for owner_id, _ in self._decided_last)
-        # A key or a claim that was used before is noticed when it is written again, if not before.
+        # Keys and claims are not cached: writing one a second time violates its primary key.
         self._books = replace(books, transactions={}, claims={}, rows={})
         return self._books
 
     async def write_optimistically(self, decided: DecidedBatch) -> None:
-        """Writes what was decided on them; raises SerializationError if they were wrong."""
-        # Without extras it is one statement, and so a transaction of its own.
+        """Writes a batch decided without locks; raises SerializationError on a conflict."""
+        # Without extras it is a single statement, which is a transaction by itself.
         extras = decided.draft.has_extras
         try:
             async with decided.session.transaction() if extras else nullcontext():
                 await self._write(decided)
         finally:
             self._end(decided)
-        if self._contention.losses:
-            self._contention.won(decided.draft.accounts)
+        if self._contention.conflicts:
+            self._contention.record_success(decided.draft.accounts)
 
     async def commit(self, commands: Sequence[Command], *, expires: float) -> DecidedBatch:
-        """Decides and writes under locks, so that nothing can change meanwhile."""
+        """Decides and writes under row locks (pessimistically)."""
         session, keys = await self._sessions.writer(), _named_accounts(commands)
         decided = None
         self._next_books(session)
@@ -159,19 +159,19 @@ class Committer:
             async with session.transaction():
                 await lock_accounts(session, keys)
                 books = await self._read(session, commands, keys)
-                self._contention.learn(books.accounts)
+                self._contention.count_conflicts(books.accounts)
                 decided = self._decide(commands, books, session, expires)
                 await self._write(decided)
         finally:
             if decided is not None:
                 self._end(decided)
-        self._books.take_in(books)
+        self._books.merge(books)
         self._rows.forget(owner_id for owner_id, _ in books.accounts)
         self._rows.add(books.rows)
         return decided
 
     async def preview(self, connection: Connection, command: Command) -> Answer:
-        """What a command would come to now; locks and writes nothing."""
+        """The answer that a command would get now; locks and writes nothing."""
         books = await self._read(connection, [command], command.accounts)
         books.now = self._now()
         (answer,) = rules.decide([command], books, Draft(), self._movements)
@@ -196,13 +196,13 @@ class Committer:
         expires: float,
     ) -> DecidedBatch:
         books.now = self._now()
-        offset = self._clock() - datetime.now(UTC)  # of a clock that tests move
+        offset = self._clock() - datetime.now(UTC)  # of a clock that tests shift
         earliest = books.now - offset - self._clock_skew_max
         catalog_etag, draft = books.catalog_etag, Draft()
         answers = rules.decide(commands, books, draft, self._movements)
         for account in draft.accounts.values():
             account.entry_time = account.next_time(books.now)
-        # Now and not when it is written: who decides next goes on with the same accounts.
+        # Prepared now and not when it is written: the next batch changes the same accounts.
         prepared = prepare(
             draft,
             now=books.now,
@@ -211,7 +211,7 @@ class Committer:
             catalog_etag=catalog_etag,
         )
         decided = DecidedBatch(answers, draft, prepared, session)
-        self._under_way.add(decided)
+        self._in_flight.add(decided)
         return decided
 
     async def _write(self, decided: DecidedBatch) -> None:
@@ -220,65 +220,62 @@ class Committer:
             await write(decided.session, decided.prepared)
             await save_extras(decided.session, draft)
             await save_rows(decided.session, draft, self._tables)
-        else:  # replays alone
+        else:  # only replays
             await as_durable_as_a_commit(decided.session)
 
     def _end(self, decided: DecidedBatch) -> None:
-        self._under_way.discard(decided)
+        self._in_flight.discard(decided)
         decided.ended.set()
 
     async def close_time(self, keys: Collection[AccountKey], at: datetime) -> None:
-        """Decides nothing more at or before a time, and waits for what was decided before."""
+        """Closes a time: waits for earlier decisions on accounts; later ones bear a later time."""
         self._closed_time = max(self._closed_time, at)
-        for decided in list(self._under_way):
+        for decided in list(self._in_flight):
             if not decided.draft.accounts.keys().isdisjoint(keys):
                 await decided.ended.wait()
 
     def is_provable(self, commands: Sequence[Command]) -> bool:
-        """Whether a batch may be decided without locks: the write proves all that it looks at."""
+        """Whether a batch may be decided without locks: its write detects every conflict."""
         return all(
             not command.alone and (not command.reads or self._rows.are_kept(command.reads))
             for command in commands
         )
 
-    def is_contended(self, commands: Sequence[Command]) -> bool:
-        """Whether a batch had better be decided under locks: its accounts lost races of late."""
-        return bool(self._contention.losses) and self._contention.is_expected(commands)
+    def use_lock_turn(self, commands: Sequence[Command]) -> bool:
+        """Returns whether a batch is to lock at once, since its accounts had conflicts recently."""
+        return bool(self._contention.conflicts) and self._contention.use_lock_turn(commands)
 
-    async def held(self, keys: Collection[AccountKey]) -> set[AccountKey]:
-        """Which of these accounts another session holds now.
+    async def locked_accounts(self, keys: Collection[AccountKey]) -> set[AccountKey]:
+        """Which of these accounts another session has locked now.
 
-        A stripe of ours that is held is exchanged for another.
+        If our own stripe is locked, it is exchanged for another.
         """
         writer, stripes = await self._sessions.writer(), self._sessions.stripes
-        held = await held_accounts(writer, stripes.union(keys))
-        if held & stripes:
+        locked = await locked_accounts(writer, stripes.union(keys))
+        if locked & stripes:
             await self._sessions.change_stripe()
-        return held - stripes
+        return locked - stripes
 
-    async def holder(self) -> str:
-        """Who holds what the writing session waits for; empty if nobody does."""
+    async def lock_holder(self) -> str:
+        """Describes the session that blocks the writing one; empty if none does."""
         writer = await self._sessions.writer()
-        return await holder(await self._sessions.reader(), writer.get_server_pid())
+        return await lock_holder(await self._sessions.reader(), writer.get_server_pid())
 
     def forget(self, decided: DecidedBatch) -> None:
-        """Forgets the accounts of a batch that was decided and not written.
-
-        Their owners are read again together with them.
-        """
+        """Evicts the accounts of a batch that was decided but not written."""
         self._end(decided)
         self._forget_accounts(decided.draft.accounts)
 
-    def lost(self, decided: DecidedBatch, error: Exception) -> None:
-        """Forgets a batch that was not written, and notes whether others wrote its accounts."""
+    def record_failure(self, decided: DecidedBatch, error: Exception) -> None:
+        """Evicts the accounts of a batch whose write failed, and records a conflict."""
         self.forget(decided)
         if isinstance(error, asyncpg.SerializationError):
-            self._contention.lost(decided.draft, decided.prepared)
+            self._contention.record_conflict(decided.draft, decided.prepared)
 
     def note_stale(self, keys: Collection[AccountKey]) -> None:
-        """Accounts that others wrote are forgotten before the next batch is decided.
+        """Marks accounts that others wrote, to be evicted before the next batch is decided.
 
-        Not at once: one may be just being decided, and would miss them.
+        They are not evicted at once, since a batch may be in the middle of its decision.
         """
         self._stale.update(keys)
 
@@ -288,45 +285,45 @@ class Committer:
         self._rows.forget(owner_id for owner_id, _ in keys)
 
     def forget_commands(self, commands: Sequence[Command]) -> None:
-        """Forgets the accounts that commands name: others may have written them."""
+        """Evicts the accounts that commands name: others may have written them."""
         self._forget_accounts(_named_accounts(commands))
 
     def forget_all(self) -> None:
-        """Forgets what the books were: they are not as they were thought to be."""
+        """Empties the cache: it may be wrong."""
         self._books = Books()
         self._rows.forget_all()
         self._sessions.drop_reader()
 
     @property
     def stripe(self) -> int:
-        """The stripe of the system accounts to which this adds."""
+        """The stripe of the system accounts that this committer adds to."""
         return self._sessions.stripe
 
     @property
     def pids(self) -> Sequence[int]:
-        """The processes of Postgres that serve the sessions."""
+        """The Postgres processes of its sessions."""
         return self._sessions.pids
 
     @property
     def is_cut_off(self) -> bool:
-        """Whether the database was lost, and is not found again yet."""
+        """Whether the connection was lost, and is not open again yet."""
         return not self._sessions.is_open
 
     def drop(self) -> None:
-        """Lets the sessions go at once: the database is away, or they are in doubt."""
+        """Terminates the sessions at once: the database is away, or their state is unknown."""
         self.forget_all()
         self._sessions.drop()
 
     async def close(self) -> None:
-        """Ends the sessions in good order, as far as the database lets us."""
+        """Closes the sessions gracefully, if the database is still there."""
         await self._sessions.close()
 
 
 def _named_accounts(commands: Sequence[Command]) -> set[AccountKey]:
-    """All that the commands name."""
+    """The accounts that the commands name."""
     return set(chain.from_iterable(command.accounts for command in commands))
 
 
 def _is_unproven(command: Command, answer: Answer) -> bool:
-    """A refusal takes no claim, so that the write does not tell whether one was taken meanwhile."""
+    """Whether the write would miss a conflict: a refusal writes no claim, so none can collide."""
     return bool(command.claims) and isinstance(answer, Outcome) and answer.transaction.reason != 0

@@ -1,4 +1,4 @@
-"""Which accounts other servers write as well, so that a guess about them is likely to be wrong."""
+"""Remembers accounts with serialization conflicts, which are locked at once for some batches."""
 
 from __future__ import annotations
 
@@ -9,49 +9,49 @@ from giftpay_server.journal.writes import Prepared
 from giftpay_server.ledger.model import Account, AccountKey, Command, Draft
 
 ACCOUNTS_MAX = 10_000  # remembered at most
-LOCKED_MAX = 16  # batches in a row that lock an account before it is guessed at again
+LOCKED_MAX = 16  # batches that lock an account before it is decided optimistically again
 
 
 @dataclass(slots=True)
-class Losses:
-    """How an account fared."""
+class Conflicts:
+    """The conflicts of one account."""
 
     in_a_row: int = 0
-    to_lock: int = 0  # batches that name it and are to lock it at once
+    to_lock: int = 0  # so many of the next batches that name it are to lock it at once
 
 
 class Contention:
-    """Remembers lost races by account: after each one in a row, twice as many batches lock it."""
+    """Counts conflicts by account: with each one in a row, twice as many batches lock it."""
 
     def __init__(self) -> None:
-        self.losses: dict[AccountKey, Losses] = {}
-        self._guessed: dict[AccountKey, int] = {}  # the versions that the lost batch had read
+        self.conflicts: dict[AccountKey, Conflicts] = {}
+        self._read_versions: dict[AccountKey, int] = {}  # by the last batch that had a conflict
 
-    def is_expected(self, commands: Sequence[Command]) -> bool:
-        """Whether one of the commands names an account that is to be locked at once."""
+    def use_lock_turn(self, commands: Sequence[Command]) -> bool:
+        """Returns whether a batch names an account to be locked at once, and counts it."""
         named = {key for command in commands for key in command.accounts}
-        contended = [self.losses[key] for key in self.losses.keys() & named]
-        expected = [losses for losses in contended if losses.to_lock]
-        for losses in expected:
-            losses.to_lock -= 1
-        return bool(expected)
+        contended = [self.conflicts[key] for key in self.conflicts.keys() & named]
+        locking = [conflicts for conflicts in contended if conflicts.to_lock]
+        for conflicts in locking:
+            conflicts.to_lock -= 1
+        return bool(locking)
 
-    def lost(self, draft: Draft, prepared: Prepared) -> None:
-        """A batch lost: which accounts others wrote is seen when they are read again."""
-        self._guessed = dict(zip(draft.accounts, prepared.versions, strict=False))
+    def record_conflict(self, draft: Draft, prepared: Prepared) -> None:
+        """Notes the versions that a failed batch had read, to find those that changed."""
+        self._read_versions = dict(zip(draft.accounts, prepared.versions, strict=False))
 
-    def learn(self, read: Mapping[AccountKey, Account]) -> None:
-        """Counts the accounts that are not as the lost batch had read them."""
-        guessed, self._guessed = self._guessed, {}
-        if len(self.losses) > ACCOUNTS_MAX:
-            self.losses.clear()
-        for key in guessed.keys() & read.keys():
-            if read[key].version != guessed[key]:
-                losses = self.losses.setdefault(key, Losses())
-                losses.in_a_row += 1
-                losses.to_lock = min(2 ** (losses.in_a_row - 1) - 1, LOCKED_MAX)
+    def count_conflicts(self, read: Mapping[AccountKey, Account]) -> None:
+        """Counts a conflict for each account that the last failed batch had read differently."""
+        versions, self._read_versions = self._read_versions, {}
+        if len(self.conflicts) > ACCOUNTS_MAX:
+            self.conflicts.clear()
+        for key in versions.keys() & read.keys():
+            if read[key].version != versions[key]:
+                conflicts = self.conflicts.setdefault(key, Conflicts())
+                conflicts.in_a_row += 1
+                conflicts.to_lock = min(2 ** (conflicts.in_a_row - 1) - 1, LOCKED_MAX)
 
-    def won(self, written: Collection[AccountKey]) -> None:
-        """A batch was right about these accounts."""
-        for key in self.losses.keys() & set(written):
-            del self.losses[key]
+    def record_success(self, written: Collection[AccountKey]) -> None:
+        """Clears the counts of accounts that a batch wrote without a conflict."""
+        for key in self.conflicts.keys() & set(written):
+            del self.conflicts[key]

@@ -1,4 +1,4 @@
-"""What a command ends with when it is not decided."""
+"""Errors of commands that were not decided, or whose outcome is unknown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ class DatabaseUnavailableError(Exception):
 
 
 class AccountBusyError(Exception):
-    """Another session held a row of the owner for too long; this attempt decided nothing."""
+    """Another session locked a row of the owner for too long; this attempt decided nothing."""
 
     def __init__(self, owner_id: str) -> None:
         super().__init__(owner_id)
@@ -16,4 +16,4 @@ class AccountBusyError(Exception):
 
 
 class CommandFailedError(Exception):
-    """A command that cannot be decided or written: a defect of ours, told as its cause."""
+    """A command that cannot be decided or written because of a defect, which is its __cause__."""

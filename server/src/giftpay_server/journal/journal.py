@@ -1,7 +1,7 @@
 """Group commit: collects concurrent commands and commits them together.
 
-There is no timer. What arrives while one batch commits is the next batch; a full batch is decided
-while the one before it is still being written.
+There is no timer. Commands that arrive while one batch commits are the next batch. A full batch is
+decided speculatively while the previous one is still being written.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from giftpay_server.journal.feed import Feed
 from giftpay_server.journal.queue import CommandQueue, Limits, Waiting
 from giftpay_server.journal.settlement import Stuck, fail, fail_with, settle
 from giftpay_server.journal.side_lane import SideLane
-from giftpay_server.journal.store import CatalogAt, Tables, look_around
+from giftpay_server.journal.store import CatalogAt, Tables, read_clock_and_peers
 from giftpay_server.ledger.model import AccountKey, Answer, Command
 from giftpay_server.ledger.movements import Movements
 from giftpay_server.postgres.clock import ClockSkewError, ClockWatch
@@ -28,13 +28,13 @@ from giftpay_server.postgres.pool import Connect, Pool
 log = logging.getLogger(__name__)
 
 LOCK_TIMEOUT_MS = 100
-SIDE_LANE_LOCK_TIMEOUT_MS = 20  # who waits there holds accounts that the main lane may need
+SIDE_LANE_LOCK_TIMEOUT_MS = 20  # a waiting side lane has locked accounts the main lane may need
 
 Batch = Sequence[Waiting]
 
 
 class Journal:
-    """The one way by which anything is decided."""
+    """Decides all commands of this process."""
 
     def __init__(
         self,
@@ -70,24 +70,24 @@ class Journal:
     async def record(self, command: Command) -> Answer:
         """Decides one command; returns once its outcome is committed.
 
-        Raises OverloadedError, ShuttingDownError or ClockSkewError when it was not taken,
-        AccountBusyError when another session held what it needs, and DatabaseUnavailableError when
-        it is unknown whether it was committed.
+        Raises OverloadedError, ShuttingDownError or ClockSkewError when it was not accepted,
+        AccountBusyError when another session locked a row that it needs, and
+        DatabaseUnavailableError when it is unknown whether it was committed.
         """
         self._clock_watch.check()
         (waiting,) = self._queue.put((command,))
         return await waiting.answer
 
-    def check_room(self, commands: int) -> None:
-        """Raises as `record` would if so many were not taken now: to refuse before any work."""
+    def check_capacity(self, commands: int) -> None:
+        """Raises as `record` does if so many commands would not be accepted (backpressure)."""
         self._clock_watch.check()
         self._queue.check(commands)
 
     async def record_all(self, commands: Sequence[Command]) -> list[Answer | Exception]:
-        """Decides commands in their order; they are taken all or none.
+        """Decides commands in their order; either all of them are accepted or none is.
 
-        An item's own failure stands in its place; raises as `record` when none was taken. An item
-        that needs a row which another session holds is decided later than those behind it.
+        The result of an item that failed is its exception; raises as `record` when none was
+        accepted. An item that needs a row locked by another session is decided after the others.
         """
         self._clock_watch.check()
         waiting = [item.answer for item in self._queue.put(commands)]
@@ -100,29 +100,29 @@ class Journal:
         return answers
 
     async def preview(self, command: Command) -> Answer:
-        """What the command would come to now; locks and writes nothing."""
+        """The answer that the command would get now; locks and writes nothing."""
         async with self._pool.acquire() as connection:
             return await self._committer.preview(connection, command)
 
     async def close_time(self, keys: Collection[AccountKey], at: datetime) -> bool:
-        """Sees to it that this server books nothing more for accounts at or before a time.
+        """Closes a time for accounts: this server books nothing more at or before it.
 
-        Returns whether no other server can either. Nothing is written: what was decided before is
-        waited for, and whoever decides from now on does it later.
+        Returns whether no other server can either. It writes nothing: it waits for batches that
+        were decided before, and all later decisions bear a later time (a closed timestamp).
         """
         self._clock_watch.check()
         committers = (self._committer, self._side_committer)
         ours = [pid for committer in committers for pid in committer.pids]
-        offset = self._clock() - datetime.now(UTC)  # of a clock that tests move
-        ahead_s, others = await look_around(self._pool, at - offset, ours)
-        if ahead_s > self._clock_watch.bound_s:  # nothing is closed for longer than clocks differ
+        offset = self._clock() - datetime.now(UTC)  # of a clock that tests shift
+        ahead_s, others = await read_clock_and_peers(self._pool, at - offset, ours)
+        if ahead_s > self._clock_watch.bound_s:  # too far ahead: it would block all decisions
             raise ClockSkewError(-ahead_s, self._clock_watch.bound_s)
         for committer in committers:
             await committer.close_time(keys, at)
         return ahead_s <= 0 and not others
 
     async def run(self) -> None:
-        """Commits batch after batch until `drain` is called and nothing waits."""
+        """Commits batch after batch until `drain` is called and the queue is empty."""
         writing: asyncio.Task[bool] | None = None
         side_lane = asyncio.create_task(self._side_lane.run())
         try:
@@ -131,7 +131,7 @@ class Journal:
                 diverted = [each for each in taken if self._is_diverted(each)]
                 others = set(map(id, diverted))
                 batch = [each for each in taken if id(each) not in others] if diverted else taken
-                decided = await self._decided(batch, writing)
+                decided = await self._decide(batch, writing)
                 writing = asyncio.create_task(self._settle(batch, decided, diverted, begun))
         finally:
             fail(self._queue.close())
@@ -143,47 +143,47 @@ class Journal:
                 await committer.close()
 
     def drain(self) -> None:
-        """Takes no new commands; `run` returns once what waits is answered."""
+        """Accepts no new commands; `run` returns once the queued ones are answered."""
         self._queue.drain()
 
-    async def _decided(
+    async def _decide(
         self, batch: Batch, writing: asyncio.Task[bool] | None
     ) -> DecidedBatch | None:
-        """The batch as it is decided without locks, while the one before it is still written.
+        """Decides a batch without locks, and waits for the write of the previous one.
 
-        Returns once that one has ended; None if this one is to be decided under locks.
+        Returns None if this one is to be decided under locks.
         """
         ahead = writing is not None and not writing.done()
-        decided = await self._guess(batch, ahead=ahead)
+        decided = await self._decide_optimistically(batch, ahead=ahead)
         written = writing is None or await writing
-        if ahead and not written:  # what it was decided on was never written
+        if ahead and not written:  # it was decided on a state that was never written
             if decided is not None:
                 self._committer.forget(decided)
             self._committer.forget_commands([waiting.command for waiting in batch])
             return None
         return decided
 
-    async def _guess(self, batch: Batch, *, ahead: bool) -> DecidedBatch | None:
+    async def _decide_optimistically(self, batch: Batch, *, ahead: bool) -> DecidedBatch | None:
         commands = [waiting.command for waiting in batch]
         if not batch:
             return None
         expires = min(waiting.expires for waiting in batch)
         try:
-            if not self._committer.is_provable(commands) or self._committer.is_contended(commands):
+            if not self._committer.is_provable(commands) or self._committer.use_lock_turn(commands):
                 return None
             return await self._committer.decide_optimistically(
                 commands, expires=expires, ahead=ahead
             )
-        except Exception:  # nothing was sent yet; the locked way finds out why
+        except Exception:  # nothing was written yet; deciding under locks finds out why
             self._committer.forget_all()
             return None
 
     async def _settle(
         self, batch: Batch, decided: DecidedBatch | None, diverted: Batch, begun: float
     ) -> bool:
-        """Answers the batch; whether it was written as it was decided without locks.
+        """Answers the batch; returns whether it was written as it was decided without locks.
 
-        What was diverted follows it, so that it sees what was taken before.
+        Diverted commands are handed to the side lane afterwards, so that they see this batch.
         """
         stuck: Sequence[Stuck] = ()
         try:
@@ -192,29 +192,29 @@ class Journal:
                 return True
             stuck = await settle(self._committer, self._answer, batch, after=error)
             return False
-        except Exception as defect:  # of ours: the journal goes on without this batch
+        except Exception as defect:  # the journal goes on without this batch
             log.exception("a batch was dropped")
             fail_with(batch, defect)
             return False
         finally:
             if diverted or stuck:
                 self._side_lane.put(diverted, stuck)
-            self._queue.ended(begun)
+            self._queue.end_batch(begun)
 
     async def _write(self, batch: Batch, decided: DecidedBatch) -> Exception | None:
-        """Writes what was decided without locks; why not, if it was not written."""
+        """Writes a batch that was decided without locks; returns the error if that failed."""
         try:
             await self._committer.write_optimistically(decided)
         except Exception as error:
-            self._committer.lost(decided, error)
+            self._committer.record_failure(decided, error)
             return error
         self._answer(batch, decided)
         return None
 
     def _is_diverted(self, waiting: Waiting) -> bool:
-        """Whether the side lane is to decide it: alone, or behind others that wait for a row."""
+        """Whether the side lane decides it: alone, or behind others that wait for a row."""
         command = waiting.command
-        blocked = self._side_lane.held if command.moves_only else self._side_lane.blocked
+        blocked = self._side_lane.locked if command.moves_only else self._side_lane.blocked
         return command.alone or (bool(blocked) and not blocked.keys().isdisjoint(command.accounts))
 
     def _answer(self, batch: Batch, decided: DecidedBatch) -> None:
@@ -224,6 +224,6 @@ class Journal:
         self._feed.announce(decided.draft)
 
     def _answer_from_side_lane(self, batch: Batch, decided: DecidedBatch) -> None:
-        # The main lane learns by its next write that these accounts changed, or spares itself that.
+        # Otherwise the main lane's next write of these accounts would be a conflict.
         self._committer.note_stale(decided.draft.accounts)
         self._answer(batch, decided)

@@ -1,9 +1,8 @@
-"""Rows of slices that are known without a lock: companions of accounts, and terms.
+"""A cache of slices' rows that can be read without a lock: companions and terms.
 
 A companion belongs to one owner and changes only with commands that name all of the owner's
-accounts, so that the version of any of them proves it as well: it is forgotten with the owner's
-accounts, and read after them. Terms never change once they are written; how many are kept is
-bounded in bytes.
+accounts. So the version of any of these accounts guards it as well: it is evicted with them and
+read after them. Terms are immutable; their cache is bounded in bytes.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ class Companion(Row, Protocol):
 
 
 class KnownRows:
-    """What one committer knows, as its last batches left it or read it."""
+    """The rows that one committer has cached, as its last batches left or read them."""
 
     def __init__(self, tables: Tables) -> None:
         self._kept = {kind: table.kept for kind, table in tables.items()}
@@ -36,11 +35,11 @@ class KnownRows:
         self._terms = Terms()
 
     def are_kept(self, names: Iterable[RowKey]) -> bool:
-        """Whether all rows of these names may be known without a lock."""
+        """Whether all rows of these names may be cached."""
         return all(self._kept[kind] is not Kept.NOT for kind, _ in names)
 
     def find(self, commands: Iterable[Command]) -> dict[RowKey, Row]:
-        """Those that are known, of the rows that commands read."""
+        """The cached ones of the rows that commands read."""
         found = {}
         for command in commands:
             for name in command.reads:
@@ -55,14 +54,14 @@ class KnownRows:
         return self._terms.get(name)
 
     def add(self, rows: Mapping[RowKey, Row]) -> None:
-        """Keeps rows as they were read, or written."""
+        """Caches rows as they were read or written."""
         for name, row in rows.items():
             if self._kept[name[0]] is Kept.TERMS:
                 self._terms.add(name, row)
         self.add_decided(rows)
 
     def add_decided(self, rows: Mapping[RowKey, Row]) -> None:
-        """Keeps companions as they were decided; they fall with their accounts if need be."""
+        """Caches companions as they were decided; they are evicted with their accounts."""
         for name, row in rows.items():
             if self._kept[name[0]] is Kept.COMPANION:
                 of_owner = self._companions.setdefault(cast("Companion", row).owner_id, {})
@@ -70,42 +69,42 @@ class KnownRows:
                 of_owner[name] = row
 
     def forget(self, owner_ids: Iterable[str]) -> None:
-        """Forgets the companions of owners of whom an account is forgotten.
+        """Evicts the companions of owners whose accounts are evicted, and no others.
 
-        Never those of others: what a batch in flight has decided must not be read from the database
-        while the account is known as that batch leaves it.
+        While an account is cached as a batch in flight leaves it, its companions must not be read
+        from the database, which does not have that batch yet.
         """
         if self._companions:
             for owner_id in owner_ids:
                 self.companions -= len(self._companions.pop(owner_id, ()))
 
     def forget_all_but(self, owner_ids: Iterable[str]) -> None:
-        """Forgets the companions of all owners but these."""
+        """Evicts the companions of all owners except these."""
         keep = set(owner_ids)
         self.forget([each for each in self._companions if each not in keep])
 
     def forget_all(self) -> None:
-        """Forgets everything: another database may answer from now on."""
+        """Empties the cache: another database may answer from now on."""
         self.forget_all_but(())
         self._terms = Terms()
 
 
 class Terms:
-    """Rows by name, those that were used least recently going first."""
+    """An LRU cache of immutable rows, bounded in bytes."""
 
     def __init__(self) -> None:
         self._rows: OrderedDict[RowKey, Row] = OrderedDict()
         self._bytes = 0
 
     def get(self, name: RowKey) -> Row | None:
-        """The row, if it is kept."""
+        """The row, if it is cached."""
         row = self._rows.get(name)
         if row is not None:
             self._rows.move_to_end(name)
         return row
 
     def add(self, name: RowKey, row: Row) -> None:
-        """Keeps a row, and as many others as there is room for."""
+        """Caches a row, and evicts others if the cache is full."""
         if name in self._rows:
             return
         self._rows[name] = row
@@ -116,7 +115,7 @@ class Terms:
 
 
 def _size(row: object) -> int:
-    """Roughly what a row takes in memory."""
+    """The approximate size of a row in memory."""
     return sum(map(sys.getsizeof, _parts(row)))
 
 

@@ -1,4 +1,4 @@
-"""The commands that wait for their batch, and the bounds on how many may."""
+"""A bounded queue of commands that wait for their batch (backpressure)."""
 
 from __future__ import annotations
 
@@ -11,62 +11,62 @@ from statistics import median
 
 from giftpay_server.ledger.model import Answer, Command
 
-UNDER_WAY_MAX = 2  # batches: one is written, the next one decided
-GATHER_MAX = 16  # turns of the event loop, as long as each brings more
-WEIGHT_MAX = 4  # of accounts, rows and claims in a batch: so many times its commands
-PACE_OF = 9  # the last batches; their median is not moved by one that stalled
+IN_FLIGHT_MAX = 2  # batches: one is written, the next one decided
+GATHER_MAX = 16  # turns of the event loop, as long as each one brings more commands
+WEIGHT_MAX = 4  # times `batch_max`: the bound of a batch's weight
+PACE_OF = 9  # batches whose median is the pace; one that stalls does not move it
 
 
 class OverloadedError(Exception):
-    """More waits than the bounds allow; nothing of the call was taken."""
+    """The queue is full; nothing of the call was accepted."""
 
 
 class ShuttingDownError(Exception):
-    """No new commands are taken."""
+    """No new commands are accepted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The bounds on what waits."""
+    """The bounds of the queue and its batches."""
 
     batch_max: int = 1_000  # commands in one commit
     queue_max: int = 8_192  # commands waiting
     wait_max_s: float = 0.25  # for the full batches ahead of a command, at their current pace
-    post_within_s: float = 60.0  # from when a command is taken to when it is posted, or never
+    post_within_s: float = 60.0  # after being accepted, a command is posted within this or never
 
 
 @dataclass(slots=True, eq=False)
 class Waiting:
-    """A command, and where its answer is awaited."""
+    """A queued command and the future of its answer."""
 
     command: Command
     answer: asyncio.Future[Answer]
-    expires: float  # by the system's clock; posted until then or never
+    expires: float  # by the system's clock; it is posted before this or never
 
 
 class CommandQueue:
-    """Refuses at once what could not be served in time (backpressure)."""
+    """Refuses at once what could not be served in time, and forms batches of the rest."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._queue: deque[Waiting] = deque()
-        self._stirred = asyncio.Event()
+        self._wakeup = asyncio.Event()
         self._paces_s: deque[float] = deque([0.0], maxlen=PACE_OF)
-        self._under_way = 0  # batches that are taken and not ended
+        self._in_flight = 0  # batches
         self._last_end = 0.0
         self._closed = False
 
     def put(self, commands: Sequence[Command]) -> list[Waiting]:
-        """Takes all of the commands or none; raises OverloadedError or ShuttingDownError."""
+        """Accepts all of the commands or none; raises OverloadedError or ShuttingDownError."""
         self.check(len(commands))
         loop, expires = asyncio.get_running_loop(), time.time() + self._limits.post_within_s
         waiting = [Waiting(command, loop.create_future(), expires) for command in commands]
         self._queue.extend(waiting)
-        self._stirred.set()
+        self._wakeup.set()
         return waiting
 
     def check(self, more: int) -> None:
-        """Whether so many more would be taken now; raises as `put`."""
+        """Raises as `put` does if so many more would not be accepted now."""
         if self._closed:
             raise ShuttingDownError
         if self._queue and self._is_full(more):
@@ -80,23 +80,23 @@ class CommandQueue:
         )
 
     async def take(self) -> list[Waiting]:
-        """The next batch, once its turn comes; empty when the room is closed and nobody waits.
+        """Waits for the next batch and returns it; empty once the queue is closed and empty.
 
-        One batch at a time, but a full one goes while another is under way.
+        Batches go one at a time, except that a full one may start while another is in flight.
         """
         while True:
             if self._is_next_due():
                 await self._gather()
             if self._is_next_due() and (batch := self._next()):
-                self._under_way += 1
+                self._in_flight += 1
                 return batch
             if self._closed and not self._queue:
                 return []
-            self._stirred.clear()
-            await self._stirred.wait()
+            self._wakeup.clear()
+            await self._wakeup.wait()
 
     async def _gather(self) -> None:
-        # What the loop holds ready belongs to the next batch: fewer and larger batches cost less.
+        # Includes commands that the event loop is about to deliver: larger batches cost less.
         for _ in range(GATHER_MAX):
             waiting = len(self._queue)
             await asyncio.sleep(0)
@@ -105,7 +105,7 @@ class CommandQueue:
 
     def _is_next_due(self) -> bool:
         full = len(self._queue) >= self._limits.batch_max
-        return not self._under_way or (full and self._under_way < UNDER_WAY_MAX)
+        return not self._in_flight or (full and self._in_flight < IN_FLIGHT_MAX)
 
     def _next(self) -> list[Waiting]:
         batch: list[Waiting] = []
@@ -115,25 +115,25 @@ class CommandQueue:
             if batch and weight > WEIGHT_MAX * self._limits.batch_max:
                 break
             waiting = self._queue.popleft()
-            if not waiting.answer.done():  # otherwise its caller has gone
+            if not waiting.answer.done():  # otherwise its caller has cancelled
                 batch.append(waiting)
         return batch
 
-    def ended(self, begun: float) -> None:
-        """Notes that a batch, taken at that time, is under way no more."""
+    def end_batch(self, begun: float) -> None:
+        """Ends a batch that was taken at that time, and measures the pace."""
         now = time.monotonic()
         self._paces_s.append(now - max(begun, self._last_end))
         self._last_end = now
-        self._under_way -= 1
-        self._stirred.set()
+        self._in_flight -= 1
+        self._wakeup.set()
 
     def drain(self) -> None:
-        """Takes no new commands; those that wait are still to be served."""
+        """Accepts no new commands; the queued ones are still served."""
         self._closed = True
-        self._stirred.set()
+        self._wakeup.set()
 
     def close(self) -> Sequence[Waiting]:
-        """Takes no new commands; those that wait will not be served, and are returned."""
+        """Accepts no new commands; returns the queued ones, which will not be served."""
         self.drain()
         left = list(self._queue)
         self._queue.clear()

@@ -1,4 +1,4 @@
-"""Checks that hold for every table whose rows are made by transactions, under their ids."""
+"""Audit checks for tables whose rows are made by transactions and have their ids."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def row_checks(
     unit: Unit.ValueType,
     is_priced: bool = False,
 ) -> Sequence[Check]:
-    """Each transaction of the kind has its row, each row of a touched account its transaction.
+    """Checks that each transaction of the kind has its row, and each row its transaction.
 
     The table has the columns `<table>_id`, which is the transaction's id, `owner_id` and
     `create_time`; and `catalog_version` if its rows are priced by the catalog.
@@ -70,7 +70,7 @@ SUBJECT = """
 
 
 def subject_check(table: str, *, moved_by: TransactionKind.ValueType) -> Check:
-    """The real money that transactions of the kind moved was for a row of the table."""
+    """Checks that real money moved by transactions of the kind belongs to a row of the table."""
     return of_money_movement(
         name="money_movement.subject",
         broken=SUBJECT.format(table=table, kind=moved_by),

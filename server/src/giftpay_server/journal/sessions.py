@@ -1,4 +1,4 @@
-"""The journal's own sessions: one writes, the other reads what is decided meanwhile."""
+"""The journal's two database sessions: one writes batches, one reads for the next batch."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from giftpay_server.journal.writes import open_stripe, stripe_accounts
 from giftpay_server.ledger.model import EPOCH, AccountKey
 from giftpay_server.postgres.pool import Connect, Connection
 
-# The journal's statements go by index, always: fresh tables have no statistics, and a plan made
-# without them may scan. One plan for all batches then does, and saves planning each.
+# The journal's statements always use an index: fresh tables have no statistics, and a plan made
+# without them may scan. So one generic plan fits all batches, and saves planning each of them.
 SESSION = """
     SET application_name = 'giftpay-server journal'; SET lock_timeout = {lock_timeout_ms};
     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
@@ -21,31 +21,31 @@ READ_CLOCK = "SELECT clock_timestamp()"
 
 
 class Sessions:
-    """Opened when they are needed, outside any pool: the journal must not wait behind readers."""
+    """Sessions opened on demand, outside any pool: the journal must not wait behind readers."""
 
     def __init__(self, connect: Connect, *, lock_timeout_ms: int) -> None:
         self._connect = connect
         self._settings = SESSION.format(lock_timeout_ms=lock_timeout_ms)
-        self._opening = asyncio.Lock()  # or two who ask at once would open two
+        self._opening = asyncio.Lock()  # so that concurrent requests do not open two
         self._reader: Connection | None = None
         self._writer: Connection | None = None
         self.begin_time = EPOCH  # of the writer, by Postgres' clock
-        self.stripe = 0  # of the system accounts, to which the writer adds
+        self.stripe = 0  # of the system accounts; the writer adds to it
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a writer, as far as is known."""
+        """Whether there is a writer that was not closed."""
         return self._writer is not None and not self._writer.is_closed()
 
     async def reader(self) -> Connection:
-        """For statements that are transactions of their own."""
+        """The session for single statements, each a transaction by itself."""
         async with self._opening:
             if self._reader is None or self._reader.is_closed():
                 self._reader = await self._open()
             return self._reader
 
     async def writer(self) -> Connection:
-        """For one transaction after the other."""
+        """The session for transactions, one after another."""
         async with self._opening:
             if self._writer is None or self._writer.is_closed():
                 self._writer = await self._open_writer()
@@ -53,16 +53,16 @@ class Sessions:
 
     @property
     def stripes(self) -> set[AccountKey]:
-        """The rows to which the writer adds."""
+        """The account rows of the writer's stripe."""
         return stripe_accounts(self.stripe)
 
     async def change_stripe(self) -> None:
-        """Takes another stripe: somebody holds rows of this one."""
+        """Takes another stripe: another session has locked rows of this one."""
         self.stripe = await open_stripe(await self.writer())
 
     @property
     def pids(self) -> list[int]:
-        """The processes of Postgres that serve these sessions."""
+        """The Postgres processes of these sessions."""
         both = (self._reader, self._writer)
         return [each.get_server_pid() for each in both if each is not None and not each.is_closed()]
 
@@ -72,7 +72,7 @@ class Sessions:
             self.stripe = await open_stripe(connection)
             self.begin_time = await connection.fetchval(READ_CLOCK)
         except BaseException:
-            connection.terminate()  # half ready is of no use
+            connection.terminate()  # its setup failed half-way
             raise
         return connection
 
@@ -86,21 +86,21 @@ class Sessions:
         return connection
 
     def drop_reader(self) -> None:
-        """Lets the reader go at once: it is in doubt, or may be of another Postgres."""
+        """Terminates the reader at once: its state is unknown, or it is of another Postgres."""
         _terminate(self._reader)
         self._reader = None
 
     def drop(self) -> None:
-        """Lets both go at once: the database is away, or they are in doubt."""
+        """Terminates both at once: the database is away, or their state is unknown."""
         self.drop_reader()
         _terminate(self._writer)
         self._writer = None
 
     async def close(self) -> None:
-        """Ends both in good order, as far as the database lets us."""
+        """Closes both gracefully, if the database is still there."""
         for connection in (self._reader, self._writer):
             if connection is not None:
-                with suppress(Exception):  # the database may be away; nothing hangs on it now
+                with suppress(Exception):  # the database may be away, which no longer matters
                     await connection.close(timeout=1)
 
 

@@ -1,4 +1,8 @@
-"""Settles a batch under locks, and finds out what is at fault where that fails."""
+"""Commits a batch under locks; where that fails, retries it or isolates the failing command.
+
+A serialization conflict is retried. Commands that wait for a row locked by another session are
+returned as stuck, so that they do not block the others. Any other failure is bisected.
+"""
 
 from __future__ import annotations
 
@@ -16,29 +20,27 @@ from giftpay_server.postgres.faults import Fault, fault_of
 
 log = SummedLog(logging.getLogger(__name__))
 
-# Attempts for one batch: enough to single out a few commands of a thousand by halves. A wait for a
-# lock costs more than one.
-ATTEMPTS_MAX = 100
-WAIT_COSTS = 5
-RACES_MAX = 2  # lost under locks, one after the other
+ATTEMPTS_MAX = 100  # for one batch: bisection then finds a few failing commands of a thousand
+WAIT_COSTS = 5  # attempts; one that waits for a lock takes longer
+CONFLICTS_MAX = 2  # in a row, under locks
 
 Batch = Sequence[Waiting]
 Answered = Callable[[Batch, DecidedBatch], None]
 
 
 class Stuck(NamedTuple):
-    """A command that could not be decided, since another session holds a row that it needs."""
+    """A command that could not be decided, since another session has locked a row that it needs."""
 
     waiting: Waiting
-    held: Collection[AccountKey]  # the accounts that are; empty: a row of another table
+    locked: Collection[AccountKey]  # of its accounts; empty if it is a row of another table
 
 
 async def settle(
     committer: Committer, answered: Answered, batch: Batch, *, after: Exception | None = None
 ) -> Sequence[Stuck]:
-    """Answers each command of a batch but those that are stuck, which it returns.
+    """Answers each command of a batch except those that are stuck, which it returns.
 
-    `after`: why the batch could not be written as it was decided without locks.
+    `after`: the error of the optimistic attempt, if there was one.
     """
     settlement = _Settlement(committer, answered)
     await (settlement.run(batch) if after is None else settlement.run_after(after, batch))
@@ -46,7 +48,7 @@ async def settle(
 
 
 class _Settlement:
-    """Settles one batch, in parts where one of its commands is in the way."""
+    """Settles one batch, in parts if one of its commands fails the whole."""
 
     def __init__(self, committer: Committer, answered: Answered) -> None:
         self._committer = committer
@@ -54,7 +56,7 @@ class _Settlement:
         self._attempts = ATTEMPTS_MAX
         self.stuck: list[Stuck] = []
 
-    async def run(self, batch: Batch, *, races: int = 0) -> None:
+    async def run(self, batch: Batch, *, conflicts: int = 0) -> None:
         """Answers each command, or adds it to `stuck`."""
         batch = unexpired(batch)
         if not batch:
@@ -68,36 +70,36 @@ class _Settlement:
         try:
             self._answered(batch, await self._committer.commit(commands, expires=expires))
         except Exception as error:
-            if fault_of(error) in (Fault.HELD, Fault.SLOW):
+            if fault_of(error) in (Fault.ROW_LOCKED, Fault.STATEMENT_TIMEOUT):
                 self._committer.forget_commands(commands)
             else:
                 self._committer.forget_all()
-            await self._attend_to(error, batch, races)
+            await self._handle(error, batch, conflicts)
 
     async def run_after(self, error: Exception, batch: Batch) -> None:
-        """As `run`, for a batch that was decided without locks, and could not be written so."""
+        """As `run`, for a batch whose optimistic write failed with this error."""
         match fault_of(error):
-            case Fault.LOST:
+            case Fault.CONNECTION_LOST:
                 give_up(self._committer, batch, error)
-            case Fault.HELD | Fault.SLOW:
+            case Fault.ROW_LOCKED | Fault.STATEMENT_TIMEOUT:
                 await self._set_aside(batch)
             case _:
                 await self.run(batch)
 
-    async def _attend_to(self, error: Exception, batch: Batch, races: int) -> None:
+    async def _handle(self, error: Exception, batch: Batch, conflicts: int) -> None:
         match fault_of(error):
-            case Fault.LOST_RACE if races < RACES_MAX:
-                # What the other batch wrote is visible now, so the next look finds it.
-                await self.run(batch, races=races + 1)
-            case Fault.LATE if len(rest := unexpired(batch)) < len(batch):
-                await self.run(rest, races=races)
-            case Fault.LATE if len(batch) == 1:  # by the database's clock; ours is behind
+            case Fault.SERIALIZATION_CONFLICT if conflicts < CONFLICTS_MAX:
+                # What the other batch wrote is visible now to the next attempt.
+                await self.run(batch, conflicts=conflicts + 1)
+            case Fault.EXPIRED if len(rest := unexpired(batch)) < len(batch):
+                await self.run(rest, conflicts=conflicts)
+            case Fault.EXPIRED if len(batch) == 1:  # by the database's clock; ours is behind
                 fail(batch)
-            case Fault.HELD | Fault.SLOW:
+            case Fault.ROW_LOCKED | Fault.STATEMENT_TIMEOUT:
                 self._attempts -= WAIT_COSTS
                 await self._set_aside(batch)
-            case Fault.DEFECT | Fault.LATE | Fault.LOST_RACE if len(batch) > 1:
-                await self._by_halves(batch)
+            case Fault.DEFECT | Fault.EXPIRED | Fault.SERIALIZATION_CONFLICT if len(batch) > 1:
+                await self._bisect(batch)
             case Fault.DEFECT:
                 fail_with(batch, error)
             case _:
@@ -105,40 +107,42 @@ class _Settlement:
 
     async def _set_aside(self, batch: Batch) -> None:
         stripe = self._committer.stripe
-        held = await self._held(batch)
-        if self._committer.stripe != stripe:  # it was ours that somebody held
+        locked = await self._locked_accounts(batch)
+        if self._committer.stripe != stripe:  # our stripe was locked, and was exchanged
             await self.run(batch)
             return
-        stuck = [Stuck(each, keys) for each in batch if (keys := held & set(each.command.accounts))]
+        stuck = [
+            Stuck(each, keys) for each in batch if (keys := locked & set(each.command.accounts))
+        ]
         if not stuck and len(batch) > 1:
-            # No account is held: another row, which only a command that writes one can wait for.
+            # No account is locked, so it is a row of another table that one of them writes.
             stuck = [Stuck(each, ()) for each in batch if not each.command.moves_only]
         if not stuck and len(batch) > 1:
-            await self._by_halves(batch)
+            await self._bisect(batch)
             return
         self.stuck += stuck or [Stuck(each, ()) for each in batch]
-        left_out = {id(each.waiting) for each in self.stuck}  # by identity: two may have one key
+        left_out = {id(each.waiting) for each in self.stuck}  # by identity: keys may be repeated
         await self.run([each for each in batch if id(each) not in left_out])
 
-    async def _held(self, batch: Batch) -> set[AccountKey]:
+    async def _locked_accounts(self, batch: Batch) -> set[AccountKey]:
         try:
-            return await self._committer.held(
+            return await self._committer.locked_accounts(
                 {key for waiting in batch for key in waiting.command.accounts}
             )
         except Exception:  # the next attempt finds out why
             return set()
 
-    async def _by_halves(self, batch: Batch) -> None:
+    async def _bisect(self, batch: Batch) -> None:
         middle = len(batch) // 2
         for half in (batch[:middle], batch[middle:]):
-            if self._committer.is_cut_off:  # since the first half: the database is away for all
+            if self._committer.is_cut_off:  # the connection was lost in the first half
                 fail(half)
             else:
                 await self.run(half)
 
 
 def unexpired(batch: Batch) -> Batch:
-    """Those that may still be posted; the others are answered that they were not."""
+    """Those that may still be posted; the others are answered as not posted."""
     now = time.time()
     if all(waiting.expires > now for waiting in batch):
         return batch
@@ -147,23 +151,23 @@ def unexpired(batch: Batch) -> Batch:
 
 
 def give_up(committer: Committer, batch: Batch, error: Exception) -> None:
-    """Answers a batch that the database did not take, and may take if it is sent again."""
+    """Answers a batch that was not written, and may be if its callers retry."""
     fault = fault_of(error)
     log.warning(fault, "a batch was not written (%s): %r", fault.value, error)
-    if fault is Fault.LOST:
+    if fault is Fault.CONNECTION_LOST:
         committer.drop()
     fail(batch)
 
 
 def fail(batch: Batch) -> None:
-    """Answers that the database is unavailable; to each by itself, as tracebacks are not shared."""
+    """Answers that the database is unavailable, each with an exception object of its own."""
     for waiting in batch:
         if not waiting.answer.done():
             waiting.answer.set_exception(DatabaseUnavailableError())
 
 
 def fail_with(batch: Batch, cause: Exception) -> None:
-    """Answers that commands could not be decided or written: a defect of ours."""
+    """Answers that commands could not be decided or written because of a defect."""
     for waiting in batch:
         if not waiting.answer.done():
             failure = CommandFailedError(waiting.command.id)

@@ -1,4 +1,4 @@
-"""Parts that statements share."""
+"""Parts of statements that several modules use."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ POSTED = ERROR_REASON_UNSPECIFIED  # the reason of a transaction that was not re
 
 
 def among(numbers: Iterable[int]) -> str:
-    """What an IN looks in."""
+    """The list of an IN condition."""
     return f"({', '.join(map(str, numbers))})"
 
 
 def refs(entries: str) -> str:
-    """A subquery of the entries that a transaction lists, in the order of their `nth`.
-
-    Only for lists that are known to be well-formed.
-    """
+    """A subquery of the entries that a transaction lists, numbered by `nth`; fails if malformed."""
     return f"""(
         SELECT split_part(ref, '/', 1) AS owner_id, split_part(ref, '/', 2)::smallint AS unit,
                split_part(ref, '/', 3)::bigint AS seq, nth

@@ -1,4 +1,4 @@
-"""The journal's SQL: locking accounts, and reading the books."""
+"""The journal's SQL for locking accounts and reading the books."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ from giftpay_server.postgres.pool import Connection, Pool
 CatalogAt = Callable[[Connection, int, int], Awaitable[Any]]  # by version and etag
 
 
-async def _never(connection: Any, _: Sequence[Any]) -> Any:
+async def _unsupported(connection: Any, _: Sequence[Any]) -> Any:
     raise NotImplementedError
 
 
 class Kept(Enum):
-    """How a row may be known without a lock."""
+    """How a row may be cached."""
 
-    NOT = "it is read under locks, with each command that names it"
-    COMPANION = "it changes only with its owner's accounts, whose versions prove it; has owner_id"
-    TERMS = "it never changes once it is written"
+    NOT = "it is read under locks, for each command that names it"
+    COMPANION = "it changes only with its owner's accounts, whose versions guard it; has owner_id"
+    TERMS = "it is immutable"
 
 
 class Table(NamedTuple):
-    """Where a slice keeps one kind of row, a batch at a time; what no command does is left out."""
+    """How one kind of row is loaded and saved, a batch at a time; unused functions are left out."""
 
-    load: Callable[[Any, Sequence[Any]], Awaitable[Sequence[Row]]] = _never  # by their keys
-    save: Callable[[Any, Sequence[Any]], Awaitable[None]] = _never
+    load: Callable[[Any, Sequence[Any]], Awaitable[Sequence[Row]]] = _unsupported  # by their keys
+    save: Callable[[Any, Sequence[Any]], Awaitable[None]] = _unsupported
     kept: Kept = Kept.NOT
 
 
@@ -55,18 +55,17 @@ NAMED = f"""
      OR unit = {UNIT_DIAMOND} AND owner_id = ANY($2::text[]))
 """
 
-# Two arrays in place of pairs: what locks has to stay free of joins, since a join would lose the
-# order in which it locks.
+# Two arrays instead of pairs: a join would lose the order in which rows are locked.
 LOCK_ACCOUNTS = f"""
     SELECT count(*)
       FROM (SELECT 1
               FROM account
              WHERE {NAMED}
-             ORDER BY owner_id, unit  -- the same order in every batch, so that none deadlock
+             ORDER BY owner_id, unit  -- the same order in every batch prevents deadlocks
                FOR UPDATE) AS locked
 """
 
-# Two statements, since what is locked must not be joined: what is there, and what of it is free.
+# Two statements, since locking must not be joined: the existing rows, and the unlocked ones.
 READ_THERE = f"""
     SELECT owner_id, unit
       FROM account
@@ -90,9 +89,9 @@ READ_HOLDER = """
 
 HOLDER = "process {pid} ({usename}, {application_name!r})"
 
-# A journal shows itself by the name of its sessions. One whose session begins later decides at a
-# later time, by Postgres' clock.
-LOOK_AROUND = """
+# A journal is recognised by the application_name of its sessions. One whose session begins later
+# decides at a later time, by Postgres' clock.
+READ_CLOCK_AND_PEERS = """
     SELECT extract(epoch FROM $1 - clock_timestamp())::float8 AS ahead_s,
            EXISTS (
                SELECT 1
@@ -102,9 +101,9 @@ LOOK_AROUND = """
            ) AS others
 """
 
-# A statement of its own, after any lock: its snapshot then holds what committed while we waited.
-# Rows come as columns, since thousands of records cost more than finding them; what stands under a
-# key already is rare.
+# A separate statement after the locks: its snapshot includes what committed while we waited. Rows
+# are returned as columns, since decoding thousands of records costs more than finding them;
+# transactions and claims that exist already are rare.
 READ = f"""
     SELECT ARRAY(SELECT t FROM transactions t WHERE t.id = ANY($3::uuid[])) AS transactions,
            ARRAY(SELECT c FROM claim c WHERE c.id = ANY($4::text[])) AS claims,
@@ -131,8 +130,8 @@ async def lock_accounts(connection: Connection, keys: Collection[AccountKey]) ->
     await connection.execute(LOCK_ACCOUNTS, *_by_unit(keys))
 
 
-async def held_accounts(connection: Connection, keys: Collection[AccountKey]) -> set[AccountKey]:
-    """Which of these accounts another session has locked, at this moment."""
+async def locked_accounts(connection: Connection, keys: Collection[AccountKey]) -> set[AccountKey]:
+    """Which of these accounts another session has locked at this moment."""
     there = await connection.fetch(READ_THERE, *_by_unit(keys))
     free = await connection.fetch(LOCK_FREE, *_by_unit(keys))
     return set(map(_key, there)) - set(map(_key, free))
@@ -142,15 +141,15 @@ def _key(row: Any) -> AccountKey:
     return row["owner_id"], row["unit"]
 
 
-async def holder(asking: Connection, waiting_pid: int) -> str:
-    """Who holds what a session waits for; empty if nobody does."""
+async def lock_holder(asking: Connection, waiting_pid: int) -> str:
+    """Describes the session that blocks another one; empty if none does."""
     row = await asking.fetchrow(READ_HOLDER, waiting_pid)
     return HOLDER.format_map(row) if row is not None else ""
 
 
-async def look_around(pool: Pool, at: datetime, ours: Sequence[int]) -> tuple[float, bool]:
-    """How far a time is ahead of Postgres' clock, and whether other servers' journals are there."""
-    row = await pool.fetchrow(LOOK_AROUND, at, ours)
+async def read_clock_and_peers(pool: Pool, at: datetime, ours: Sequence[int]) -> tuple[float, bool]:
+    """How far a time is ahead of Postgres' clock, and whether other journals are connected."""
+    row = await pool.fetchrow(READ_CLOCK_AND_PEERS, at, ours)
     assert row is not None  # it has no WHERE
     return row["ahead_s"], row["others"]
 
@@ -168,7 +167,7 @@ async def read_books(
     *,
     catalog_at: CatalogAt,
 ) -> Books:
-    """These accounts, and what the commands name besides; all of one moment."""
+    """These accounts and whatever else the commands name, in one snapshot."""
     (found,) = await connection.fetch(
         READ,
         *_by_unit(keys),
@@ -194,7 +193,7 @@ async def _with_salts(connection: Connection, found: Sequence[Any]) -> dict[str,
 
 
 def transaction(row: Any, salted: Any = None) -> Transaction:
-    """A row of `transactions`, with what is shown of its personal data."""
+    """A row of `transactions`, with the salt of its personal data unless that was erased."""
     return Transaction(
         id=str(row["id"]),
         caller=row["caller"],

@@ -1,4 +1,4 @@
-"""The SQL of tracing: what was withdrawn of accounts, and all else that a trace looks at."""
+"""The SQL of tracing coins and of withdrawals."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ READ_WITHDRAWALS = f"""
 
 
 async def read_withdrawn(connection: Connection, keys: Sequence[Account]) -> Sequence[Withdrawn]:
-    """What was withdrawn of each of these accounts, be it nothing."""
+    """The withdrawals from each of these accounts, also where there are none."""
     found: dict[Account, list[Withdrawal]] = {key: [] for key in keys}
     for row in await connection.fetch(READ_WITHDRAWALS, *_arrays(keys)):
         found[row["owner_id"], row["unit"]].append(Withdrawal(**row))
@@ -41,7 +41,7 @@ def _arrays(keys: Sequence[Account]) -> tuple[list[str], list[int]]:
 TABLES: Tables = {Withdrawn: Table(load=read_withdrawn)}
 
 
-# No row: there is no such transaction. One without an entry: it moved nothing.
+# No row: there is no such transaction. A row without an entry: it moved nothing.
 READ_ENTRIES = f"""
     SELECT e.owner_id, e.unit, e.seq, e.transaction_id, e.system_account, e.amount, e.balance
       FROM transactions t
@@ -53,7 +53,7 @@ READ_ENTRIES = f"""
 
 
 async def read_entries(connection: Connection, transaction_id: str) -> list[Entry] | None:
-    """What a transaction moved; None if there is none of this id."""
+    """The entries of a transaction; None if there is no such transaction."""
     rows = await connection.fetch(READ_ENTRIES, transaction_id)
     return [entry(row) for row in rows if row["seq"] is not None] if rows else None
 
@@ -71,7 +71,7 @@ READ_LOTS = f"""
      ORDER BY owner_id, unit, seq
 """
 
-# A reversal is the coins of the debit in its account that its gift made.
+# A reversal lot returns the coins of the debit that its gift made in the same account.
 READ_CAME_BACK = f"""
     SELECT e.owner_id, e.unit, e.seq, e.transaction_id, e.system_account, e.amount, e.balance,
            l.seq AS lot_seq
@@ -94,7 +94,7 @@ READ_WITHDRAWING = f"""
 
 
 async def read_past(connection: Connection, accounts: Collection[Account]) -> Past:
-    """All of these accounts that their debits do not say: enough for the roots of any of these."""
+    """The accounts without their spends: enough to find the roots of any debit."""
     keys = sorted(accounts)
     if not keys:
         return Past({})
@@ -125,7 +125,7 @@ class Ranks(NamedTuple):
 
 RANKS = Columns("owner_id text, unit smallint, first bigint, past bigint")
 
-# The rank of a spend's coins is what was spent before it.
+# The rank of a spend's first coin is the number of coins spent before it.
 READ_SPENDS = f"""
     WITH spend AS (
         SELECT e.owner_id, e.unit, e.seq, e.transaction_id, e.system_account, e.amount, e.balance,

@@ -1,4 +1,4 @@
-"""The journal's SQL of writing: what a batch decided, as few statements over arrays."""
+"""The journal's SQL for writing a batch, with few statements over arrays."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from giftpay_server.ledger.model import (
     Hold,
     HoldState,
     MoneyMovement,
-    Personal,
+    PersonalField,
     Row,
     Transaction,
 )
 from giftpay_server.postgres.pool import Connection
 from giftpay_server.protobuf import short_name
 
-ANY_VERSION = -1  # of a stripe, which is added to as it is
+ANY_VERSION = -1  # of a stripe, which is added to without a version check
 
 TRANSACTION = Columns(
     "id uuid, caller text, kind smallint, request bytea, reason smallint, answer bytea,"
@@ -56,7 +56,7 @@ WRITE = f"""
           FROM unnest({ENTRY.text_parameters(first=FIRST_ENTRY)}, $7::timestamptz[])
                AS e ({ENTRY.names}, late_time)
     ), moved AS (
-        -- A stripe is added to, whoever else adds to it; an account becomes what was decided.
+        -- A stripe is added to, also concurrently; an account becomes what was decided.
         UPDATE account a
            SET balance = n.balance + CASE WHEN n.version = {ANY_VERSION} THEN a.balance ELSE 0 END,
                seq = n.seq + CASE WHEN n.version = {ANY_VERSION} THEN a.seq ELSE 0 END,
@@ -76,10 +76,10 @@ WRITE = f"""
 
 
 class Prepared(NamedTuple):
-    """What a batch decided, as it is sent."""
+    """The write of a batch, ready to be sent."""
 
     parameters: Sequence[Any]  # of WRITE
-    versions: Sequence[int]  # read of its accounts, in the order of its draft, and of stripes
+    versions: Sequence[int]  # as read, of its accounts in the order of its draft, then of stripes
 
 
 async def save_rows(connection: Connection, draft: Draft, tables: Tables) -> None:
@@ -99,10 +99,10 @@ def prepare(
     stripe: int,
     catalog_etag: int,
 ) -> Prepared:
-    """What a batch decided, as `write` sends it; its accounts get the version of this batch.
+    """Prepares the write of a batch; its accounts get a new version.
 
-    It is written `within` two times of Postgres' clock, or not at all. All is in the order of the
-    keys, so that two batches never wait for each other's.
+    It is written `within` two times of Postgres' clock, or not at all. All rows are in the order of
+    their keys, which prevents deadlocks between batches.
     """
     version = secrets.randbits(63)
     draft.accounts = dict(sorted(draft.accounts.items()))
@@ -125,14 +125,14 @@ def prepare(
 
 
 async def write(connection: Connection, prepared: Prepared) -> None:
-    """Writes what a batch decided.
+    """Writes a batch.
 
-    Raises SerializationError if an account is not as it was read, or the catalog not the newest.
+    Raises SerializationError if an account or the current catalog changed since it was read.
     """
     await connection.execute(WRITE, *prepared.parameters)
 
 
-# A loop a column, since this is most of what there is to do for a large batch.
+# One loop a column: this is most of the work for a large batch.
 def _values(accounts: Sequence[Account]) -> Mapping[str, Sequence[Any]]:
     return {
         "owner_id": [each.owner_id for each in accounts],
@@ -152,7 +152,7 @@ def _entry_times(draft: Draft, now: datetime) -> list[datetime]:
 
 
 def _stripes(draft: Draft, stripe: int) -> Iterable[Account]:
-    """What is added to the system accounts."""
+    """The amounts to add to the stripes of the system accounts."""
     for (system, unit), (gained, entries) in sorted(draft.systems.items()):
         yield Account(
             owner_id=stripe_owner(system, stripe),
@@ -179,14 +179,14 @@ OPEN_STRIPE = f"""
 
 
 async def open_stripe(connection: Connection) -> int:
-    """A stripe of the system accounts for this session, by chance.
+    """Picks a random stripe of the system accounts for a session, and creates it if need be.
 
-    Another session may have the same one: a stripe is only added to, so that the two wait for each
-    other, and both are right.
+    Two sessions may pick the same one: they then wait for each other's writes, and both are correct
+    since a stripe is only added to.
     """
     stripe = secrets.randbelow(STRIPES)
     owners = sorted({owner for owner, _ in stripe_accounts(stripe)})
-    # A look first: with a synchronous standby away, an insert would wait for it.
+    # Read first: while a synchronous standby is away, an insert would wait for it.
     if await connection.fetchval(READ_STRIPE, owners) < len(stripe_accounts(stripe)):
         await connection.execute(OPEN_STRIPE, owners)
     return stripe
@@ -216,7 +216,7 @@ SAVE_OWNERS = f"""
 
 
 class Claim(NamedTuple):
-    """Who took what may be taken once."""
+    """A second unique key, and the transaction that took it."""
 
     id: str
     transaction_id: str
@@ -252,7 +252,7 @@ class PersonalRow(NamedTuple):
     """A personal field as it is stored."""
 
     transaction_id: str
-    personal: Personal
+    personal: PersonalField
 
     @property
     def value(self) -> str | None:
@@ -275,7 +275,7 @@ HOLD = Columns(
     " create_time timestamptz, end_time timestamptz"
 )
 
-# A hold ends once: the row that is not open is not found, and the count tells.
+# A hold ends once: one that is not open is not updated, and then the count is too small.
 SAVE_HOLDS = f"""
     INSERT INTO hold AS h ({HOLD.names}) SELECT * FROM unnest({HOLD.parameters()})
         ON CONFLICT (owner_id, hold_id) DO UPDATE
@@ -286,7 +286,7 @@ SAVE_HOLDS = f"""
 
 
 async def save_extras(connection: Connection, draft: Draft) -> None:
-    """Writes what the draft holds beside transactions, entries and balances."""
+    """Writes what the draft has besides transactions, entries and balances."""
     claims = [Claim(each, by) for each, by in sorted(draft.claims.items())]  # see `prepare`
     personal = [PersonalRow(by, each) for by, each in draft.personal]
     for statement, columns, rows in (
@@ -320,5 +320,5 @@ INSERT_MONEY_MOVEMENTS = f"""
 
 
 async def insert_money_movements(connection: Connection, rows: Sequence[MoneyMovement]) -> None:
-    """Real money that moved, for top-ups and redemptions; never changed once it is written."""
+    """Records real money that moved for top-ups and redemptions; rows are immutable."""
     await connection.execute(INSERT_MONEY_MOVEMENTS, *MONEY_MOVEMENT.arrays(rows))

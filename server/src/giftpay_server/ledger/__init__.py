@@ -1,1 +1,1 @@
-"""The kernel: owners, accounts, entries, holds, lots, keys, claims. It knows nothing of gifts."""
+"""The kernel: owners, accounts, entries, holds, lots, keys and claims. It knows no slice."""

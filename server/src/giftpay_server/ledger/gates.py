@@ -1,4 +1,7 @@
-"""Gates that stand before money moves; booking what a provider already did passes none."""
+"""Gates: preconditions of a movement, each of which returns a refusal or None.
+
+What a payment provider already did is booked without them.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,10 @@ from giftpay.v1 import (
 from giftpay_server.ledger.model import AMOUNT_LIMIT, BALANCE_LIMIT, Account, Owner, Refused, refuse
 from giftpay_server.protobuf import short_name
 
-ADULT_AGE = 18  # years, as the platforms' own terms have it
+ADULT_AGE = 18  # years, as in the terms of service of such platforms
 
 
-def may_move(owner: Owner) -> Refused | None:
+def require_active(owner: Owner) -> Refused | None:
     """Refuses a wallet that is frozen or closed."""
     if owner.status == WALLET_STATUS_ACTIVE:
         return None
@@ -34,7 +37,7 @@ def may_move(owner: Owner) -> Refused | None:
     return refuse(reason, owner_id=owner.owner_id)
 
 
-def is_adult(owner: Owner, today: date) -> Refused | None:
+def require_adult(owner: Owner, today: date) -> Refused | None:
     """Refuses an owner who is not known to be of age today (UTC)."""
     if owner.adult_from is None:
         return refuse(ERROR_REASON_AGE_UNVERIFIED, owner_id=owner.owner_id)
@@ -43,14 +46,14 @@ def is_adult(owner: Owner, today: date) -> Refused | None:
     return None
 
 
-def within_limit(amount: int) -> Refused | None:
+def require_amount_limit(amount: int) -> Refused | None:
     """Refuses a movement of more than the limit."""
     if amount <= AMOUNT_LIMIT:
         return None
     return refuse(ERROR_REASON_AMOUNT_LIMIT, amount=amount, limit=AMOUNT_LIMIT)
 
 
-def can_spend(account: Account, amount: int) -> Refused | None:
+def require_available(account: Account, amount: int) -> Refused | None:
     """Refuses a debit or a hold of more than is available."""
     if account.available >= amount:
         return None
@@ -63,8 +66,8 @@ def can_spend(account: Account, amount: int) -> Refused | None:
     )
 
 
-def room_for(account: Account, amount: int) -> Refused | None:
-    """Refuses a credit that would pass the limit of a balance."""
+def require_balance_limit(account: Account, amount: int) -> Refused | None:
+    """Refuses a credit that would exceed the limit of a balance."""
     if account.balance + amount <= BALANCE_LIMIT:
         return None
     unit = short_name(Unit, account.unit)

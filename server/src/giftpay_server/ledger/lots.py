@@ -1,10 +1,10 @@
-"""Which coins an entry took, and of which lots: intervals on an account's odometer. Pure.
+"""Computes which coins of which lots an entry took: first in, first out, by positions. Pure.
 
-The coins of an account are numbered. A credit mints the positions [minted, minted + n). A spend
-consumes the oldest that are there; a withdrawal takes those that it names, all of them unspent.
-These lie behind all that was spent before, so that no spend is shifted by a later withdrawal: the
-k-th coin ever spent lies at the k-th position that was never withdrawn, whenever one asks. Nothing
-of this is written on the way of a gift.
+The coins of an account are numbered by an odometer that only counts up. A credit mints the
+positions [minted, minted + n). A spend consumes the oldest unspent coins; a withdrawal takes the
+positions that it names, all of them unspent. Unspent positions are higher than all spent ones, so a
+later withdrawal does not change which coins an earlier spend took: the k-th coin ever spent is at
+the k-th position that was never withdrawn. Sending a gift writes none of this.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Share(NamedTuple):
 
     @property
     def price(self) -> int | None:
-        """Minor units paid for them; the parts of a lot, however cut, add up to its price."""
+        """Minor units paid for them; the shares of a lot always add up to its price."""
         price, begin = self.lot.grant.price, self.first - self.lot.first
         if price is None:
             return None
@@ -38,7 +38,7 @@ class Share(NamedTuple):
 
 @dataclass(slots=True, frozen=True)
 class Withdrawn:
-    """What was ever withdrawn from one account: a row that a command names to withdraw more."""
+    """All withdrawals from one account; a command that withdraws reads it."""
 
     owner_id: str
     unit: int
@@ -49,11 +49,11 @@ class Withdrawn:
         return self.owner_id, self.unit
 
     def rank(self, position: int) -> int:
-        """How many of the positions before this one were not withdrawn."""
+        """How many positions before this one were not withdrawn."""
         before = (row for row in self.rows if row.first < position)
         return position - sum(min(row.size, position - row.first) for row in before)
 
-    def places(self, rank: int, size: int) -> list[Positions]:
+    def positions(self, rank: int, size: int) -> list[Positions]:
         """The positions of the coins of rank [rank, rank + size) among those not withdrawn."""
         found, first = [], rank
         for row in self.rows:
@@ -65,16 +65,16 @@ class Withdrawn:
             first = max(first, row.first) + row.size
         return [*found, Positions(first, size)] if size else found
 
-    def before(self, seq: int) -> int:
+    def size_before(self, seq: int) -> int:
         """How many coins the entries before this one had withdrawn."""
         return sum(row.size for row in self.rows if row.seq < seq)
 
-    def by(self, seq: int) -> list[Positions]:
-        """What one entry withdrew."""
+    def of_entry(self, seq: int) -> list[Positions]:
+        """The positions that one entry withdrew."""
         return [Positions(row.first, row.size) for row in self.rows if row.seq == seq]
 
-    def and_also(self, rows: Iterable[Withdrawal]) -> Withdrawn | None:
-        """With more of it; None if a position would be withdrawn twice."""
+    def merged_with(self, rows: Iterable[Withdrawal]) -> Withdrawn | None:
+        """These withdrawals and more; None if a position would be withdrawn twice."""
         merged = sorted((*self.rows, *rows), key=attrgetter("first"))
         if any(row.first + row.size > following.first for row, following in pairwise(merged)):
             return None
@@ -83,35 +83,35 @@ class Withdrawn:
 
 @dataclass(slots=True, frozen=True)
 class Odometer:
-    """The coins of one account: how they came, and how far they went."""
+    """The numbered coins of one account: its lots, its withdrawals, and how many were spent."""
 
-    lots: Sequence[Lot]  # all, in the order of their seq, which is that of their positions
+    lots: Sequence[Lot]  # all, by seq, which is also the order of their positions
     withdrawn: Withdrawn
     spent: int
 
-    def took(self, debit: Entry) -> list[Positions]:
+    def positions_taken(self, debit: Entry) -> list[Positions]:
         """The positions that a debit took, in their order.
 
-        Those of a claw-back may pass what was minted: that is debt, and the next credits fill it.
+        Those of a claw-back may lie beyond what was minted: a debt, which the next credits fill.
         """
-        named = self.withdrawn.by(debit.seq)
-        return named or self.withdrawn.places(self._spent_before(debit), -debit.amount)
+        named = self.withdrawn.of_entry(debit.seq)
+        return named or self.withdrawn.positions(self._spent_before(debit), -debit.amount)
 
     def shares(self, positions: Iterable[Positions]) -> list[Share]:
-        """The lots of these positions; those that were not minted yet have none."""
+        """The lots of these positions; a position that was not minted yet has none."""
         return [share for run in positions for share in self._overlap(run)]
 
     @property
     def unspent_from(self) -> int:
-        """The first position that is not spent; from here on, some may be withdrawn."""
-        return self.withdrawn.places(self.spent, 1)[0].first
+        """The first position that is neither spent nor withdrawn."""
+        return self.withdrawn.positions(self.spent, 1)[0].first
 
     def _spent_before(self, spend: Entry) -> int:
-        """A balance is what was minted, less what was spent and what was withdrawn."""
+        """Follows from: balance = minted - spent - withdrawn."""
         earlier = bisect_left(self.lots, spend.seq, key=attrgetter("seq"))
         minted = self.lots[earlier - 1].end if earlier else 0
         balance = spend.balance - spend.amount
-        return minted - balance - self.withdrawn.before(spend.seq)
+        return minted - balance - self.withdrawn.size_before(spend.seq)
 
     def _overlap(self, run: Positions) -> Iterable[Share]:
         reached = bisect_right(self.lots, run.first, key=attrgetter("end"))

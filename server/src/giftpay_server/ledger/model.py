@@ -1,4 +1,4 @@
-"""The ledger's model: what commands ask, and what a batch of them reads and changes in memory."""
+"""The ledger's model: commands, and the books that a batch reads and changes in memory."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from giftpay.v1 import (
 from google.protobuf.message import Message
 
 AMOUNT_LIMIT = 10**12  # a movement
-BALANCE_LIMIT = 10**15  # an account; the gates refuse what would pass it
-BALANCE_MAX = 10**18  # an account, with what providers did booked past the limit
+BALANCE_LIMIT = 10**15  # an account; the gates refuse a credit beyond it
+BALANCE_MAX = 10**18  # an account; what providers did is booked beyond the limit, up to this
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -49,29 +49,29 @@ class Account:
         return self.balance - self.held
 
     def next_time(self, now: datetime) -> datetime:
-        """Of an entry that is decided now: never before the account's last one."""
+        """The time of an entry that is decided now: never before the account's last one."""
         return max(now, self.entry_time)
 
     @property
     def minted(self) -> int:
-        """Where the odometer's next credit begins."""
+        """How many coins were ever minted: the first position of the next credit."""
         return self.balance + self.spent + self.taken
 
 
 @dataclass(slots=True)
 class Owner:
-    """Who holds a wallet, and what slices gate on."""
+    """The owner of a wallet, with the facts that gates check."""
 
     owner_id: str
     status: WalletStatus.ValueType
     country: str
     adult_from: date | None  # None: age unverified
     create_time: datetime
-    erasures: int = 0  # of its personal data so far: the generation of what is written next
+    erasures: int = 0  # of its personal data so far; also the generation of what is written next
 
 
 class LotKind(IntEnum):
-    """What a lot's coins came from."""
+    """The source of a lot's coins."""
 
     PAID = 1
     BONUS = 2
@@ -80,7 +80,7 @@ class LotKind(IntEnum):
 
 
 class Grant(NamedTuple):
-    """What a credit's new lot is to say of itself."""
+    """The source and the price of the lot that a credit mints."""
 
     kind: LotKind
     source_id: str  # the order, the reversed gift or the adjustment
@@ -89,7 +89,7 @@ class Grant(NamedTuple):
 
 
 class Positions(NamedTuple):
-    """Coins [first, first + size) of an account, numbered as they came."""
+    """Coins [first, first + size) of an account's odometer."""
 
     first: int
     size: int
@@ -100,19 +100,19 @@ class Positions(NamedTuple):
 
 
 class Leg(NamedTuple):
-    """One movement that a decision asks for: signed, against a system account."""
+    """One posting that a decision asks for: a signed amount against a system account."""
 
     owner_id: str
     unit: Unit.ValueType
     amount: int
     system: SystemAccount.ValueType
     grant: Grant | None = None
-    overdraw: bool = False  # a claw-back: may pass below zero
-    withdraws: Sequence[Positions] = ()  # in place of the oldest coins: a withdrawal
+    overdraw: bool = False  # a claw-back: the balance may become negative
+    withdraws: Sequence[Positions] = ()  # a withdrawal: these coins instead of the oldest
 
 
 class Entry(NamedTuple):
-    """A leg as it was booked."""
+    """A posting: a leg as it was booked."""
 
     owner_id: str
     unit: int
@@ -124,7 +124,7 @@ class Entry(NamedTuple):
 
 
 class Lot(NamedTuple):
-    """Positions [first, first + size) of an account's odometer."""
+    """The coins of one credit: positions [first, first + size) of an account's odometer."""
 
     owner_id: str
     unit: int
@@ -149,7 +149,7 @@ class Withdrawal(NamedTuple):
 
 
 class HoldState(IntEnum):
-    """Where a hold stands."""
+    """The state of a hold."""
 
     OPEN = 1
     CAPTURED = 2
@@ -158,7 +158,7 @@ class HoldState(IntEnum):
 
 @dataclass(slots=True, frozen=True)
 class Hold:
-    """An amount reserved and not yet moved; captured whole or released whole."""
+    """An authorization hold: an amount reserved, later captured whole or released whole."""
 
     owner_id: str
     hold_id: str
@@ -170,14 +170,14 @@ class Hold:
 
 
 class Row(Protocol):
-    """A slice's row; lies with one owner and changes only with that owner's accounts."""
+    """A slice's row: it belongs to one owner and changes only together with its accounts."""
 
     @property
     def key(self) -> Hashable: ...
 
 
 class OpenItems(Row, Protocol):
-    """How many items of one sort an owner has that keep its wallet open; the owner is its key."""
+    """How many open items of one kind keep an owner's wallet from being closed; keyed by owner."""
 
     @property
     def open(self) -> int: ...
@@ -188,7 +188,7 @@ RowKey = tuple[type[Row], Hashable]
 
 
 class MoneyMovement(NamedTuple):
-    """Real money at a provider, in minor units: negative was paid out."""
+    """Real money that a provider received, or paid out (negative), in minor units."""
 
     transaction_id: str
     subject_id: str  # the top-up or redemption
@@ -203,7 +203,7 @@ class MoneyMovement(NamedTuple):
         return self.transaction_id
 
 
-class Personal(NamedTuple):
+class PersonalField(NamedTuple):
     """A field of a request that may identify a person: stored apart, hashed in the request."""
 
     owner_id: str
@@ -215,7 +215,7 @@ class Personal(NamedTuple):
 
 
 class Transaction(NamedTuple):
-    """What one command decided, for ever."""
+    """The stored outcome of one command, under its idempotency key; it never changes."""
 
     id: str
     caller: str
@@ -232,10 +232,10 @@ class Transaction(NamedTuple):
 
 @dataclass(slots=True)
 class Books:
-    """Everything the commands of a batch may look at."""
+    """The state that the commands of a batch read, and change as they are decided."""
 
     now: datetime = EPOCH
-    # The current catalog; the kernel only asks it for its version and etag (0: none was applied).
+    # The current catalog; the kernel uses only its version and etag (0: none was applied).
     catalog: Any = None
     accounts: dict[AccountKey, Account] = field(default_factory=dict)
     owners: dict[str, Owner] = field(default_factory=dict)
@@ -244,18 +244,18 @@ class Books:
     rows: dict[RowKey, Row] = field(default_factory=dict)
 
     def row(self, kind: type[R], key: Hashable) -> R | None:
-        """The slice's row, if there is one; only rows that the command's `reads` named are here."""
+        """The slice's row, or None; only rows named by a command's `reads` were loaded."""
         return cast("R | None", self.rows.get((kind, key)))
 
-    def take_in(self, read: Books) -> None:
-        """Adds accounts, with their owners, as they were read later; and the catalog."""
+    def merge(self, read: Books) -> None:
+        """Adds accounts and owners that were read later, and replaces the catalog."""
         for owner_id, _ in read.accounts:
-            self.owners.pop(owner_id, None)  # one whose opening was never written is not read
+            self.owners.pop(owner_id, None)  # remove an owner whose opening was never written
         self.accounts.update(read.accounts)
         self.owners.update(read.owners)
         self.catalog = read.catalog
 
-    def part(self, keys: Collection[AccountKey]) -> Books:
+    def subset(self, keys: Collection[AccountKey]) -> Books:
         """These accounts with their owners, and the catalog."""
         owners = {
             owner_id: self.owners[owner_id] for owner_id, _ in keys if owner_id in self.owners
@@ -265,25 +265,25 @@ class Books:
 
     @property
     def catalog_version(self) -> int:
-        """Of the catalog; 0 before any was applied."""
+        """The version of the catalog; 0 before any was applied."""
         return self.catalog.version if self.catalog is not None else 0
 
     @property
     def catalog_etag(self) -> int:
-        """What tells the catalog from any other; 0 before any was applied."""
+        """A random number that identifies the catalog's contents; 0 before any was applied."""
         return self.catalog.etag if self.catalog is not None else 0
 
 
 @dataclass(slots=True)
 class Draft:
-    """Everything one batch writes, in the order it was decided."""
+    """The write set of one batch, in the order it was decided."""
 
     transactions: list[Transaction] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     late_entries: dict[int, datetime] = field(default_factory=dict)  # their times, if not `now`
-    # Moved or not: all that was decided on, so that its version tells the next batch.
+    # All that were decided on, moved or not: a new version invalidates decisions on the old one.
     accounts: dict[AccountKey, Account] = field(default_factory=dict)
-    # What the system accounts gained, and in how many entries.
+    # By system account and unit: the amount gained and the number of entries.
     systems: dict[tuple[int, int], list[int]] = field(default_factory=dict)
     lots: list[Lot] = field(default_factory=list)
     withdrawals: list[Withdrawal] = field(default_factory=list)
@@ -291,7 +291,7 @@ class Draft:
     owners: dict[str, Owner] = field(default_factory=dict)
     holds: dict[str, Hold] = field(default_factory=dict)
     rows: dict[RowKey, Row] = field(default_factory=dict)
-    personal: list[tuple[str, Personal]] = field(default_factory=list)  # by transaction_id
+    personal: list[tuple[str, PersonalField]] = field(default_factory=list)  # by transaction_id
 
     @property
     def has_extras(self) -> bool:
@@ -301,28 +301,28 @@ class Draft:
 
 
 class Refused(NamedTuple):
-    """A correct no, with the figures that its reason documents."""
+    """A refusal: a decision and not an error, with the figures that its reason documents."""
 
     reason: ErrorReason.ValueType
     figures: Mapping[str, str] = {}
 
     def stored(self) -> bytes:
-        """The refusal as it is stored; its sentence is made when it is told."""
+        """The refusal as it is stored, without its sentence, which is rendered for each answer."""
         return Refusal(reason=self.reason, metadata=self.figures).SerializeToString()
 
 
 def refuse(reason: ErrorReason.ValueType, **figures: str | int) -> Refused:
-    """A no with its figures."""
+    """A refusal with its figures."""
     return Refused(reason, {name: str(value) for name, value in figures.items()})
 
 
 @dataclass(slots=True)
 class Posted:
-    """A yes: what moves, which rows it leaves, and what the caller is told."""
+    """An acceptance: the movements, the rows to write, and the answer to the caller."""
 
     legs: Sequence[Leg] = ()
-    # The resource as the command made it (what the response wraps, or it), or what of it neither
-    # the request nor the other columns of the transaction say; empty if it is read anew.
+    # The resource or the response as the command made it, at most without what the request and the
+    # other columns of the transaction hold; empty if it is read again for each answer.
     answer: bytes = b""
     holds: Sequence[Hold] = ()  # placed (OPEN), or ended
     owners: Sequence[Owner] = ()  # opened or changed
@@ -332,13 +332,13 @@ class Posted:
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """Not decided now: nothing is stored, the key stays free, and the neighbours go on.
+    """Not decided now: nothing is stored, the key stays unused, the rest of the batch goes on.
 
-    For the server's own commands alone, such as a step of a large return whose predecessor is not
-    booked yet: a refusal would be the answer to its key from then on.
+    Only for the server's own commands, such as a step of a large refund whose predecessor is not
+    booked yet: a refusal would be pinned to its key.
     """
 
-    why: str  # for the log of whoever asked
+    why: str  # for the log
 
 
 Decision = Posted | Refused
@@ -346,11 +346,11 @@ Decision = Posted | Refused
 
 @dataclass(slots=True, kw_only=True)
 class Command:
-    """One thing to decide, named for ever by its id.
+    """One request to decide; its id is its idempotency key, which never expires.
 
-    `decide` is pure and sees the books as the commands before it left them; should anybody else
-    change the accounts named before it is written, it is asked again. An owner without a wallet is
-    refused before `decide`, unless the command opens it.
+    `decide` is pure and sees the books as the commands before it left them. It is called again if
+    one of the accounts changes before the batch is written. An owner without a wallet is refused
+    before `decide`, unless the command opens one.
     """
 
     id: str  # a canonical UUID
@@ -359,22 +359,22 @@ class Command:
     request: Message  # as it is stored: without its key, with a hash in place of what is personal
     accounts: Sequence[AccountKey]
     decide: Callable[[Books], Decision | Deferred]
-    claims: Sequence[str] = ()  # taken if it is posted; one that stands moves nothing again
+    claims: Sequence[str] = ()  # taken if it is posted; a command under a taken one moves nothing
     reads: Sequence[RowKey] = ()
-    personal: Personal | None = None
+    personal: PersonalField | None = None
     opens: bool = False
     may_defer: bool = False  # a command of the server's own
-    alone: bool = False  # no batch with others: it counts rows that they may be about to change
-    moves_only: bool = False  # changes no row but its accounts': no other can be held up by others
+    alone: bool = False  # never batched: it counts rows that other commands may change
+    moves_only: bool = False  # writes no row except its accounts', so that only they can block it
 
     @property
     def weight(self) -> int:
-        """How much it adds to a batch: what is read and written for it."""
+        """Its share of a batch's bound: the number of rows read and written for it."""
         return len(self.accounts) + len(self.reads) + len(self.claims)
 
 
 class Outcome(NamedTuple):
-    """What stands under the command's key."""
+    """The transaction stored under the command's key, new or replayed."""
 
     transaction: Transaction
     replayed: bool = False
@@ -390,5 +390,5 @@ Answer = Outcome | KeyReused | Deferred
 
 
 def wallet(owner_id: str) -> tuple[AccountKey, AccountKey]:
-    """Both accounts of an owner: what a command names to change the owner or its slices' rows."""
+    """Both accounts of an owner; a command that changes the owner or its companions names both."""
     return (owner_id, UNIT_COIN), (owner_id, UNIT_DIAMOND)

@@ -1,4 +1,7 @@
-"""Which kind of transaction may move what: registered by its slice, asserted when one is posted."""
+"""The movements that each kind of transaction may make: registered by slices, asserted on posting.
+
+In other ledgers these are posting rules.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ class Movement(NamedTuple):
     system: SystemAccount.ValueType
     is_credit: bool
     what: str  # for docs/ledger.md
-    shared: bool = False  # with other kinds: who reads such entries tells them by their kind
+    shared: bool = False  # with other kinds: readers distinguish such entries by their kind
 
     def __str__(self) -> str:
         way = "credit" if self.is_credit else "debit"
@@ -29,28 +32,28 @@ Movements = Mapping[int, Registered]  # by kind
 
 
 class MistakableKindsError(Exception):
-    """Two slices register kinds of transactions that could be mistaken for one another."""
+    """Two registered kinds of transactions could be mistaken for one another."""
 
 
 def credit(
     unit: Unit.ValueType, system: SystemAccount.ValueType, what: str, *, shared: bool = False
 ) -> Movement:
-    """What an owner gets from a system account."""
+    """A movement from a system account to an owner."""
     return Movement(unit, system, True, what, shared)
 
 
 def debit(
     unit: Unit.ValueType, system: SystemAccount.ValueType, what: str, *, shared: bool = False
 ) -> Movement:
-    """What an owner gives to a system account."""
+    """A movement from an owner to a system account."""
     return Movement(unit, system, False, what, shared)
 
 
 def merged(slices: Iterable[Mapping[TransactionKind.ValueType, Collection[Movement]]]) -> Movements:
-    """What the kinds of all slices may move.
+    """The movements of all slices' kinds.
 
-    Raises MistakableKindsError where two slices register one kind, or two kinds one movement that
-    they do not both declare as shared.
+    Raises MistakableKindsError if two slices register the same kind, or two kinds register the same
+    movement without both declaring it as shared.
     """
     movements: dict[int, Registered] = {}
     first: dict[tuple[int, int, bool], tuple[int, Movement]] = {}

@@ -1,4 +1,4 @@
-"""What is stored of a command: its request, to be compared with a later one, and its answer."""
+"""Idempotent replay: compares a repeated request with the stored one, and reads its answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from giftpay.v1 import TransactionKind
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from giftpay_server.ledger.model import Command, Personal, Transaction
+from giftpay_server.ledger.model import Command, PersonalField, Transaction
 
 Resource = TypeVar("Resource", bound=Message)
 
@@ -22,25 +22,27 @@ def read_answer(transaction: Transaction, *, into: Resource) -> Resource:
 
 
 def personal_value(command: Command, transaction: Transaction) -> str:
-    """What the request says of a person, for the answer to it; empty if it was erased since."""
+    """The request's personal text, for its answer; empty if it was erased since."""
     if command.personal is None or not transaction.salt:
         return ""
     return command.personal.value
 
 
 def differing_fields(command: Command, earlier: Transaction) -> Sequence[str]:
-    """The names of the fields in which a command differs from what its key stands for."""
+    """The names of the fields in which a command differs from the first one under its key."""
     if command.kind != earlier.kind:
         return (f"kind ({TransactionKind.Name(earlier.kind)})",)
     asked, stored = type(command.request)(), type(command.request).FromString(earlier.request)
     asked.CopyFrom(command.request)
     if command.personal is not None:
-        _hash_alike(asked, stored, personal=command.personal, salt=earlier.salt)
+        _hash_personal(asked, stored, personal=command.personal, salt=earlier.salt)
     fields = asked.DESCRIPTOR.fields
     return [field.name for field in fields if _value(asked, field) != _value(stored, field)]
 
 
-def _hash_alike(asked: Message, stored: Message, *, personal: Personal, salt: bytes) -> None:
+def _hash_personal(
+    asked: Message, stored: Message, *, personal: PersonalField, salt: bytes
+) -> None:
     earlier = getattr(stored, personal.field)
     if earlier and not salt:  # erased: nothing is left to compare with
         setattr(asked, personal.field, earlier)
@@ -48,8 +50,8 @@ def _hash_alike(asked: Message, stored: Message, *, personal: Personal, salt: by
         setattr(asked, personal.field, personal_hash(personal, salt))
 
 
-def personal_hash(personal: Personal, salt: bytes) -> str:
-    """What a stored request has in the place of its personal field."""
+def personal_hash(personal: PersonalField, salt: bytes) -> str:
+    """The keyed hash that replaces a personal field in the stored request."""
     text = f"{personal.field}={personal.value}"
     return hashlib.blake2b(text.encode(), key=salt, digest_size=16).hexdigest()
 

@@ -1,4 +1,4 @@
-"""How a batch of commands is decided: purely, in series, each seeing those before it."""
+"""Decides a batch of commands: in memory and in series, each seeing those before it. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from giftpay_server.ledger.model import (
     Leg,
     Lot,
     Outcome,
-    Personal,
+    PersonalField,
     Posted,
     Refused,
     Transaction,
@@ -36,7 +36,7 @@ from giftpay_server.ledger.replay import differing_fields
 
 
 class BrokenRuleError(Exception):
-    """A slice decided something that the books forbid: a defect of ours, never the caller's."""
+    """A slice decided something that the books forbid: a defect of the server."""
 
 
 def decide(
@@ -44,7 +44,7 @@ def decide(
 ) -> list[Answer]:
     """Decides each command in turn, changing the books and writing the draft.
 
-    `movements` is what each kind may move; raises BrokenRuleError where one moves anything else.
+    Raises BrokenRuleError if a command moves anything that `movements` does not allow its kind.
     """
     return [_decide_one(command, books, draft, movements) for command in commands]
 
@@ -52,11 +52,11 @@ def decide(
 def _decide_one(command: Command, books: Books, draft: Draft, movements: Movements) -> Answer:
     earlier = books.transactions.get(command.id)
     if earlier is not None:
-        return replay(command, _as_shown(earlier, command, books))
+        return replay(command, _without_erased_salt(earlier, command, books))
     decision = _gate(command, books)
     if isinstance(decision, Deferred):
         if not command.may_defer:
-            raise BrokenRuleError(f"{command.id} is not the server's own, and defers")
+            raise BrokenRuleError(f"{command.id} is a caller's command, and must not be deferred")
         return decision
     for key in command.accounts:
         if key in books.accounts:
@@ -68,7 +68,7 @@ def _decide_one(command: Command, books: Books, draft: Draft, movements: Movemen
             transaction = _post(command, decision, books, draft, registered)
         case Refused():
             transaction = _transaction(command, books, decision.reason, decision.stored())
-            # To be compared with a retry, and never shown.
+            # Kept to compare retries with it, and never shown.
             personal = personal._replace(shown=False) if personal is not None else None
     books.transactions[command.id] = transaction
     draft.transactions.append(transaction)
@@ -78,19 +78,19 @@ def _decide_one(command: Command, books: Books, draft: Draft, movements: Movemen
     return Outcome(transaction)
 
 
-def _generation(personal: Personal | None, books: Books) -> int:
+def _generation(personal: PersonalField | None, books: Books) -> int:
     owner = books.owners.get(personal.owner_id) if personal is not None else None
     return owner.erasures if owner is not None else 0
 
 
-def _as_shown(earlier: Transaction, command: Command, books: Books) -> Transaction:
-    """What stands under the key, without the salt if that was erased earlier in the batch."""
+def _without_erased_salt(earlier: Transaction, command: Command, books: Books) -> Transaction:
+    """The transaction under the key, without its salt if an erasure in this batch removed it."""
     erased = earlier.generation < _generation(command.personal, books)
     return earlier._replace(salt=b"") if erased else earlier
 
 
 def replay(command: Command, earlier: Transaction) -> Answer:
-    """The first answer again, or the fields in which this request is another one."""
+    """The first answer, or KeyReused with the fields in which this request differs."""
     if command.caller != earlier.caller:
         return KeyReused(())
     fields = differing_fields(command, earlier)
@@ -127,7 +127,7 @@ def _take_claims(command: Command, posted: Posted, books: Books, draft: Draft) -
         if claim not in books.claims:
             draft.claims[claim] = books.claims[claim] = command.id
         elif posted.legs:
-            raise BrokenRuleError(f"{claim} was taken by {books.claims[claim]}")
+            raise BrokenRuleError(f"the claim {claim} was taken by {books.claims[claim]}")
 
 
 def _transaction(
@@ -153,7 +153,7 @@ def _apply_leg(
 ) -> Entry:
     owner_id, unit, amount, system, grant, overdraw, withdraws = leg
     if (unit, system, amount > 0) not in registered:
-        raise BrokenRuleError(f"{leg}, which no slice registers for kind {command.kind}")
+        raise BrokenRuleError(f"{leg} is not registered for the kind {command.kind}")
     account = books.accounts[owner_id, unit]
     if grant is not None:
         draft.lots.append(Lot(owner_id, unit, account.seq + 1, account.minted, amount, grant))
@@ -168,14 +168,14 @@ def _apply_leg(
     _assert_sound(account, amount)
     _apply_system(system, unit, amount, draft)
     entry = Entry(owner_id, unit, account.seq, command.id, system, amount, account.balance)
-    if account.entry_time > books.now:  # another server's clock is a little ahead of ours
+    if account.entry_time > books.now:  # another server's clock is slightly ahead of ours
         draft.late_entries[len(draft.entries)] = account.entry_time
     draft.entries.append(entry)
     return entry
 
 
 def _withdraw(account: Account, leg: Leg, books: Books, draft: Draft) -> None:
-    """Takes the positions that a leg names, all of them coins that are there."""
+    """Takes the positions that a leg names, all of them unspent coins."""
     account.taken -= leg.amount
     rows = [Withdrawal(leg.owner_id, leg.unit, account.seq, *run) for run in leg.withdraws]
     sizes = [row.size for row in rows]
@@ -184,7 +184,7 @@ def _withdraw(account: Account, leg: Leg, books: Books, draft: Draft) -> None:
         raise BrokenRuleError(f"{leg} withdraws {sum(sizes)}")
     withdrawn = books.row(Withdrawn, (leg.owner_id, leg.unit))
     if withdrawn is None:
-        raise BrokenRuleError(f"{leg} withdraws, and its command does not read Withdrawn")
+        raise BrokenRuleError(f"{leg} withdraws, but its command does not read Withdrawn")
     books.rows[Withdrawn, withdrawn.key] = _withdrawn_once(account, withdrawn, rows)
     draft.withdrawals += rows
 
@@ -192,13 +192,13 @@ def _withdraw(account: Account, leg: Leg, books: Books, draft: Draft) -> None:
 def _withdrawn_once(
     account: Account, withdrawn: Withdrawn, rows: Sequence[Withdrawal]
 ) -> Withdrawn:
-    """What is withdrawn then; nothing that is spent, or not minted yet, or was taken already."""
-    then = withdrawn.and_also(rows)
+    """The withdrawals with these rows; none may be spent, unminted or withdrawn before."""
+    after = withdrawn.merged_with(rows)
     unspent = all(withdrawn.rank(row.first) >= account.spent for row in rows)
     minted = all(row.first + row.size <= account.minted for row in rows)
-    if then is None or not (unspent and minted):
+    if after is None or not (unspent and minted):
         raise BrokenRuleError(f"{account} after {rows}, where {withdrawn}")
-    return then
+    return after
 
 
 def _move_floor(account: Account, leg: Leg) -> None:

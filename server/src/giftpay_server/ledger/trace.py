@@ -1,7 +1,7 @@
-"""Where coins came from and what became of them, through whatever brought them back. Pure.
+"""Traces coins: from a debit back to its purchases, or from a lot forward to its spends. Pure.
 
-A lot whose coins came back is those coins again, in their order: its n-th coin is the n-th that the
-debit had taken. From one debit or lot the walk goes back or forth until nothing leads further.
+A reversal mints a new lot for coins that came back. Its n-th coin is the n-th coin that the debit
+had taken, so a trace continues through it in both directions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ EntryKey = tuple[str, int, int]  # owner_id, unit, seq
 
 
 class CameBack(NamedTuple):
-    """A lot, and the debit whose coins it is: for a reversal, that of the gift."""
+    """A lot of coins that came back, and the debit that had taken them, such as a gift's."""
 
     lot: Lot
     debit: Entry
@@ -29,19 +29,19 @@ class CameBack(NamedTuple):
 
 @dataclass(slots=True, frozen=True)
 class Past:
-    """What a trace looks at."""
+    """The input of a trace."""
 
-    odometers: Mapping[tuple[str, int], Odometer]  # of each account that the coins passed
-    came_back: Sequence[CameBack] = ()  # every lot of them that did
+    odometers: Mapping[tuple[str, int], Odometer]  # of each account that the coins were in
+    came_back: Sequence[CameBack] = ()  # all of these accounts
     debits: Sequence[Entry] = ()  # all withdrawals, and spends as far as they were read
 
     def odometer(self, of: Entry | Lot) -> Odometer:
-        """The one of an entry's or a lot's account."""
+        """The odometer of an entry's or a lot's account."""
         return self.odometers[of.owner_id, of.unit]
 
 
-class State(IntEnum):
-    """What became of coins."""
+class CoinState(IntEnum):
+    """The state of traced coins."""
 
     UNSPENT = 1
     SPENT = 2
@@ -49,15 +49,15 @@ class State(IntEnum):
 
 
 class Fate(NamedTuple):
-    """What became of some coins, and where they lie, or lay last."""
+    """The state of some coins, and their share of the last lot that they belonged to."""
 
     share: Share
-    state: State
-    debit: Entry | None = None  # what took them; None if unspent, or if it was not read
+    state: CoinState
+    debit: Entry | None = None  # that took them; None if they are unspent, or it was not read
 
 
 class Taken(NamedTuple):
-    """Coins [skip, skip + size) of those that a debit took."""
+    """Some coins of a debit: the [skip, skip + size)-th of those that it took."""
 
     debit: Entry
     skip: int
@@ -65,7 +65,7 @@ class Taken(NamedTuple):
 
 
 class BrokenTraceError(Exception):
-    """Coins that came back before they were taken: the books are broken."""
+    """Coins came back before they were taken: the books are inconsistent."""
 
 
 Step = TypeVar("Step")
@@ -73,9 +73,9 @@ End = TypeVar("End")
 
 
 def roots(past: Past, debit: Entry) -> list[Share]:
-    """What paid for a debit: the coins of purchases and grants, in the order it took them.
+    """The purchases and grants that paid for a debit, in the order in which it took their coins.
 
-    What they lack of the debit is debt that no credit filled yet.
+    The part of the debit that they do not cover is debt, which no credit has filled yet.
     """
     origins = {key(back.lot): back.debit for back in past.came_back}
 
@@ -92,7 +92,7 @@ def roots(past: Past, debit: Entry) -> list[Share]:
 
 
 def fate(past: Past, lot: Lot) -> list[Fate]:
-    """What became of each coin of a lot, in the order of their positions."""
+    """The fate of each coin of a lot, in the order of their positions."""
     spans = _spans(past)
     returned = {key(back.debit): back.lot for back in past.came_back}
 
@@ -111,12 +111,12 @@ def fate(past: Past, lot: Lot) -> list[Fate]:
 
 
 def key(of: Entry | Lot) -> EntryKey:
-    """What names an entry, and the lot that it minted."""
+    """The key of an entry, and of the lot that it minted."""
     return of.owner_id, of.unit, of.seq
 
 
 def _walk(start: Step, step: Callable[[Step], Iterable[Step | End]], kind: type[Step]) -> list[End]:
-    """All ends that a start leads to, in order; without recursion, since chains may be long."""
+    """All ends reached from a start, depth first; iterative, since chains may be long."""
     ends: list[End] = []
     ahead: list[Step | End] = [start]
     while ahead:
@@ -129,17 +129,17 @@ def _walk(start: Step, step: Callable[[Step], Iterable[Step | End]], kind: type[
 
 
 def _assert_earlier(past: Past, debit: Entry, lot: Lot) -> None:
-    """So that a walk ends: what came back was taken whole, and before it did."""
+    """Guarantees that a walk ends: coins come back only after all of them were taken."""
     same = (debit.owner_id, debit.unit) == (lot.owner_id, lot.unit)
-    if same and past.odometer(debit).took(debit)[-1].end > lot.first:
-        raise BrokenTraceError(f"{lot} is to return what {debit} took")
+    if same and past.odometer(debit).positions_taken(debit)[-1].end > lot.first:
+        raise BrokenTraceError(f"{lot} was minted before {debit} took its coins")
 
 
 def _funding(past: Past, taken: Taken) -> Iterator[Share]:
-    """The lots of what was taken, whatever brought them."""
+    """The shares of lots that were taken, reversal lots included."""
     odometer = past.odometer(taken.debit)
     skip, size = taken.skip, taken.size
-    for share in odometer.shares(odometer.took(taken.debit)):
+    for share in odometer.shares(odometer.positions_taken(taken.debit)):
         part = min(share.size - skip, size)
         if part > 0:
             yield Share(share.lot, share.first + skip, part)
@@ -154,7 +154,7 @@ class _Span(NamedTuple):
     end: int
     debit: Entry
     skip: int
-    state: State
+    state: CoinState
 
 
 def _spans(past: Past) -> Mapping[tuple[str, int], Sequence[_Span]]:
@@ -164,8 +164,9 @@ def _spans(past: Past) -> Mapping[tuple[str, int], Sequence[_Span]]:
     debits |= {key(back.debit): back.debit for back in past.came_back}
     for debit in debits.values():
         odometer, skip = past.odometer(debit), 0
-        state = State.WITHDRAWN if odometer.withdrawn.by(debit.seq) else State.SPENT
-        for run in odometer.took(debit):
+        withdrawn = odometer.withdrawn.of_entry(debit.seq)
+        state = CoinState.WITHDRAWN if withdrawn else CoinState.SPENT
+        for run in odometer.positions_taken(debit):
             span = _Span(run.first, run.end, debit, skip, state)
             spans[debit.owner_id, debit.unit].append(span)
             skip += run.size
@@ -175,7 +176,7 @@ def _spans(past: Past) -> Mapping[tuple[str, int], Sequence[_Span]]:
 
 
 def _cut(share: Share, spans: Sequence[_Span]) -> Iterator[tuple[Share, _Span | None]]:
-    """A share in parts, each of which one debit took, or none that is known."""
+    """Splits a share into parts, each with the debit that took it, or None if none is known."""
     lot, first, end = share.lot, share.first, share.first + share.size
     reached = bisect_right(spans, first, key=attrgetter("end"))
     for span in spans[reached:]:
@@ -191,10 +192,10 @@ def _cut(share: Share, spans: Sequence[_Span]) -> Iterator[tuple[Share, _Span | 
 
 
 def _untaken(past: Past, share: Share) -> Iterator[Fate]:
-    """What no debit that was read took: unspent, or spent by one that was not."""
+    """The fate of coins that no known debit took: unspent, or spent by one that was not read."""
     lot, first, size = share
     spent = min(size, max(0, past.odometer(lot).unspent_from - first))
     if spent:
-        yield Fate(Share(lot, first, spent), State.SPENT)
+        yield Fate(Share(lot, first, spent), CoinState.SPENT)
     if spent < size:
-        yield Fate(Share(lot, first + spent, size - spent), State.UNSPENT)
+        yield Fate(Share(lot, first + spent, size - spent), CoinState.UNSPENT)

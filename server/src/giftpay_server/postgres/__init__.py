@@ -1,1 +1,1 @@
-"""Postgres: its pool, its migrations, and the server that giftpay starts by itself."""
+"""Postgres: connections, migrations, and the embedded server."""

@@ -1,7 +1,7 @@
-"""Whether this machine's clock can be believed: Postgres' own is the second witness.
+"""Watches the clock skew between this machine and Postgres.
 
-Several servers share one database, and so its clock. It is the system's clock that is compared: an
-offset that tests add to the time by which is decided comes after this check.
+Several servers share one database, and so its clock. The system's clock is compared: an offset that
+tests add to the time of decisions is not part of it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def utc_now() -> datetime:
 
 
 class ClockWatch:
-    """Compares the clocks every few seconds and keeps the verdict."""
+    """Compares the clocks every few seconds and keeps the result."""
 
     def __init__(
         self, connect: Connect, *, bound_s: float, clock: Callable[[], datetime] = utc_now
@@ -60,38 +60,38 @@ class ClockWatch:
         if self._wrong is not None:
             raise ClockSkewError(self._wrong.skew, self._wrong.bound)
 
-    async def run(self, tell: Callable[[bool], Awaitable[None]]) -> None:
-        """Looks every few seconds and tells the verdict each time; never returns."""
+    async def run(self, report: Callable[[bool], Awaitable[None]]) -> None:
+        """Compares every few seconds and reports each result; never returns."""
         try:
             while True:
-                await tell(self.is_right)
+                await report(self.is_right)
                 await asyncio.sleep(LOOK_EVERY_S)
                 await self.look()
         finally:
             await self.close()
 
     async def close(self) -> None:
-        """Ends its session."""
+        """Closes its session."""
         if self._session is not None:
             await self._session.close()
 
     async def look(self) -> None:
-        """Compares the clocks; where Postgres cannot be asked, the last verdict stays."""
+        """Compares the clocks; if Postgres is unavailable, the last result is kept."""
         try:
             await self._compare()
         except Exception as error:
             if not is_unusable(error):
                 log.info("the clocks cannot be compared: %r", error)
-            # Otherwise the database is away, which those say who need it.
+            # Otherwise the database is away, which is logged by those who need it.
 
     async def _compare(self) -> None:
         if self._session is None or self._session.is_closed():
             self._session = await self._connect()
         before, begun = self._clock(), monotonic()
         theirs: datetime = await self._session.fetchval(NOW)
-        # By either clock: the one does not run while the machine sleeps, the other may be set.
+        # The greater of both: one clock stops while the machine sleeps, the other may be set.
         passed = max(timedelta(seconds=monotonic() - begun), self._clock() - before)
-        # When within the round trip Postgres looked at its clock is not known.
+        # Postgres read its clock at an unknown moment of the round trip.
         self._judge(ours=before + passed / 2, theirs=theirs, unsure=passed / 2)
 
     def _judge(self, *, ours: datetime, theirs: datetime, unsure: timedelta) -> None:

@@ -1,4 +1,4 @@
-"""Connections as giftpay uses them: as the role `giftpay_server`, with every bound set."""
+"""Opens connections and pools, as the role `giftpay_server` and with every time-out set."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 SESSION = {
-    "role": "giftpay_server",  # may not change or remove what is append-only
+    "role": "giftpay_server",  # may not update or delete append-only rows
     "application_name": "giftpay-server",
-    "default_transaction_isolation": "read committed",  # the journal's second look relies on it
+    "default_transaction_isolation": "read committed",  # the journal's read after locking needs it
     "synchronous_commit": "on",
     "statement_timeout": "5s",
     "idle_in_transaction_session_timeout": "5s",
@@ -31,13 +31,13 @@ SESSION = {
 }
 
 CONNECT_TIMEOUT_S = 3
-COMMAND_TIMEOUT_S = 10  # beyond statement_timeout: for a server that does not answer at all
+COMMAND_TIMEOUT_S = 10  # above statement_timeout: for a server that does not answer at all
 
 Connect: TypeAlias = "Callable[[], Awaitable[Connection]]"
 
 
 def create_pool(dsn: str, *, size: int) -> AbstractAsyncContextManager[Pool]:
-    """A pool that opens its connections when they are needed and bounds each statement."""
+    """A pool that opens connections on demand and bounds each statement."""
 
     async def join(session: Connection) -> None:
         assert isinstance(session, Session)
@@ -57,10 +57,10 @@ def create_pool(dsn: str, *, size: int) -> AbstractAsyncContextManager[Pool]:
 
 
 def connector(dsn: str, *, pool: Pool | None = None) -> Connect:
-    """Opens connections outside any pool: for those who must not wait behind readers.
+    """Returns a function that opens connections outside any pool, which never wait behind readers.
 
-    If one of them turns out unusable, those of the pool are replaced as well: they may be of the
-    same server, which is gone or no primary any more and would go on to answer with stale reads.
+    If such a connection becomes unusable, those of the pool are replaced as well: they may belong
+    to the same server, which is gone, or is a former primary that would answer with stale reads.
     """
 
     async def connect() -> Connection:
@@ -77,8 +77,8 @@ def connector(dsn: str, *, pool: Pool | None = None) -> Connect:
     return connect
 
 
-# A message in the log alone. Its commit waits for the standby as any other, and so for all that was
-# committed before it; where none is configured, or on a standby itself, nothing is written.
+# A message in the write-ahead log alone. Its commit waits for the synchronous standby, and so for
+# all earlier commits. Without such a standby, or on a standby itself, nothing is written.
 MAKE_DURABLE = """
     SELECT CASE WHEN current_setting('synchronous_standby_names') <> '' AND NOT pg_is_in_recovery()
                 THEN pg_logical_emit_message(true, 'giftpay', '')
@@ -87,9 +87,9 @@ MAKE_DURABLE = """
 
 
 async def as_durable_as_a_commit(connection: Connection) -> None:
-    """Returns once what the connection has read is as safe as what it would have committed.
+    """Returns once all that the connection has read is as durable as a commit.
 
-    A primary that crashed shows after its recovery what its synchronous standby may not have yet.
-    Not in a transaction: it is its own commit that waits.
+    After crash recovery a primary shows commits that its synchronous standby may not have yet. To
+    be called outside a transaction, since its own commit is what waits.
     """
     await connection.execute(MAKE_DURABLE)

@@ -1,4 +1,4 @@
-"""A connection that whoever finds it unusable closes: in the pool, in the journal, everywhere."""
+"""A connection that closes itself as soon as an error shows that it is unusable."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 else:
     _Connection = asyncpg.Connection
 
-CLOSE_MAX_S = 1.0  # for a server to take leave; a silent one never does
+CLOSE_MAX_S = 1.0  # for the goodbye of a server, which may never come
 
 ENDED = ("FATAL", "PANIC")  # after either the server ends the session
 
 
 def is_unusable(error: BaseException) -> bool:
-    """Whether the session that an error came from is of no use any more."""
-    return fault_of(error) is Fault.LOST or getattr(error, "severity_en", "") in ENDED
+    """Whether the session that raised an error can no longer be used."""
+    return fault_of(error) is Fault.CONNECTION_LOST or getattr(error, "severity_en", "") in ENDED
 
 
 def _watched(statement: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:
@@ -40,7 +40,7 @@ def _watched(statement: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:
 
 
 class Session(_Connection):
-    """A connection that ends itself, and has others looked after, once a statement finds it bad."""
+    """A connection that terminates itself and calls `on_loss` after an error of the connection."""
 
     __slots__ = ("on_loss",)
 
@@ -67,17 +67,17 @@ class Session(_Connection):
     def transaction(
         self, *, isolation: Any = None, readonly: bool = False, deferrable: bool = False
     ) -> SessionTransaction:
-        """As of any connection; what happens in it is examined as well."""
+        """A transaction whose errors are examined as well."""
         return SessionTransaction(self, isolation, readonly, deferrable)
 
     async def close(self, **options: float | None) -> None:
-        """Ends in good order, or within a second without it."""
+        """Closes gracefully, or forcibly after a second."""
         with suppress(*CONNECTION_ERRORS):
             await super().close(timeout=options.get("timeout") or CLOSE_MAX_S)
 
 
 class SessionTransaction(Transaction):
-    """A transaction in which whatever fails is examined: cursors too, which live in one."""
+    """A transaction that examines all errors in it, including those of cursors."""
 
     __slots__ = ("_session",)
 

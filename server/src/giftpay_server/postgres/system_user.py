@@ -1,4 +1,4 @@
-"""The user that Postgres runs as: ourselves, unless we are root."""
+"""Finds the system user that the embedded Postgres runs as, since it refuses to run as root."""
 
 import os
 import pwd
@@ -19,7 +19,7 @@ class SystemUser:
     gid: int
 
     def may_use(self, path: Path) -> bool:
-        """Whether the user may enter the folder or run the file, and all folders on the way."""
+        """Whether the user may enter the folder or run the file, by all its parent folders."""
         command = ["/bin/sh", "-c", 'test -x "$1"', "sh", f"{path}"]
         try:
             return subprocess.run(command, cwd="/", **run_as(self)).returncode == 0
@@ -31,9 +31,9 @@ class SystemUser:
 
 
 def postgres_user(data: Path) -> SystemUser | None:
-    """The owner of the data if there is one, else a user without rights; None stands for ourselves.
+    """The owner of the data, or else an unprivileged user; None: the user of this process.
 
-    Creates the system user giftpay when we are root and there is none, nor a user postgres.
+    Creates the system user giftpay if we are root and neither it nor postgres exists.
     """
     if os.geteuid() != 0:
         return None
@@ -54,7 +54,7 @@ def run_as(user: SystemUser | None) -> dict[str, Any]:
 
 
 def child_environment() -> dict[str, str]:
-    """What a program of Postgres needs, without the PG* variables and secrets of our own."""
+    """The environment for programs of Postgres, without PG* variables and secrets of our own."""
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
     return {**kept, "LC_ALL": "C", "TZ": "UTC"}
 
@@ -88,5 +88,5 @@ def _new_user(name: str) -> SystemUser | None:
     try:
         subprocess.run([*command, "--shell", "/usr/sbin/nologin", name], capture_output=True)
     except FileNotFoundError:
-        return None  # a system without this program, such as Alpine or macOS
+        return None  # the system does not have this program, such as Alpine or macOS
     return _first_user(name)

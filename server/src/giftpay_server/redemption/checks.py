@@ -1,4 +1,4 @@
-"""What an audit asks of redemptions: the hold, the payouts, the entries and the answer to each."""
+"""The audit checks of redemptions: their holds, payouts, entries and answers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from giftpay_server.redemption.rules import HOLDING
 
 of_redemption = partial(Check, table="redemption", key="redemption_id")
 
-# Open until the provider's answer is there; captured if it paid, also where the money came back;
+# Open until the provider's result is known; captured if it paid, also if the money came back later;
 # released otherwise.
 REDEMPTION_HOLD = of_redemption(
     name="redemption.hold",
@@ -50,8 +50,8 @@ REDEMPTION_HOLD = of_redemption(
     detail="format('expected unit, amount and state %s, found %s', expected, found)",
 )
 
-# Paid is one payout and the debit with it; returned after that, the same again the other way
-# round; any other state has neither.
+# PAID has one payout with a debit; RETURNED after PAID has both of these and their reverse; any
+# other state has none.
 REDEMPTION_PAYOUT = of_redemption(
     name="redemption.payout",
     broken=f"""

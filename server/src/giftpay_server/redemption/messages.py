@@ -1,4 +1,4 @@
-"""From the wire to commands on redemptions, and back from what was read."""
+"""Makes commands of requests about redemptions, and messages of redemptions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from giftpay_server.ledger.replay import read_answer
 from giftpay_server.protobuf import timestamp
 from giftpay_server.redemption import rules, steps
 from giftpay_server.redemption.rules import RedemptionRow
-from giftpay_server.redemption.store import Due, Standing
+from giftpay_server.redemption.store import Due, StoredRedemption
 from giftpay_server.stored.v1.payout_pb2 import PayoutStep
 from giftpay_server.wire.commands import Asked
 from giftpay_server.wire.fields import InvalidArgumentError
@@ -36,7 +36,7 @@ WORKER = "~payouts"  # outside the alphabet of callers
 
 
 def create_command(asked: Asked[CreateRedemptionRequest]) -> Command:
-    """The command to redeem; raises InvalidArgumentError where it pins another currency."""
+    """The command to redeem; raises InvalidArgumentError if it expects another currency."""
     request = asked.request
     expected = request.expected_amount.currency_code
     if request.HasField("expected_amount") and expected != request.currency_code:
@@ -46,7 +46,7 @@ def create_command(asked: Asked[CreateRedemptionRequest]) -> Command:
 
 
 def cancel_command(asked: Asked[CancelRedemptionRequest], row: RedemptionRow | None) -> Command:
-    """The command to cancel a redemption, if there is one."""
+    """The command to cancel a redemption; refused if there is no such redemption."""
     request, kind = asked.request, TRANSACTION_KIND_CANCEL_REDEMPTION
     if row is None:
         return asked.refused(kind, rules.not_found(request.redemption_id))
@@ -55,14 +55,14 @@ def cancel_command(asked: Asked[CancelRedemptionRequest], row: RedemptionRow | N
 
 
 def begin_command(due: Due, dedupe_window: timedelta) -> Command:
-    """The worker's command by which a call to the provider begins."""
+    """The worker's command that records the beginning of a call to the provider."""
     step = PayoutStep(redemption_id=due.redemption_id, call=due.call)
     key = step_id(due.redemption_id, f"begin/{due.call}")
     return _step_command(key, step, due.owner_id, partial(steps.begin, step, dedupe_window))
 
 
 def record_result_command(step: PayoutStep, *, owner_id: str, provider: str) -> Command:
-    """The worker's command to book what a call brought; `provider` is the name in the books."""
+    """The worker's command to book the result of a call; `provider` is the name in the books."""
     key = step_id(step.redemption_id, f"result/{step.call}")
     return _step_command(key, step, owner_id, partial(steps.record_result, step, key, provider))
 
@@ -94,14 +94,14 @@ def created_message(
     return made
 
 
-def redemption_message(standing: Standing) -> Redemption:
+def redemption_message(stored: StoredRedemption) -> Redemption:
     """A redemption as it was read."""
-    row = standing.row
+    row = stored.row
     return Redemption(
         redemption_id=row.redemption_id,
         owner_id=row.owner_id,
-        quote=Redemption.FromString(standing.answer).quote,
-        destination=standing.destination,
+        quote=Redemption.FromString(stored.answer).quote,
+        destination=stored.destination,
         state=row.state,
         provider_key=row.provider_key or "",
         return_reason=row.return_reason or "",

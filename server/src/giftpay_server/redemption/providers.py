@@ -1,4 +1,4 @@
-"""Payout providers: who sends creators their money, and what their answers mean."""
+"""Payout providers: send money to creators, and look up payouts."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -22,7 +22,7 @@ Result: TypeAlias = "PayoutResult.ValueType"
 
 
 class ProviderCall(IntEnum):
-    """What the provider is asked; each has a column in ANSWERS."""
+    """The kind of a call to the provider; each has a column in ANSWERS."""
 
     FIRST_SEND = 0
     REPEATED_SEND = 1
@@ -30,7 +30,7 @@ class ProviderCall(IntEnum):
 
 
 ANSWERS: dict[tuple[int, str], tuple[Result, Result, Result]] = {
-    # status, says: first send, repeated send, look-up
+    # status, state or error code: first send, repeated send, look-up
     (200, "PENDING"): (PENDING, PENDING, PENDING),
     (200, "PAID"): (PAID, PAID, PAID),
     (200, "DECLINED"): (DECLINED, DECLINED, DECLINED),
@@ -39,15 +39,15 @@ ANSWERS: dict[tuple[int, str], tuple[Result, Result, Result]] = {
     (201, "PAID"): (PAID, PAID, LOST),
     (201, "DECLINED"): (DECLINED, DECLINED, LOST),
     (201, "RETURNED"): (RETURNED, RETURNED, LOST),
-    # That an order sent again is refused says nothing about the one before, which may be paid.
+    # A refusal of a repeated order says nothing about the first one, which may have been paid.
     (400, "MALFORMED"): (REJECTED, LOST, LOST),
-    # Any other 404 is a wrong address, which knows nothing of any payout.
+    # Any other 404 means a wrong address and says nothing about the payout.
     (404, "PAYOUT_NOT_FOUND"): (LOST, LOST, NOT_FOUND),
     (409, "IDEMPOTENCY_KEY_REUSED"): (DIFFERS, DIFFERS, LOST),
 }
-"""What each answer means. It says the state of the payout under our key, or the code of an error.
+"""The meaning of an answer, by its HTTP status and the payout's state or error code.
 
-Every other answer is LOST, and so is none. A look-up that is LOST is repeated later.
+Every other answer is LOST, as is a missing one. A look-up that is LOST is repeated later.
 """
 UNCLEAR = (LOST, LOST, LOST)
 
@@ -57,7 +57,7 @@ CONTENTS = {"destination": str, "currency": str, "minor_units": int}
 
 @dataclass(frozen=True, slots=True)
 class PayoutOrder:
-    """What the provider is to pay, under a key that was stored before the first call."""
+    """A payout to make, under a key that was stored before the first call."""
 
     key: str
     destination: str = field(repr=False)  # personal data, which no log line may show; "" if erased
@@ -67,7 +67,7 @@ class PayoutOrder:
 
 @dataclass(frozen=True, slots=True)
 class PayoutAnswer:
-    """What the provider's answer means, and the payout's contents as far as it has them."""
+    """The result of a call, with those of the payout's contents that the answer has."""
 
     result: Result
     reason: str = ""  # the provider's, such as why it declined
@@ -86,22 +86,22 @@ class PayoutProvider(Protocol):
 
     @property
     def name(self) -> str:
-        """What the books call it."""
+        """Its name in the books."""
 
     @property
     def dedupe_window(self) -> timedelta:
-        """How long after its first use a key submitted again is a look-up, and not a payout."""
+        """How long the provider deduplicates a key after its first use."""
 
     async def submit(self, order: PayoutOrder, *, again: bool = False) -> PayoutAnswer:
-        """Asks for the payout; under a key already known, answers what became of that payout.
+        """Orders the payout; a key that is already known returns the state of its payout.
 
-        Raises `ProviderUnavailable` where the order was not sent.
+        Raises `ProviderUnavailable` if the order was not sent.
         """
 
     async def find(self, key: str) -> PayoutAnswer:
-        """What became of the payout so far. An order still on its way is NOT_FOUND.
+        """The current state of the payout; NOT_FOUND also if the order is still on its way.
 
-        Raises `ProviderUnavailable` where the provider does not say.
+        Raises `ProviderUnavailable` if the provider gives no usable answer.
         """
 
 
@@ -148,10 +148,10 @@ class SandboxPayouts:
 
 
 def _read(key: str, call: ProviderCall, status: int, body: Any) -> PayoutAnswer:
-    says, known = _parsed(key, status, body)
-    result = ANSWERS.get((status, says), UNCLEAR)[call]
+    code, known = _parsed(key, status, body)
+    result = ANSWERS.get((status, code), UNCLEAR)[call]
     if result == LOST:
-        return PayoutAnswer(LOST, f"status {status}: {says!r:.60}")
+        return PayoutAnswer(LOST, f"status {status}: {code!r:.60}")
     return PayoutAnswer(result, **known)
 
 
@@ -172,7 +172,7 @@ def _reason(body: Any) -> dict[str, str]:
 
 
 def compared(order: PayoutOrder, answer: PayoutAnswer) -> PayoutAnswer:
-    """The answer, unless it is about a payout with other contents than the order."""
+    """The answer, or DIFFERS if its payout has other contents than the order."""
     differences = []
     if order.destination and answer.destination not in (None, order.destination):
         differences.append("another destination")

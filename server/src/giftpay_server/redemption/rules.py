@@ -1,4 +1,4 @@
-"""What a redemption holds, and which diamonds and money follow its state. Pure."""
+"""The rules of redemptions: their holds, entries and movements of money by state. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from giftpay.v1 import (
 )
 
 from giftpay_server.catalog.pricing import Quote, quote
-from giftpay_server.ledger.gates import can_spend, is_adult, may_move
+from giftpay_server.ledger.gates import require_active, require_adult, require_available
 from giftpay_server.ledger.model import (
     Books,
     Decision,
@@ -40,12 +40,12 @@ from giftpay_server.ledger.model import (
 from giftpay_server.protobuf import short_name
 
 HOLDING = (REDEMPTION_STATE_HELD, REDEMPTION_STATE_SUBMITTED, REDEMPTION_STATE_UNKNOWN)
-"""The states in which the diamonds are held: neither paid for nor the owner's to spend."""
+"""The states with an open hold on the diamonds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedemptionRow:
-    """A redemption as it stands; money in minor units."""
+    """The current state of a redemption; money in minor units."""
 
     redemption_id: str
     owner_id: str
@@ -74,16 +74,16 @@ class RedemptionRow:
 
 
 def create(request: CreateRedemptionRequest, redemption_id: str, books: Books) -> Decision:
-    """The diamonds are held, and the payout is due."""
+    """Places a hold on the diamonds and makes the payout due."""
     owner = books.owners[request.owner_id]
-    if refused := may_move(owner) or is_adult(owner, books.now.date()):
+    if refused := require_active(owner) or require_adult(owner, books.now.date()):
         return refused
     quoted = quote(books.catalog, request.diamonds, request.currency_code)
     if isinstance(quoted, Refused):
         return quoted
     version = books.catalog.version
     account = books.accounts[request.owner_id, UNIT_DIAMOND]
-    if refused := _pinned(request, quoted, version) or can_spend(account, request.diamonds):
+    if refused := _pinned(request, quoted, version) or require_available(account, request.diamonds):
         return refused
     row = _opened(request, quoted, redemption_id, books)
     made = Redemption(quote=quote_message(quoted, request.diamonds, version), state=row.state)
@@ -122,7 +122,7 @@ def _opened(
 
 
 def cancel(request: CancelRedemptionRequest, books: Books) -> Decision:
-    """The hold is released, if nothing was sent; a cancelled one stays as it is."""
+    """Releases the hold if nothing was sent; a cancelled redemption stays as it is."""
     row = books.row(RedemptionRow, request.redemption_id)
     if row is None:
         return not_found(request.redemption_id)
@@ -134,7 +134,7 @@ def cancel(request: CancelRedemptionRequest, books: Books) -> Decision:
 
 
 def cancelled(row: RedemptionRow, now: datetime, *, reason: str | None = None) -> RedemptionRow:
-    """The redemption, given up before anything was sent."""
+    """The redemption in the state CANCELLED."""
     state = REDEMPTION_STATE_CANCELLED
     return replace(row, state=state, update_time=now, next_time=None, return_reason=reason)
 
@@ -145,15 +145,15 @@ def not_found(redemption_id: str) -> Refused:
 
 
 def wrong_state(row: RedemptionRow) -> Refused:
-    """It does not stand where this could be done."""
+    """The redemption's state does not allow this."""
     state = short_name(RedemptionState, row.state)
     return refuse(ERROR_REASON_REDEMPTION_STATE, redemption_id=row.redemption_id, state=state)
 
 
 def moved(before: RedemptionRow, after: RedemptionRow, *, now: datetime) -> Posted:
-    """What a change of state does to the diamonds: a hold that ends is captured or released.
+    """Posts a change of state: a hold that ends is captured or released.
 
-    Where the money came back after it was paid, they are credited by an entry of its own.
+    If the money came back after it was paid, the diamonds are credited by a new entry.
     """
     posted = Posted(rows=(after,))
     if before.state in HOLDING and after.state not in HOLDING:
@@ -166,17 +166,17 @@ def moved(before: RedemptionRow, after: RedemptionRow, *, now: datetime) -> Post
 
 
 def is_erased(row: RedemptionRow, owner: Owner) -> bool:
-    """Whether nobody knows any more whom to pay."""
+    """Whether the destination was erased."""
     return row.generation < owner.erasures
 
 
 def is_paid(row: RedemptionRow) -> bool:
-    """Whether the money is with the creator, as far as the books know."""
+    """Whether the creator has the money, according to the books."""
     return row.state == REDEMPTION_STATE_PAID
 
 
 def hold(row: RedemptionRow, state: HoldState, end_time: datetime | None = None) -> Hold:
-    """The redemption's diamonds, reserved."""
+    """The hold on the redemption's diamonds."""
     return Hold(
         owner_id=row.owner_id,
         hold_id=row.redemption_id,
@@ -189,7 +189,7 @@ def hold(row: RedemptionRow, state: HoldState, end_time: datetime | None = None)
 
 
 def quote_message(quoted: Quote, diamonds: int, catalog_version: int) -> RedemptionQuote:
-    """The quote as it is told."""
+    """The quote as a message."""
     gross, fee, amount = (
         Money(currency_code=quoted.currency_code, minor_units=minor_units)
         for minor_units in (quoted.gross, quoted.fee, quoted.amount)

@@ -38,7 +38,7 @@ from giftpay_server.wire.refusals import RefusedError
 
 
 class RedemptionService:
-    """The redemptions' face on the wire."""
+    """Implements giftpay.v1.RedemptionService."""
 
     def __init__(self, journal: Journal, pool: Pool, catalogs: Catalogs) -> None:
         self._journal = journal
@@ -88,10 +88,10 @@ class RedemptionService:
     async def CancelRedemption(
         self, request: CancelRedemptionRequest, call: Call
     ) -> CancelRedemptionResponse:
-        standing = await read_redemption(self._pool, request.redemption_id)
-        command = cancel_command(ask(request, call), standing.row if standing else None)
+        stored = await read_redemption(self._pool, request.redemption_id)
+        command = cancel_command(ask(request, call), stored.row if stored else None)
         outcome = await carry_out(self._journal, command)
-        # Read after it was decided: what is cancelled stays as it is.
+        # Read after the decision: a cancelled redemption does not change again.
         redemption = await self._redemption(request.redemption_id)
         return CancelRedemptionResponse(redemption=redemption, replayed=outcome.replayed)
 
@@ -100,7 +100,7 @@ class RedemptionService:
             return await self._catalogs.current(connection)
 
     async def _redemption(self, redemption_id: str) -> Redemption:
-        standing = await read_redemption(self._pool, redemption_id)
-        if standing is None:
+        stored = await read_redemption(self._pool, redemption_id)
+        if stored is None:
             raise RefusedError(not_found(redemption_id))
-        return redemption_message(standing)
+        return redemption_message(stored)

@@ -1,4 +1,4 @@
-"""What redemptions register."""
+"""Registers the redemption slice."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def _workers(parts: Parts) -> Sequence[Runner[Due]]:
-    """Drives payouts as long as there is a provider to drive them at."""
+    """The payout worker, if a provider is configured."""
     url = parts.config.sandbox_url
     if not url:
         log.warning("no payout provider (GIFTPAY_SANDBOX_URL): redemptions wait as HELD")

@@ -1,4 +1,4 @@
-"""The payout of a redemption, step by step: who may call the provider, what results do. Pure."""
+"""The state machine of a payout: permissions to call the provider, and the results. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from giftpay.v1 import (
     RedemptionState,
 )
 
-from giftpay_server.ledger.gates import may_move
+from giftpay_server.ledger.gates import require_active
 from giftpay_server.ledger.model import Books, Decision, MoneyMovement, Posted
 from giftpay_server.redemption.rules import (
     RedemptionRow,
@@ -38,7 +38,7 @@ from giftpay_server.stored.v1.payout_pb2 import (
 )
 
 SENT = (REDEMPTION_STATE_SUBMITTED, REDEMPTION_STATE_UNKNOWN)
-"""The states in which the provider may have paid, and only its answer tells."""
+"""The states in which the provider may have paid; only its answer ends them."""
 
 CAME_BACK = (PAYOUT_RESULT_DECLINED, PAYOUT_RESULT_RETURNED)
 
@@ -49,24 +49,24 @@ LOOK_MIN = timedelta(seconds=30)  # between two calls; longer than one takes
 LOOK_MAX = timedelta(hours=1)
 RETURN_LOOK_MIN = timedelta(hours=1)
 RETURN_LOOK_MAX = timedelta(days=1)
-RETURN_WINDOW = timedelta(days=30)  # after paying; what comes back later is an operator's
+RETURN_WINDOW = timedelta(days=30)  # after paying; an operator books later returns
 DESTINATION_ERASED = "DESTINATION_ERASED"
 
 
 class CallPermission(StrEnum):
-    """What whoever recorded the beginning of a call may do with it, once and at once."""
+    """What the process that recorded the beginning of a call may do, once and immediately."""
 
     NONE = ""
     SEND = "SEND"
     LOOK_OR_SEND = "LOOK_OR_SEND"  # look it up, and send it if the provider does not know it
     LOOK = "LOOK"
-    LAST_LOOK = "LAST_LOOK"  # if the provider does not know it, it is an operator's
+    LAST_LOOK = "LAST_LOOK"  # if the provider does not know it, it is left to an operator
 
 
 def begin(step: PayoutStep, dedupe_window: timedelta, books: Books) -> Decision:
-    """Permits a call to the provider; what is permitted is the answer.
+    """Permits a call to the provider; the command's answer is a CallPermission.
 
-    Nothing is sent that does not stand as SUBMITTED, with its provider key, before it is sent.
+    Write-ahead: a redemption is stored as SUBMITTED with its provider key before it is sent.
     """
     row = books.row(RedemptionRow, step.redemption_id)
     if row is None:
@@ -74,7 +74,7 @@ def begin(step: PayoutStep, dedupe_window: timedelta, books: Books) -> Decision:
     if row.state not in (REDEMPTION_STATE_HELD, *SENT, REDEMPTION_STATE_PAID):
         return wrong_state(row)
     owner = books.owners[row.owner_id]
-    frozen, erased = may_move(owner) is not None, is_erased(row, owner)
+    frozen, erased = require_active(owner) is not None, is_erased(row, owner)
     if row.state == REDEMPTION_STATE_HELD:
         begun = replace(row, calls=step.call)
         return _start(begun, books.now, frozen=frozen, erased=erased)
@@ -88,7 +88,7 @@ def _start(row: RedemptionRow, now: datetime, *, frozen: bool, erased: bool) -> 
     if erased:
         return moved(row, cancelled(row, now, reason=DESTINATION_ERASED), now=now)
     if frozen:
-        # Not a refusal: that would be the answer to this call for ever, thawed or not.
+        # Not a refusal: that would be pinned, also after the wallet is unfrozen.
         return Posted(rows=(replace(row, next_time=now + LOOK_MIN),))
     submitted = replace(
         row,
@@ -96,7 +96,7 @@ def _start(row: RedemptionRow, now: datetime, *, frozen: bool, erased: bool) -> 
         update_time=now,
         submit_time=now,
         next_time=now + LOOK_MIN,
-        provider_key=row.redemption_id,  # a redemption is sent under one key, ever
+        provider_key=row.redemption_id,  # it is always sent under the same key
     )
     return Posted(rows=(submitted,), answer=CallPermission.SEND.encode())
 
@@ -106,19 +106,19 @@ def _permission(
 ) -> CallPermission:
     if is_paid(row):
         return CallPermission.LOOK
-    # The last tenth of the window is left to orders that travel long and clocks that differ.
+    # The last tenth of the window is a margin for slow orders and clock skew.
     if now >= (row.submit_time or now) + window * 9 / 10:
         return CallPermission.LAST_LOOK
     return CallPermission.LOOK_OR_SEND if may_send else CallPermission.LOOK
 
 
 def has_expired(begin_time: datetime, now: datetime) -> bool:
-    """Whether the permission has ended: another call may have begun since."""
+    """Whether the permission has expired (as a lease does): another call may have begun since."""
     return now >= begin_time + LOOK_MIN
 
 
 def _next_look(row: RedemptionRow, now: datetime) -> datetime | None:
-    """After as long again as it has taken so far, within bounds."""
+    """The next look: exponential back-off, since the delay is the time elapsed so far."""
     if not is_paid(row):
         elapsed = now - (row.submit_time or now)
         return now + min(max(elapsed, LOOK_MIN), LOOK_MAX)
@@ -128,7 +128,7 @@ def _next_look(row: RedemptionRow, now: datetime) -> datetime | None:
 
 
 def record_result(step: PayoutStep, transaction_id: str, provider: str, books: Books) -> Decision:
-    """Books what a call brought. Nothing is checked here: the provider has done it."""
+    """Books the result of a call, without gates: the provider has already acted."""
     row = books.row(RedemptionRow, step.redemption_id)
     if row is None:
         return not_found(step.redemption_id)
@@ -142,9 +142,9 @@ def record_result(step: PayoutStep, transaction_id: str, provider: str, books: B
 
 
 def apply_result(row: RedemptionRow, step: PayoutStep, now: datetime) -> RedemptionRow | None:
-    """What becomes of the redemption: the same row if that is nothing new, None if it cannot be.
+    """The redemption after a result: the same row if nothing changes, None if it contradicts.
 
-    Results may come late, twice and out of order.
+    Results may arrive late, twice and out of order.
     """
     if row.state in SENT:
         return _apply_while_sent(row, step, now)
@@ -164,7 +164,7 @@ def _apply_while_sent(row: RedemptionRow, step: PayoutStep, now: datetime) -> Re
     if result in CAME_BACK:
         return _returned(row, step, now)
     if result == PAYOUT_RESULT_REJECTED and row.calls == step.call:
-        # Only then: a call that began since may have sent the order again.
+        # Only for the last call: one that began since may have sent the order again.
         return _returned(row, step, now)
     if result == PAYOUT_RESULT_PENDING:
         known = _at(row, REDEMPTION_STATE_SUBMITTED, now)

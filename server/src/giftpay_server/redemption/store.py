@@ -1,4 +1,4 @@
-"""The SQL of redemptions and of the money paid for them."""
+"""The SQL of redemptions and their payouts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ LOAD_REDEMPTIONS = """
 
 ENDED = (REDEMPTION_STATE_RETURNED, REDEMPTION_STATE_CANCELLED)
 
-# What has ended never changes again: it is not found, and the count tells.
+# An ended redemption never changes: it is not updated, and then the count is too small.
 SAVE_REDEMPTIONS = f"""
     INSERT INTO redemption AS r ({REDEMPTION.names})
     SELECT * FROM unnest({REDEMPTION.parameters()})
@@ -75,11 +75,11 @@ TABLES: Tables = {
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """A redemption as it was read."""
+class StoredRedemption:
+    """A redemption with what is stored of it in other tables."""
 
     row: RedemptionRow
-    answer: bytes  # giftpay.v1.Redemption, as it was promised
+    answer: bytes  # giftpay.v1.Redemption, as it was created
     destination: str  # empty once erased
 
 
@@ -92,10 +92,10 @@ READ_REDEMPTION = """
 """
 
 
-async def read_redemption(pool: Pool, redemption_id: str) -> Standing | None:
-    """One redemption as it stands."""
+async def read_redemption(pool: Pool, redemption_id: str) -> StoredRedemption | None:
+    """The current state of a redemption."""
     found = await pool.fetchrow(READ_REDEMPTION, redemption_id)
-    return _standing(found) if found is not None else None
+    return _stored(found) if found is not None else None
 
 
 LIST_REDEMPTIONS = f"""
@@ -117,10 +117,10 @@ async def list_redemptions(
     state: RedemptionState.ValueType,
     before: tuple[datetime, str],
     limit: int,
-) -> list[Standing]:
+) -> list[StoredRedemption]:
     """An owner's redemptions, newest first, older than one of this time and id; state 0 is any."""
     found = await pool.fetch(LIST_REDEMPTIONS, owner_id, *before, state, limit)
-    return [_standing(each) for each in found]
+    return [_stored(each) for each in found]
 
 
 class Due(NamedTuple):
@@ -128,7 +128,7 @@ class Due(NamedTuple):
 
     redemption_id: str
     owner_id: str
-    call: int  # which
+    call: int  # its number
     due_time: datetime
 
     @property
@@ -152,9 +152,9 @@ READ_ACTIVE = f"""
 
 
 async def read_due(pool: Pool, now: datetime, *, limit: int) -> list[Due]:
-    """What is due, the longest first; what is HELD for a wallet that is not active is not due.
+    """The due redemptions, the longest due first, without HELD ones of wallets that are not active.
 
-    Of those there may be more than `limit`, so they are passed over page by page.
+    There may be more than `limit` of those, so they are skipped page by page.
     """
     due: list[Due] = []
     after = FIRST
@@ -183,8 +183,8 @@ async def _payable(pool: Pool, page: Sequence[Any]) -> list[Due]:
     ]
 
 
-def _standing(found: Any) -> Standing:
-    return Standing(_row(found), found["answer"], found["destination"] or "")
+def _stored(found: Any) -> StoredRedemption:
+    return StoredRedemption(_row(found), found["answer"], found["destination"] or "")
 
 
 def _row(found: Any) -> RedemptionRow:

@@ -1,10 +1,10 @@
-"""Makes the payouts: calls the provider for what is due, and records the result.
+"""Makes the payouts: calls the provider for due redemptions and records the results.
 
-Any number of workers may run, in any number of processes. Every call to the provider is recorded
-before it is made, under a key derived from the redemption and the number of the call, and only
-whoever recorded it makes it. A worker that dies at any point leaves a redemption that is due again
-later: the provider is then asked what it knows, under the provider key that was stored before the
-first call.
+Any number of workers may run in any number of processes. Every call to the provider is recorded
+before it is made (write-ahead), under an idempotency key derived from the redemption and the number
+of the call, and only the process that recorded it makes it. If a worker dies at any point, the
+redemption is due again later: the payout is then looked up under the provider key that was stored
+before the first call.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from giftpay_server.redemption.steps import (
     apply_result,
     has_expired,
 )
-from giftpay_server.redemption.store import Due, Standing, read_due, read_redemption
+from giftpay_server.redemption.store import Due, StoredRedemption, read_due, read_redemption
 from giftpay_server.stored.v1.payout_pb2 import (
     PAYOUT_RESULT_DIFFERS,
     PAYOUT_RESULT_LOST,
@@ -55,11 +55,11 @@ LINES = {
     PAYOUT_RESULT_DIFFERS: "redemption %s is left to an operator: the provider has another payout "
     "under %s: %r",
 }
-"""What the log says of the results that an operator may have to act on."""
+"""The log lines of results that an operator may have to act on."""
 
 
 class PayoutWorker:
-    """Attends to payouts, through one provider."""
+    """Makes payouts through one provider."""
 
     name = "payouts"
 
@@ -80,31 +80,33 @@ class PayoutWorker:
         """The redemptions for which the provider is to be called, the longest due first."""
         return await read_due(self._pool, now, limit=limit)
 
-    async def attend(self, item: Due) -> bool:
-        """Makes one call and records its result; False where there is none to make.
+    async def process(self, item: Due) -> bool:
+        """Makes one call and records its result; False if there is none to make.
 
-        Raises PostponedError where the provider is away.
+        Raises PostponedError if the provider is unavailable.
         """
         begun = await self._journal.record(begin_command(item, self._provider.dedupe_window))
         if not isinstance(begun, Outcome) or begun.replayed or begun.transaction.reason:
             return False  # another worker makes this call, or the redemption has ended
         permission = CallPermission(begun.transaction.answer.decode())
-        standing = await read_redemption(self._pool, item.redemption_id)
-        if standing is None or has_expired(begun.transaction.create_time, self._clock()):
+        stored = await read_redemption(self._pool, item.redemption_id)
+        if stored is None or has_expired(begun.transaction.create_time, self._clock()):
             return False
-        step = await self._call(standing, permission)
+        step = await self._call(stored, permission)
         if step is not None:
             step.redemption_id, step.call = item.redemption_id, item.call
-            await self._book(standing.row, step)
+            await self._book(stored.row, step)
         return True
 
-    async def _call(self, standing: Standing, permission: CallPermission) -> PayoutStep | None:
-        """The result of one call; None where there is nothing to record.
+    async def _call(
+        self, stored: StoredRedemption, permission: CallPermission
+    ) -> PayoutStep | None:
+        """The result of one call; None if there is nothing to record.
 
-        Raises PostponedError where the provider is away.
+        Raises PostponedError if the provider is unavailable.
         """
-        row = standing.row
-        order = PayoutOrder(row.provider_key or "", standing.destination, row.currency, row.amount)
+        row = stored.row
+        order = PayoutOrder(row.provider_key or "", stored.destination, row.currency, row.amount)
         try:
             answer = await self._use(permission, order)
         except ProviderUnavailable as error:
@@ -131,8 +133,8 @@ class PayoutWorker:
             answer = compared(order, await self._provider.submit(order))
         else:  # erased since: it is never sent
             answer = PayoutAnswer(PAYOUT_RESULT_REJECTED, DESTINATION_ERASED)
-        # Only as far as these books know it is the first: before they were restored from a backup,
-        # it may have been sent and paid.
+        # It may not be the first call: if the books were restored from a backup, the order may have
+        # been sent and paid before.
         match answer.result:
             case PayoutResult.PAYOUT_RESULT_REJECTED:
                 return await self._find(order) or answer
@@ -142,10 +144,10 @@ class PayoutWorker:
                 return answer
 
     async def _find_same(self, order: PayoutOrder) -> PayoutAnswer | None:
-        """The payout under a key that the provider knows with other contents, by its own answer.
+        """Looks up the payout of a key that was answered with DIFFERS.
 
-        What differs, or the payout if all its contents are the order's after all; None if the
-        provider does not say.
+        Returns the differences, or the payout if all its contents are those of the order; None if
+        the provider does not return them.
         """
         try:
             found = await self._provider.find(order.key)
@@ -160,7 +162,7 @@ class PayoutWorker:
         return compared(order, await self._provider.submit(order, again=True))
 
     async def _find(self, order: PayoutOrder) -> PayoutAnswer | None:
-        """The payout as the provider knows it; None if it knows none."""
+        """The payout at the provider; None if it has none."""
         found = await self._look_up(order)
         return found if found.result != PAYOUT_RESULT_NOT_FOUND else None
 
@@ -191,5 +193,5 @@ def _log_result(row: RedemptionRow, step: PayoutStep) -> None:
 
 
 def _readable(reason: str) -> str:
-    """The provider's text as far as a message and a row can hold it."""
+    """The provider's text, reduced to what a message and a row can hold."""
     return reason.encode(errors="replace").decode().replace("\0", "")[:REASON_MAX]

@@ -1,1 +1,1 @@
-"""Top-ups: coins bought with real money, believed only on the payment provider's word."""
+"""Top-ups: coins bought with real money, credited once the payment provider confirms it."""

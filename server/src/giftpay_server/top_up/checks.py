@@ -1,4 +1,4 @@
-"""What an audit asks of orders for coins: the payments, the entries and the answer to each."""
+"""The audit checks of top-ups: their payments, entries, claims and answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from giftpay_server.ledger.model import LotKind
 
 of_top_up = partial(Check, table="top_up", key="top_up_id")
 
-# An order that is paid has one payment; any other has none.
+# A paid order has one payment; any other has none.
 TOP_UP_PAYMENT = of_top_up(
     name="top_up.payment",
     broken=f"""
@@ -70,7 +70,7 @@ TOP_UP_CLAIM = Check(
     """,
 )
 
-# The coins bought, a lot with the price, and then the bonus.
+# First the coins bought, a lot with the price, and then the bonus.
 TOP_UP_COINS = of_top_up(
     name="top_up.coins",
     broken=f"""

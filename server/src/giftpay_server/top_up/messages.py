@@ -1,4 +1,4 @@
-"""From the wire to commands on orders."""
+"""Makes commands of requests about orders."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def create_command(asked: Asked[CreateTopUpRequest]) -> Command:
 def confirm_command(
     asked: Asked[ConfirmTopUpRequest], row: TopUpRow | None, *, paid: Money | None
 ) -> Command:
-    """The command to book what the provider took for an order, if there is one."""
+    """The command to book the payment of an order; refused if there is no such order."""
     request, kind = asked.request, TRANSACTION_KIND_CONFIRM_TOP_UP
     if row is None:
         return asked.refused(kind, rules.not_found(request.top_up_id))
@@ -44,7 +44,7 @@ def confirm_command(
 
 
 def cancel_command(asked: Asked[CancelTopUpRequest], row: TopUpRow | None) -> Command:
-    """The command to give an order up, if there is one."""
+    """The command to cancel an order; refused if there is no such order."""
     request, kind = asked.request, TRANSACTION_KIND_CANCEL_TOP_UP
     if row is None:
         return asked.refused(kind, rules.not_found(request.top_up_id))

@@ -1,4 +1,4 @@
-"""The orders that keep a wallet from being closed."""
+"""Counts the pending orders, which keep a wallet from being closed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from giftpay_server.postgres.pool import Connection
 
 
 class PendingTopUps(NamedTuple):
-    """How many of an owner's top-ups wait for their payment."""
+    """The number of an owner's pending top-ups."""
 
     owner_id: str
     open: int

@@ -1,4 +1,4 @@
-"""What a provider took under a reference, as it says itself."""
+"""Asks a provider for the amount paid under a reference."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from giftpay_server.wire.refusals import RefusedError
 async def amount_paid(provider: PaymentProvider | None, name: str, reference: str) -> Money:
     """The amount of a completed payment.
 
-    Raises RefusedError, and none of its reasons is pinned: PROVIDER_UNAVAILABLE, also where this
-    server knows no such provider, PAYMENT_NOT_FOUND, PAYMENT_NOT_COMPLETE.
+    Raises RefusedError with a reason that is not pinned: PROVIDER_UNAVAILABLE (also if this server
+    is not connected to the provider), PAYMENT_NOT_FOUND, PAYMENT_NOT_COMPLETE.
     """
     payment = await _find(provider, name, reference)
-    # A provider that looks references up more loosely than we compare them would otherwise let
-    # one payment be claimed under several spellings.
+    # If a provider compares references less strictly than we do, one payment could otherwise be
+    # claimed under several spellings.
     if payment is None or payment.reference != reference:
         raise RefusedError(refuse(ERROR_REASON_PAYMENT_NOT_FOUND, payment_reference=reference))
     if payment.state is not PaymentState.PAID:

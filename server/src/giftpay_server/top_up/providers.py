@@ -1,4 +1,4 @@
-"""Payment providers: who is asked whether a buyer paid."""
+"""Payment providers: look up payments of buyers."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +10,7 @@ from giftpay_server.provider_http import ProviderHttp, ProviderUnavailable
 
 
 class PaymentState(StrEnum):
-    """The state of a payment, as the provider says."""
+    """The state of a payment at the provider."""
 
     PENDING = "PENDING"
     PAID = "PAID"
@@ -23,11 +23,12 @@ ANSWERS: dict[tuple[int, str], PaymentState | None] = {
     (200, "PAID"): PaymentState.PAID,
     (200, "DECLINED"): PaymentState.DECLINED,
     (200, "REFUNDED"): PaymentState.REFUNDED,
-    # Any other 404 is a wrong address, which knows nothing of any payment.
+    # Any other 404 means a wrong address and says nothing about the payment.
     (404, "PAYMENT_NOT_FOUND"): None,
 }
-"""What each answer to a look-up means, by its status and what it says: the payment's state, or the
-code of an error. None: there is no such payment. Every other answer tells nothing.
+"""The meaning of an answer to a look-up, by its HTTP status and the payment's state or error code.
+
+None: there is no such payment. Every other answer is as none at all.
 """
 
 
@@ -45,9 +46,9 @@ class PaymentProvider(Protocol):
     """A provider that buyers pay with."""
 
     async def find(self, reference: str) -> Payment | None:
-        """The payment as it stands now, or None where the provider says that it knows none.
+        """The current state of a payment; None if the provider has none with this reference.
 
-        Raises `ProviderUnavailable` where it says neither.
+        Raises `ProviderUnavailable` if the provider gives no usable answer.
         """
 
 
@@ -65,16 +66,16 @@ class SandboxPayments:
 
 
 def _payment(reference: str, status: int, answer: Any) -> Payment | None:
-    says = _says(reference, status, answer)
-    if (status, says) not in ANSWERS:
-        raise ProviderUnavailable(f"no usable answer: status {status}: {says!r:.60}")
-    state = ANSWERS[status, says]
+    code = _state_or_code(reference, status, answer)
+    if (status, code) not in ANSWERS:
+        raise ProviderUnavailable(f"no usable answer: status {status}: {code!r:.60}")
+    state = ANSWERS[status, code]
     if state is None:
         return None
     return Payment(reference, state, answer["currency"], answer["minor_units"])
 
 
-def _says(reference: str, status: int, answer: Any) -> str:
+def _state_or_code(reference: str, status: int, answer: Any) -> str:
     match answer:
         case {"error": {"code": str(code)}} if status >= 400:
             return code

@@ -1,4 +1,4 @@
-"""Orders for coins, and what their payment brings. Pure."""
+"""The rules of orders for coins and their payment. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from giftpay.v1 import (
 )
 
 from giftpay_server.catalog.pricing import PackagePrice, price_package
-from giftpay_server.ledger.gates import is_adult, may_move, room_for
+from giftpay_server.ledger.gates import require_active, require_adult, require_balance_limit
 from giftpay_server.ledger.model import (
     Books,
     Decision,
@@ -46,7 +46,7 @@ from giftpay_server.protobuf import short_name, timestamp
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopUpRow:
-    """An order for the coins of one package, at the price that it had then."""
+    """An order for one package, at its price when it was ordered."""
 
     top_up_id: str
     owner_id: str
@@ -95,7 +95,7 @@ class TopUpRow:
 
 
 class Receipt(NamedTuple):
-    """Money that a provider took for an order; found by the claim on its reference."""
+    """A payment that was booked, found by the claim on its reference."""
 
     claim: str
     movement: MoneyMovement
@@ -106,20 +106,20 @@ class Receipt(NamedTuple):
 
 
 def payment_claim(row: TopUpRow, reference: str) -> str:
-    """What a payment may be used for once, ever."""
+    """The claim on a payment, which may be used only once."""
     return f"payment:{row.provider_name}:{reference}"
 
 
 def create(request: CreateTopUpRequest, books: Books, *, top_up_id: str) -> Decision:
     """An order at the price of now; nothing moves."""
     owner = books.owners[request.owner_id]
-    if refused := may_move(owner) or is_adult(owner, books.now.date()):
+    if refused := require_active(owner) or require_adult(owner, books.now.date()):
         return refused
     priced = price_package(books.catalog, request.package_id, country=owner.country, now=books.now)
     if isinstance(priced, Refused):
         return priced
     coins = books.accounts[owner.owner_id, UNIT_COIN]
-    if refused := room_for(coins, priced.coins + priced.bonus_coins):
+    if refused := require_balance_limit(coins, priced.coins + priced.bonus_coins):
         return refused
     row = _ordered(request, priced, books, top_up_id=top_up_id)
     return _posted(row, rows=(row,))
@@ -148,7 +148,7 @@ def not_found(top_up_id: str) -> Refused:
 
 
 def cancel(request: CancelTopUpRequest, books: Books) -> Decision:
-    """Gives an order up, unless it is paid; one that was cancelled stays so."""
+    """Cancels an order unless it is paid; a cancelled one stays cancelled."""
     row = books.row(TopUpRow, request.top_up_id)
     if row is None:
         return not_found(request.top_up_id)
@@ -161,10 +161,10 @@ def cancel(request: CancelTopUpRequest, books: Books) -> Decision:
 def confirm(
     request: ConfirmTopUpRequest, books: Books, *, paid: Money | None, transaction_id: str
 ) -> Decision:
-    """Credits the coins of an order for which its provider took `paid`, by its word.
+    """Credits the coins of an order after its provider confirmed that `paid` was paid.
 
-    No gate stands here: the money has moved, so that it is booked whatever the wallet's status and
-    past BALANCE_LIMIT. `paid` is None where the order was paid before anybody had to ask.
+    There is no gate: the money has moved, so it is booked whatever the wallet's status, and beyond
+    BALANCE_LIMIT. `paid` is None if the provider was not asked, since the order was already paid.
     """
     row, reference = books.row(TopUpRow, request.top_up_id), request.payment_reference
     if row is None:
@@ -216,7 +216,7 @@ def _credited(row: TopUpRow, reference: str, now: datetime, *, transaction_id: s
 
 
 def _legs(row: TopUpRow) -> list[Leg]:
-    """What was bought stands before the bonus, so that taking a purchase back finds it first."""
+    """The coins bought come before the bonus, so that a refund of the purchase finds them first."""
     bought = Grant(LotKind.PAID, row.top_up_id, row.minor_units, row.currency)
     legs = [Leg(row.owner_id, UNIT_COIN, row.coins, SYSTEM_ACCOUNT_ISSUANCE, bought)]
     if row.bonus_coins:

@@ -42,10 +42,10 @@ from giftpay_server.wire.refusals import RefusedError
 
 
 class TopUpService:
-    """The orders' face on the wire.
+    """Implements giftpay.v1.TopUpService.
 
-    `providers` are those that it can ask, by giftpay.v1.PaymentProvider; with TRUSTED it is the
-    caller who says what was paid.
+    `providers` are the connected ones, by giftpay.v1.PaymentProvider. TRUSTED is none of them:
+    there the caller confirms the payment.
     """
 
     def __init__(
@@ -93,10 +93,10 @@ class TopUpService:
     async def _amount_paid(
         self, row: TopUpRow, asked: Asked[ConfirmTopUpRequest], call: Call
     ) -> Money | None:
-        """Asked before the journal, and only where something hangs on the answer.
+        """Asks the provider, before the command, for the amount paid; None if it need not be asked.
 
-        What is paid stays paid and what is decided stays decided, so that both are told even while
-        the provider is away.
+        A paid order and a decided key are final, so both are answered even while the provider is
+        away.
         """
         if row.state == TOP_UP_STATE_PAID or await is_decided(self._pool, asked.key):
             return None

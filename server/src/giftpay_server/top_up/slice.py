@@ -1,4 +1,4 @@
-"""What top-ups register."""
+"""Registers the top-up slice."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from giftpay_server.top_up.providers import PaymentProvider, SandboxPayments
 from giftpay_server.top_up.service import TopUpService
 from giftpay_server.top_up.store import TABLES
 
-PROVIDER_TIMEOUT_S = 5  # less than a caller waits, so that the caller gets an answer
+PROVIDER_TIMEOUT_S = 5  # less than a caller's deadline, so that the caller gets an answer
 
 
 def _providers(parts: Parts) -> Mapping[int, PaymentProvider]:

@@ -1,4 +1,4 @@
-"""The SQL of top-ups and of the money received for them."""
+"""The SQL of top-ups and their payments."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ READ_TOP_UPS = f"""
     SELECT {TOP_UP.names} FROM top_up WHERE top_up_id = ANY($1::uuid[])
 """
 
-# What is paid never changes again: such a row is not found, and the count tells.
+# A paid order never changes: it is not updated, and then the count is too small.
 SAVE_TOP_UPS = f"""
     INSERT INTO top_up AS u ({TOP_UP.names}) SELECT * FROM unnest({TOP_UP.parameters()})
         ON CONFLICT (top_up_id) DO UPDATE
@@ -50,12 +50,12 @@ async def save_top_ups(connection: Connection, rows: Sequence[TopUpRow]) -> None
 
 
 async def read_top_up(pool: Pool, top_up_id: str) -> TopUpRow | None:
-    """One top-up as it stands."""
+    """The current state of a top-up."""
     found = await pool.fetchrow(READ_TOP_UPS, [top_up_id])
     return _row(found) if found is not None else None
 
 
-# By way of the claim on the payment, which is one row by its key; most payments have none yet.
+# Finds a payment by its claim, by primary key; most payments have none yet.
 READ_CLAIMS = """
     SELECT id, transaction_id FROM claim WHERE id = ANY($1::text[])
 """
@@ -66,7 +66,7 @@ READ_MONEY_MOVEMENTS = f"""
 
 
 async def load_receipts(connection: Connection, keys: Sequence[str]) -> Sequence[Receipt]:
-    """What was received under claims."""
+    """Payments that were booked, by their claims."""
     claims = await connection.fetch(READ_CLAIMS, keys)
     if not claims:
         return ()
@@ -86,7 +86,7 @@ def _movement(row: Any) -> MoneyMovement:
 
 
 async def save_receipts(connection: Connection, rows: Sequence[Receipt]) -> None:
-    """Money received; the claims on it are the kernel's to write."""
+    """Records payments; the kernel writes their claims."""
     await insert_money_movements(connection, [receipt.movement for receipt in rows])
 
 
@@ -101,7 +101,7 @@ IS_DECIDED = """
 
 
 async def is_decided(pool: Pool, transaction_id: str) -> bool:
-    """Whether anything stands under a key for ever."""
+    """Whether a command with this key was decided."""
     return bool(await pool.fetchval(IS_DECIDED, transaction_id))
 
 

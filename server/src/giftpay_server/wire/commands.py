@@ -21,7 +21,7 @@ from giftpay_server.ledger.model import (
     Command,
     Decision,
     Outcome,
-    Personal,
+    PersonalField,
     Refused,
     RowKey,
 )
@@ -54,7 +54,7 @@ class Asked(Generic[Request]):
     key: str  # the id of the transaction; empty in a preview, which has none
     caller: str
     request: Request  # as it is stored: without its key, with a hash in place of what is personal
-    personal: Personal | None
+    personal: PersonalField | None
 
     def command(
         self,
@@ -127,7 +127,7 @@ def _shape(kind: Descriptor) -> _Shape:
     return _Shape(key, PREVIEW in kind.fields_by_name, personal[0] if personal else None)
 
 
-def _hide_personal(request: Message, shape: _Shape) -> Personal | None:
+def _hide_personal(request: Message, shape: _Shape) -> PersonalField | None:
     """Puts a salted hash in the place of the personal field, unless that is empty."""
     if shape.personal is None:
         return None
@@ -136,6 +136,6 @@ def _hide_personal(request: Message, shape: _Shape) -> Personal | None:
     if not value:
         return None
     salt, owner_id = os.urandom(16), getattr(request, option.owner)
-    personal = Personal(owner_id, name, value, salt, shown=not option.hidden)
+    personal = PersonalField(owner_id, name, value, salt, shown=not option.hidden)
     setattr(request, name, personal_hash(personal, salt))
     return personal

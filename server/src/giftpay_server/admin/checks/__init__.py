@@ -1,4 +1,4 @@
-"""What must hold in the books, whatever slices there are; each slice adds its own."""
+"""The audit checks of the kernel's tables; each slice adds its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from giftpay_server.registration import Registry
 
 
 def all_checks(registry: Registry) -> Sequence[AuditCheck]:
-    """The kernel's checks, on which those of the slices rely, and then these."""
+    """The kernel's checks, and then those of the slices, which rely on them."""
     return (
         *entry_checks(registry.movements),
         *accounts.CHECKS,
@@ -25,8 +25,8 @@ def all_checks(registry: Registry) -> Sequence[AuditCheck]:
     )
 
 
-TOTAL = TotalCheck()  # after them: what it finds, most of them name more closely
+TOTAL = TotalCheck()  # after them, since most of them name a fault more precisely
 
-# Asked for the latest time that a clock may say, in place of the one since which to look. Made
-# last: one clock that was wrong once would hide the rest. Cheap enough to be made always.
+# They take the latest valid time in place of `since`. They run last, because a clock that was wrong
+# once would hide all other findings; and always, because they are cheap.
 AHEAD_CHECKS = ahead.CHECKS

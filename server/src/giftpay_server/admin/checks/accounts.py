@@ -1,4 +1,4 @@
-"""Accounts and holds, against the entries and the holds that made them what they are."""
+"""Checks accounts against their entries and holds, and holds against their transactions."""
 
 from giftpay_server.journal.check import Check, of_account
 from giftpay_server.journal.sql import POSTED
@@ -27,7 +27,7 @@ ACCOUNT_LAST = of_account(
     """,
 )
 
-# The floor is where a claw-back left the account, and never above what is available.
+# The floor is the balance after a claw-back, or zero; never above what is available.
 ACCOUNT_FLOOR = of_account(
     name="account.floor",
     broken="""
@@ -84,7 +84,7 @@ HOLD_TRANSACTION = Check(
     """,
 )
 
-# Of coins the lots tell as much, quickly; this reads every entry.
+# Reads every entry. For coins, account.minted proves the same faster.
 ACCOUNT_SPENT = of_account(
     name="account.spent",
     broken="""

@@ -1,8 +1,8 @@
-"""Times that lie ahead: no server's clock can have found them and been believed."""
+"""Checks that no timestamp is later than a clock within the bound can have been."""
 
 from giftpay_server.journal.check import of_account, of_entry, of_transaction
 
-# $1: the latest time that a clock within the bound may say now.
+# $1: the latest time of a clock within the bound.
 DETAIL = "format('expected %s or earlier, found %s', $1::timestamptz, found)"
 
 TRANSACTION_AHEAD = of_transaction(

@@ -1,4 +1,4 @@
-"""Entries and transactions: each accounts for the other, each entry for the one before it."""
+"""Checks entries against their transactions, and each entry against the previous one."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from giftpay_server.journal.check import Check, of_entry, of_transaction
 from giftpay_server.journal.sql import POSTED, refs
 from giftpay_server.ledger.movements import Movements
 
-# A regular expression of Postgres: each entry, and a blank between two.
+# A regular expression of Postgres: entries separated by a space.
 LIST = f"^([^ /~]+/[{UNIT_COIN}{UNIT_DIAMOND}]/[1-9][0-9]{{0,17}}( (?!$)|$))*$"
 
-# A refused transaction lists nothing, and no list names an entry twice. What passes is safe to
-# take apart; the checks below rely on it.
+# A refused transaction lists nothing, and no list names an entry twice. The checks below rely on
+# well-formed lists.
 TRANSACTION_LIST = of_transaction(
     name="transaction.list",
     broken=f"""
@@ -36,7 +36,7 @@ TRANSACTION_LIST = of_transaction(
     """,
 )
 
-# An entry is as old as its transaction, or as its account then was, whichever is later.
+# An entry's time is that of its transaction, or the account's last one if that is later.
 BOOKED = """
     WITH booked AS (
         SELECT e.owner_id, e.unit, e.seq, e.create_time, e.transaction_id, t.entries, t.kind,
@@ -55,7 +55,7 @@ BOOKED = """
 
 
 def entry_transaction(movements: Movements) -> Check:
-    """Its transaction lists an entry, and it is one of the movements that its kind makes."""
+    """Checks that a transaction lists each entry, and that its kind may make the movement."""
     usual = [
         f"({kind}, {unit}, {system}, {is_credit})"
         for kind, moved in movements.items()
@@ -80,7 +80,7 @@ def entry_transaction(movements: Movements) -> Check:
     )
 
 
-# The first is 1, and none between is missing. What is missing is named, not what follows it.
+# Numbers start with 1 and have no gap. The broken row is the missing one, not the one after it.
 ENTRY_FOLLOWS = of_entry(
     name={
         "entry.seq": "gap",
@@ -125,7 +125,7 @@ TRANSACTION_ENTRIES = of_transaction(
     detail="format('expected its entry %s, found %s', ref, coalesce('one of ' || found, 'none'))",
 )
 
-# Also what makes looking at the accounts that were touched enough.
+# With `since`, other checks read only accounts with a later entry_time; this one justifies that.
 ENTRY_ACCOUNT = of_entry(
     name="entry.account",
     broken="""
@@ -145,7 +145,7 @@ ENTRY_ACCOUNT = of_entry(
 
 
 def entry_checks(movements: Movements) -> Sequence[Check]:
-    """In this order: what a list says is taken apart only once it is well-formed."""
+    """The checks in order: those that parse a list come after the one that validates it."""
     return (
         TRANSACTION_LIST,
         entry_transaction(movements),

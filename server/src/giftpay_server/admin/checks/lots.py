@@ -1,4 +1,4 @@
-"""Lots and withdrawals: an odometer's positions, each minted once and at most once withdrawn."""
+"""Checks lots and withdrawals: each position is minted once and withdrawn at most once."""
 
 from functools import partial
 
@@ -52,8 +52,8 @@ LOT_FIRST = of_lot(
 
 BOUGHT = (LotKind.PAID, LotKind.BONUS)
 
-# What was bought comes of an order's payment, a reversal of the gift that it claims, an adjustment
-# of itself.
+# The source of a purchase is the order of its payment, that of a reversal is the gift that it
+# claims, and that of an adjustment is itself.
 LOT_SOURCE = of_lot(
     name="lot.source",
     broken=f"""
@@ -73,8 +73,7 @@ LOT_SOURCE = of_lot(
     detail="format('expected a source of %s, found %s', transaction_id, source_id)",
 )
 
-# Balances and lots are proven by entries, what was taken by withdrawals, so that this proves what
-# was spent.
+# Other checks prove the balance, the lots and what was taken; so this one proves what was spent.
 ACCOUNT_MINTED = of_account(
     name="account.minted",
     broken=f"""
@@ -94,7 +93,7 @@ ACCOUNT_MINTED = of_account(
     detail="format('expected lots of %s in all, found %s', minted, lots_end)",
 )
 
-# All rows of one entry together, told by the first of them.
+# Adds up all rows of one entry, and reports the first of them.
 WITHDRAWAL_ENTRY = of_withdrawal(
     name="withdrawal.entry",
     broken=f"""
@@ -116,7 +115,7 @@ WITHDRAWAL_ENTRY = of_withdrawal(
     """,
 )
 
-# Each behind the one before it, and none behind what was minted by then.
+# Each row begins after the previous one ends, and ends within what was minted by then.
 WITHDRAWAL_FIRST = of_withdrawal(
     name="withdrawal.first",
     broken=f"""
@@ -143,8 +142,8 @@ WITHDRAWAL_FIRST = of_withdrawal(
     """,
 )
 
-# What had been spent is what had been minted, less the balance and what had been withdrawn; and as
-# many of the positions that were not withdrawn lie before all that was still there.
+# Before the withdrawal: spent = minted - balance - withdrawn. The rank of a withdrawn position
+# among those not withdrawn before it must not be below that.
 WITHDRAWAL_UNSPENT = of_withdrawal(
     name="withdrawal.unspent",
     broken=f"""

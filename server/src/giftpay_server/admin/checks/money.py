@@ -1,4 +1,4 @@
-"""Real money against the entries that it brought; and claims."""
+"""Checks movements of real money against their entries, and claims against their transactions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from giftpay_server.journal.check import Check, of_entry, of_money_movement
 from giftpay_server.journal.sql import POSTED, among
 from giftpay_server.ledger.movements import Movements
 
-# Nothing moves against these unless money does.
+# An entry against one of these needs a movement of real money.
 MONEY_ACCOUNTS = (SYSTEM_ACCOUNT_ISSUANCE, SYSTEM_ACCOUNT_PROMOTION, SYSTEM_ACCOUNT_PAYOUTS)
 
 ENTRY_MONEY = of_entry(
@@ -25,7 +25,7 @@ ENTRY_MONEY = of_entry(
     detail="'expected a movement of money in its transaction, found none'",
 )
 
-# What it is for is asked by the slices, each of its own kinds.
+# The slices check its subject, each for its own kinds.
 MOVED_BY = """
     SELECT m.transaction_id
       FROM money_movement m
@@ -37,7 +37,7 @@ MOVED_BY = """
 
 
 def money_transaction(movements: Movements) -> Check:
-    """A transaction of a kind that moves money moved it."""
+    """Checks that each movement of money was made by a transaction of a kind that moves money."""
     kinds = [
         kind
         for kind, moved in movements.items()
@@ -67,5 +67,5 @@ CLAIM_TRANSACTION = Check(
 
 
 def money_checks(movements: Movements) -> Sequence[Check]:
-    """Those of entries, of money and of claims."""
+    """The checks of this module."""
     return ENTRY_MONEY, money_transaction(movements), CLAIM_TRANSACTION

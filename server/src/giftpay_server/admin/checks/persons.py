@@ -1,4 +1,4 @@
-"""Personal data, against the erasures of its owners."""
+"""Checks personal data against the erasures of its owners."""
 
 from giftpay_server.journal.check import Check
 
@@ -15,9 +15,9 @@ ERASURE_OWNER = Check(
     detail="format('expected the last of %s erasures, found generation %s', erasures, generation)",
 )
 
-# What is shown was written after the owner's last erasure, and not after one that is still to come.
-# What holds no words is only compared. A refused command of somebody without a wallet proves no
-# account, and may be written after a wallet was opened and erased.
+# Visible text was written after the owner's last erasure, and not under a generation that does not
+# exist yet. Rows without text are excepted: they are only compared with retries, and a refused
+# command of an owner without a wallet may be written after a wallet was opened and erased.
 PERSONAL_GENERATION = Check(
     name="personal_data.generation",
     table="personal_data",

@@ -1,4 +1,4 @@
-"""The sums of all accounts, and of all entries against the system accounts."""
+"""Checks the sums of all accounts, and of all entries against the system accounts."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from giftpay_server.postgres.pool import Connection
 from giftpay_server.protobuf import short_name
 
 UNITS = (UNIT_COIN, UNIT_DIAMOND)
-OWNERS = ""  # stands for the owners where system accounts go by name
+OWNERS = ""  # the name of all owners, beside the names of system accounts
 
 
 class Total(NamedTuple):
-    """What accounts or entries add up to."""
+    """The sum of accounts or entries."""
 
     balance: int
     entries: int
@@ -26,7 +26,7 @@ class Total(NamedTuple):
 
 Totals = Mapping[tuple[int, str], Total]  # by unit and name
 
-# A stripe is named ~GIFT_SALES~3; no owner's id has the character.
+# A stripe's owner_id is such as ~GIFT_SALES~3; callers' ids cannot contain ~.
 SUM_ACCOUNTS = """
     SELECT unit, split_part(owner_id, '~', 2) AS name, sum(balance) AS balance, sum(seq) AS entries
       FROM account
@@ -35,7 +35,7 @@ SUM_ACCOUNTS = """
 
 
 async def sum_accounts(connection: Connection) -> Totals:
-    """The owners together, and each system account over its stripes."""
+    """Sums the owners together, and each system account over its stripes."""
     rows = await connection.fetch(SUM_ACCOUNTS, timeout=STATEMENT_TIMEOUT_S)
     return {(row["unit"], row["name"]): _total(row) for row in rows}
 
@@ -44,7 +44,7 @@ def _total(row: Any) -> Total:
     return Total(balance=int(row["balance"]), entries=int(row["entries"]))
 
 
-# Seen from the system accounts.
+# With the sign of the system accounts.
 SUM_ENTRIES = """
     SELECT unit, system_account, -sum(amount) AS balance, count(*) AS entries
       FROM entry
@@ -54,7 +54,7 @@ SUM_ENTRIES = """
 
 @dataclass(frozen=True, slots=True)
 class StripesCheck:
-    """The stripes of each system account are what the entries against it say."""
+    """Checks the stripes of each system account against the entries."""
 
     names: Sequence[str] = ("account.stripes",)
     whole: bool = True
@@ -85,7 +85,7 @@ async def _sum_entries(connection: Connection) -> Totals:
 
 @dataclass(frozen=True, slots=True)
 class TotalCheck:
-    """The accounts of each unit are zero together: those too that no batch touched."""
+    """Checks that the accounts of each unit add up to zero, also those that no batch touched."""
 
     names: Sequence[str] = ("account.total",)
     whole: bool = False

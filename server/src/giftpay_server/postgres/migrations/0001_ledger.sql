@@ -1,11 +1,11 @@
 -- The ledger: owners, accounts, entries, transactions, claims, holds, lots, withdrawals, personal
 -- data.
 --
--- The primary key of whatever grows holds its owner or its transaction; no triggers, no sequences,
--- no foreign keys: the tables may be spread over machines one day. Text is compared bytewise
--- (COLLATE "C"), so that the order in which accounts are locked is the same everywhere.
+-- The primary key of every large table contains the owner or the transaction; there are no triggers,
+-- no sequences and no foreign keys, so that the tables may be sharded one day. Text is compared
+-- bytewise (COLLATE "C"), so that accounts are locked in the same order everywhere.
 --
--- Columns stand widest first: a row then carries no padding.
+-- The widest columns come first, which avoids padding.
 
 CREATE TABLE owner (
     owner_id    text COLLATE "C" PRIMARY KEY,
@@ -16,8 +16,8 @@ CREATE TABLE owner (
     erasures    integer NOT NULL DEFAULT 0 CHECK (erasures >= 0)  -- generation of what is written
 );
 
--- Balances live here and nowhere else. Rows whose owner begins with ~ are stripes of the system
--- accounts; the character is outside the callers' alphabet.
+-- The only place of balances. Rows whose owner_id begins with ~ are stripes of the system accounts;
+-- callers' ids cannot contain this character.
 CREATE TABLE account (
     balance    bigint NOT NULL DEFAULT 0,
     held       bigint NOT NULL DEFAULT 0 CHECK (held >= 0),
@@ -55,7 +55,7 @@ CREATE TABLE transactions (
     caller          text NOT NULL,
     entries         text COLLATE "C" NOT NULL,                  -- 'anna/1/17 ben/2/4'
     request         bytea NOT NULL,                             -- the request, personal fields hashed
-    answer          bytea NOT NULL                              -- what the first caller was told
+    answer          bytea NOT NULL                              -- to the first call with the key
 );
 
 CREATE TABLE claim (
@@ -90,8 +90,8 @@ CREATE TABLE lot (
     CHECK ((price IS NULL) = (currency IS NULL))
 );
 
--- Positions [first, first + size) that an entry took although older coins were there; all of them
--- were unspent then.
+-- Positions [first, first + size) that an entry took instead of the oldest coins; all of them were
+-- unspent.
 CREATE TABLE withdrawal (
     seq      bigint NOT NULL,                                   -- of the entry
     first    bigint NOT NULL CHECK (first >= 0),
@@ -101,8 +101,8 @@ CREATE TABLE withdrawal (
     PRIMARY KEY (owner_id, unit, first)
 );
 
--- What identifies a person, apart from what cannot be erased. The salt is that of the hash which
--- stands in the stored request in place of the value, and goes with it.
+-- Personal data, kept apart from what cannot be erased. The stored request contains a hash of the
+-- value with this salt; both are deleted together.
 CREATE TABLE personal_data (
     transaction_id uuid PRIMARY KEY,
     generation     integer NOT NULL,                            -- the owner's erasures before it
@@ -112,14 +112,14 @@ CREATE TABLE personal_data (
 );
 CREATE INDEX personal_data_owner ON personal_data (owner_id);
 
--- An erasure under way: what is of this generation or an earlier one is hidden, and to be removed.
+-- An erasure in progress: data of this generation or an earlier one is hidden, and to be deleted.
 CREATE TABLE erasure (
     create_time timestamptz NOT NULL,
     generation  integer NOT NULL CHECK (generation >= 0),
     owner_id    text COLLATE "C" PRIMARY KEY
 );
 
--- A subquery and not a join, so that a look by key stays one, whatever the view is joined to.
+-- A subquery and not a join, so that a look-up by key remains one when the view is joined.
 CREATE VIEW shown_personal_data AS
     SELECT p.transaction_id, p.owner_id, p.generation, p.salt, p.value
       FROM personal_data p
@@ -127,7 +127,7 @@ CREATE VIEW shown_personal_data AS
                (SELECT e.generation FROM erasure e WHERE e.owner_id = p.owner_id), -1
            );
 
--- The role belongs to the cluster: an operator or another database's server may have made it.
+-- Roles are shared by the cluster: an operator or the server of another database may have made it.
 DO $$
 BEGIN
     IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'giftpay_server') THEN
@@ -147,21 +147,21 @@ $$;
 GRANT SELECT, INSERT ON entry, transactions, claim TO giftpay_server;
 GRANT SELECT, INSERT, UPDATE ON owner, account, hold TO giftpay_server;
 GRANT SELECT, INSERT ON lot, withdrawal TO giftpay_server;
--- Words and salts are read through the view alone.
+-- Values and salts are read only through the view.
 GRANT SELECT (transaction_id, owner_id, generation), INSERT, DELETE ON personal_data
     TO giftpay_server;
 GRANT SELECT ON shown_personal_data TO giftpay_server;
 GRANT SELECT, INSERT, UPDATE, DELETE ON erasure TO giftpay_server;
 
--- What must hold for a batch to be written.
+-- The preconditions for writing a batch.
 --
--- It may have been decided before it locked anything: the statement that writes it names the version
--- that it read of each account, and fails here if another batch was quicker: as a serialization
--- failure, since nothing of it was written and it may simply be decided again.
+-- Optimistic concurrency control: the writing statement names the version that the batch had read of
+-- each account. If another batch has changed one, it fails here with a serialization failure; nothing
+-- was written, and the batch is decided again.
 --
--- A command is posted within a stated time of being taken, or never: also where the server was frozen
--- meanwhile (GPT01). A server whose clock is ahead of this one's books nothing (GPT02). The codes are
--- our own.
+-- A command is posted within a stated time of being accepted or never, even if the server was frozen
+-- in between (GPT01). A server whose clock is ahead of this one's books nothing (GPT02). These
+-- SQLSTATEs are our own.
 CREATE FUNCTION assert_writable(unchanged boolean, earliest timestamptz, latest timestamptz)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,4 +1,4 @@
--- The gifts received in one context, for those that name one; the rest is in the ledger.
+-- Gifts received in one context; everything else about gifts is in the ledger.
 
 CREATE TABLE gift_context (
     seq      bigint NOT NULL,                                   -- of the recipient's diamond entry

@@ -1,4 +1,4 @@
--- Redemptions. The destination is personal data and lies there, under the redemption's id.
+-- Redemptions. The destination is in personal_data, under the redemption's id.
 
 CREATE TABLE redemption (
     diamonds        bigint NOT NULL CHECK (diamonds > 0),
@@ -18,7 +18,7 @@ CREATE TABLE redemption (
     return_reason   text,
     CHECK ((state IN (1, 6)) = (provider_key IS NULL)),         -- held and cancelled: never sent
     CHECK ((provider_key IS NULL) = (submit_time IS NULL)),
-    CHECK (state NOT IN (1, 2) OR next_time IS NOT NULL),       -- held and submitted: go on
+    CHECK (state NOT IN (1, 2) OR next_time IS NOT NULL),       -- held and submitted: continue
     CHECK (state NOT IN (5, 6) OR next_time IS NULL)            -- returned and cancelled: ended
 );
 CREATE INDEX redemption_owner ON redemption (owner_id, create_time, redemption_id);

@@ -1,9 +1,7 @@
--- What was written since a time, for the audit. Rows lie in the order in which they were written, so
--- that the times of whole ranges of pages (here 4 MB) are enough to find them, and cost next to
--- nothing to keep.
+-- Block range indexes, by which the audit finds rows written since a time. Rows are stored in the
+-- order in which they were written, so one range of times for 4 MB of pages is enough, and cheap.
 --
--- An engine that has no BRIN goes without: the audit then reads the tables from end to end, which
--- costs it time and nobody else anything.
+-- They are optional, for engines without BRIN: the audit is then slower, since it scans the tables.
 
 DO $$
 BEGIN

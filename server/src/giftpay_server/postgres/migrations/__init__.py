@@ -1,4 +1,4 @@
-"""The schema in numbered steps, applied once each by whichever server starts first."""
+"""Migrations: numbered SQL files, each applied once, by whichever server starts first."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ RECORD = "INSERT INTO migration (number, name, checksum) VALUES ($1, $2, $3)"
 
 
 class MigrationError(Exception):
-    """The database's schema is not one that this server can bring up to date."""
+    """This server cannot migrate the database's schema."""
 
 
 async def migrate(dsn: str, *, wait_max_s: float = LOCK_WAIT_MAX_S) -> None:
