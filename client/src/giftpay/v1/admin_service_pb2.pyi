@@ -29,21 +29,21 @@ class _ShortfallPolicy:
 class _ShortfallPolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ShortfallPolicy.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     SHORTFALL_POLICY_UNSPECIFIED: _ShortfallPolicy.ValueType  # 0
-    """Means PLATFORM_LOSS."""
+    """Same as PLATFORM_LOSS."""
     SHORTFALL_POLICY_PLATFORM_LOSS: _ShortfallPolicy.ValueType  # 1
     """The platform."""
     SHORTFALL_POLICY_DEBT: _ShortfallPolicy.ValueType  # 2
-    """The recipient: the balance goes below zero, and the next earnings fill it."""
+    """The recipient: the balance becomes negative, and the next earnings fill it."""
 
 class ShortfallPolicy(_ShortfallPolicy, metaclass=_ShortfallPolicyEnumTypeWrapper):
     """Who bears the diamonds that a recipient can no longer give back."""
 
 SHORTFALL_POLICY_UNSPECIFIED: ShortfallPolicy.ValueType  # 0
-"""Means PLATFORM_LOSS."""
+"""Same as PLATFORM_LOSS."""
 SHORTFALL_POLICY_PLATFORM_LOSS: ShortfallPolicy.ValueType  # 1
 """The platform."""
 SHORTFALL_POLICY_DEBT: ShortfallPolicy.ValueType  # 2
-"""The recipient: the balance goes below zero, and the next earnings fill it."""
+"""The recipient: the balance becomes negative, and the next earnings fill it."""
 Global___ShortfallPolicy: _TypeAlias = ShortfallPolicy  # noqa: Y015
 
 class _LotKind:
@@ -64,7 +64,7 @@ class _LotKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LotKind.Value
     """An operator granted them."""
 
 class LotKind(_LotKind, metaclass=_LotKindEnumTypeWrapper):
-    """What coins came from."""
+    """The source of coins."""
 
 LOT_KIND_UNSPECIFIED: LotKind.ValueType  # 0
 """Never sent."""
@@ -87,19 +87,19 @@ class _CoinStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CoinState.V
     COIN_STATE_UNSPECIFIED: _CoinState.ValueType  # 0
     """Never sent."""
     COIN_STATE_UNSPENT: _CoinState.ValueType  # 1
-    """They are there."""
+    """They were not spent."""
     COIN_STATE_SPENT: _CoinState.ValueType  # 2
     """They were spent, as the oldest."""
     COIN_STATE_WITHDRAWN: _CoinState.ValueType  # 3
     """They were withdrawn, by their position."""
 
 class CoinState(_CoinState, metaclass=_CoinStateEnumTypeWrapper):
-    """What became of coins."""
+    """The state of traced coins."""
 
 COIN_STATE_UNSPECIFIED: CoinState.ValueType  # 0
 """Never sent."""
 COIN_STATE_UNSPENT: CoinState.ValueType  # 1
-"""They are there."""
+"""They were not spent."""
 COIN_STATE_SPENT: CoinState.ValueType  # 2
 """They were spent, as the oldest."""
 COIN_STATE_WITHDRAWN: CoinState.ValueType  # 3
@@ -146,7 +146,7 @@ Global___AdjustBalanceRequest: _TypeAlias = AdjustBalanceRequest  # noqa: Y015
 
 @_typing.final
 class AdjustBalanceResponse(_message.Message):
-    """The answer of AdjustBalance."""
+    """The response of AdjustBalance."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -208,7 +208,7 @@ Global___ReverseGiftRequest: _TypeAlias = ReverseGiftRequest  # noqa: Y015
 
 @_typing.final
 class ReverseGiftResponse(_message.Message):
-    """The answer of ReverseGift."""
+    """The response of ReverseGift."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -272,7 +272,7 @@ Global___ErasePersonalDataRequest: _TypeAlias = ErasePersonalDataRequest  # noqa
 
 @_typing.final
 class ErasePersonalDataResponse(_message.Message):
-    """The answer of ErasePersonalData."""
+    """The response of ErasePersonalData."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -311,7 +311,7 @@ Global___GetTrialBalanceRequest: _TypeAlias = GetTrialBalanceRequest  # noqa: Y0
 
 @_typing.final
 class GetTrialBalanceResponse(_message.Message):
-    """The answer of GetTrialBalance."""
+    """The response of GetTrialBalance."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -404,9 +404,9 @@ class VerifyLedgerRequest(_message.Message):
     SINCE_TIME_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def since_time(self) -> _timestamp_pb2.Timestamp:
-        """If set, check only what was committed at or after this time, joined to what stood before: the
-        watermark of an earlier clean answer. Rows that do not tell their time, and the sums over all
-        entries, are checked only when it is unset.
+        """If set, check only what was committed at or after this time, against everything before it. Use
+        the watermark of an earlier clean response. Rows that do not record when they were written, and
+        the sums over all entries, are checked only when it is unset.
         """
 
     def __init__(
@@ -424,7 +424,7 @@ Global___VerifyLedgerRequest: _TypeAlias = VerifyLedgerRequest  # noqa: Y015
 
 @_typing.final
 class VerifyLedgerResponse(_message.Message):
-    """The answer of VerifyLedger."""
+    """The response of VerifyLedger."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -434,7 +434,7 @@ class VerifyLedgerResponse(_message.Message):
     ENTRIES_FIELD_NUMBER: _builtins.int
     TRANSACTIONS_FIELD_NUMBER: _builtins.int
     clean: _builtins.bool
-    """Whether every check held."""
+    """Whether every check passed."""
     entries: _builtins.int
     """How many entries were read."""
     transactions: _builtins.int
@@ -466,7 +466,7 @@ Global___VerifyLedgerResponse: _TypeAlias = VerifyLedgerResponse  # noqa: Y015
 
 @_typing.final
 class BrokenRow(_message.Message):
-    """A row that does not agree with the books."""
+    """A row that contradicts the books."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -477,7 +477,7 @@ class BrokenRow(_message.Message):
     check: _builtins.str
     """The check that it failed, such as "entry.seq" or "account.balance"."""
     table: _builtins.str
-    """The table it lies in."""
+    """Its table."""
     key: _builtins.str
     """Its primary key, such as "anna/COIN/17"."""
     detail: _builtins.str
@@ -522,7 +522,7 @@ Global___TraceTransactionRequest: _TypeAlias = TraceTransactionRequest  # noqa: 
 
 @_typing.final
 class TraceTransactionResponse(_message.Message):
-    """The answer of TraceTransaction."""
+    """The response of TraceTransaction."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -530,11 +530,11 @@ class TraceTransactionResponse(_message.Message):
     LOTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def debits(self) -> _containers.RepeatedCompositeFieldContainer[Global___TracedDebit]:
-        """The coins that the transaction took, by entry."""
+        """The coins that the transaction debited, by entry."""
 
     @_builtins.property
     def lots(self) -> _containers.RepeatedCompositeFieldContainer[Global___TracedLot]:
-        """The coins that it brought, by entry."""
+        """The coins that it credited, by entry."""
 
     def __init__(
         self,
@@ -552,7 +552,7 @@ Global___TraceTransactionResponse: _TypeAlias = TraceTransactionResponse  # noqa
 
 @_typing.final
 class CoinLot(_message.Message):
-    """The coins that one credit brought."""
+    """The coins of one credit."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -562,18 +562,18 @@ class CoinLot(_message.Message):
     COINS_FIELD_NUMBER: _builtins.int
     PRICE_FIELD_NUMBER: _builtins.int
     kind: Global___LotKind.ValueType
-    """What they came from."""
+    """Their source."""
     source_id: _builtins.str
     """The top-up, the transaction of the reversed gift, or the adjustment."""
     coins: _builtins.int
-    """How many they were."""
+    """How many."""
     @_builtins.property
     def entry(self) -> _ledger_pb2.EntryRef:
         """The credit."""
 
     @_builtins.property
     def price(self) -> _money_pb2.Money:
-        """What was paid for them; unset unless they were bought."""
+        """The price paid for them; unset unless they were bought."""
 
     def __init__(
         self,
@@ -594,7 +594,7 @@ Global___CoinLot: _TypeAlias = CoinLot  # noqa: Y015
 
 @_typing.final
 class TracedDebit(_message.Message):
-    """A debit of coins, and what paid for it."""
+    """A debit of coins, and the purchases and grants that paid for it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -607,18 +607,18 @@ class TracedDebit(_message.Message):
     coins: _builtins.int
     """How many coins it took."""
     withdrawal: _builtins.bool
-    """Whether it took the coins that it named, and not the oldest."""
+    """Whether it took specific coins, and not the oldest."""
     unlisted_coins: _builtins.int
     """Coins whose roots are beyond the first 1,000."""
     owed_coins: _builtins.int
-    """Coins that were not there and that no credit has filled yet: debt."""
+    """Debt: coins that were not available, and that no credit has filled yet."""
     @_builtins.property
     def entry(self) -> _ledger_pb2.EntryRef:
         """The debit."""
 
     @_builtins.property
     def roots(self) -> _containers.RepeatedCompositeFieldContainer[Global___CoinRoot]:
-        """Where these coins had first come from, in the order they were taken: at most 1,000."""
+        """The first sources of these coins, in the order in which they were taken: at most 1,000."""
 
     def __init__(
         self,
@@ -684,14 +684,14 @@ class TracedLot(_message.Message):
     FATES_FIELD_NUMBER: _builtins.int
     UNLISTED_COINS_FIELD_NUMBER: _builtins.int
     unlisted_coins: _builtins.int
-    """Coins whose fates are beyond these, or that were spent by entries beyond the first 1,000."""
+    """Coins whose fates are not listed, or that were spent by entries after the first 1,000."""
     @_builtins.property
     def lot(self) -> Global___CoinLot:
         """The coins."""
 
     @_builtins.property
     def fates(self) -> _containers.RepeatedCompositeFieldContainer[Global___CoinFate]:
-        """What became of them, in their order: at most 2,000."""
+        """What became of them, by position: at most 2,000."""
 
     def __init__(
         self,
@@ -731,8 +731,8 @@ class CoinFate(_message.Message):
 
     @_builtins.property
     def lot_entry(self) -> _ledger_pb2.EntryRef:
-        """The credit by which they came to lie where they lie, or lay last: another one than the traced
-        lot's if they came back in a reversal since.
+        """The credit of the last lot that they belonged to: another one than the traced lot's if they
+        returned by a reversal.
         """
 
     def __init__(

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AdminServiceStub(object):
-    """What operators may do.
+    """Commands and reports for operators.
     """
 
     def __init__(self, channel):
@@ -68,12 +68,12 @@ class AdminServiceStub(object):
 
 
 class AdminServiceServicer(object):
-    """What operators may do.
+    """Commands and reports for operators.
     """
 
     def AdjustBalance(self, request, context):
         """AdjustBalance corrects one account against ADJUSTMENT. A positive amount of coins mints a lot
-        of its own; a negative one is a spend. A closed wallet gains nothing by it, but can be emptied.
+        of its own; a negative one is a spend. A closed wallet can be debited, but not credited.
         Refused with WALLET_NOT_FOUND, WALLET_CLOSED, INSUFFICIENT_COINS, INSUFFICIENT_DIAMONDS,
         BALANCE_LIMIT.
         """
@@ -82,11 +82,11 @@ class AdminServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ReverseGift(self, request, context):
-        """ReverseGift returns all coins of a gift to its sender, once. The recipient gives back what is
-        available of the diamonds; the policy says who bears the rest.
+        """ReverseGift returns all coins of a gift to its sender, once. The recipient gives back the
+        diamonds that are available; the shortfall policy decides who bears the rest.
 
-        It is booked whatever the wallets' status: to GIFT_SALES and CREATOR_EARNINGS it is as if there
-        had been no gift, and what the platform bears reaches the recipient from PLATFORM_LOSS first.
+        It is booked whatever the wallets' status. In GIFT_SALES and CREATOR_EARNINGS it cancels the
+        gift; a loss of the platform is first credited to the recipient from PLATFORM_LOSS.
         Refused with GIFT_NOT_FOUND, GIFT_ALREADY_REVERSED, BALANCE_LIMIT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -94,37 +94,37 @@ class AdminServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ErasePersonalData(self, request, context):
-        """ErasePersonalData erases what is known of an owner as a person: the words of the gifts it
-        sent, payout addresses, the date of coming of age. None of it is shown from the moment that the
-        command is decided; the rows are removed after that, of many gifts within minutes. What is
-        written later stays. The books stay as they are: who is of age stays so, without a date, and
-        every key keeps its answer. A redemption that was not sent yet is cancelled for want of its
-        address. Refused with WALLET_NOT_FOUND.
+        """ErasePersonalData erases an owner's personal data: the messages of gifts that it sent, payout
+        addresses and the date of coming of age. It is hidden as soon as the command is decided; the
+        rows are deleted afterwards, those of many gifts within minutes. Data written later is kept.
+        The books do not change: an adult remains an adult, without a date, and every key keeps its
+        answer. A redemption that was not sent yet is cancelled, since its address is gone. Refused
+        with WALLET_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetTrialBalance(self, request, context):
-        """GetTrialBalance sums all accounts: per unit, the owners' balances and those of the system
-        accounts are zero together.
+        """GetTrialBalance sums all accounts by unit: the balances of owners and system accounts add up to
+        zero.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def VerifyLedger(self, request, context):
-        """VerifyLedger checks the books row by row and names the first row that is broken.
+        """VerifyLedger audits the books row by row and returns the first broken row.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def TraceTransaction(self, request, context):
-        """TraceTransaction follows the coins of a transaction: those that it took, back to the purchases
-        and grants that paid for them, and those that it brought, to what became of each. Coins of a
-        gift that was reversed are the same coins before and after. It changes nothing. A transaction
-        that moved no coins has nothing to trace. Refused with TRANSACTION_NOT_FOUND.
+        """TraceTransaction traces the coins of a transaction: the debited ones back to the purchases and
+        grants that paid for them, and the credited ones forward to what became of each. Coins that
+        return by a reversal are the same coins as before. It changes nothing. A transaction that moved
+        no coins has nothing to trace. Refused with TRANSACTION_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -172,7 +172,7 @@ def add_AdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminService(object):
-    """What operators may do.
+    """Commands and reports for operators.
     """
 
     @staticmethod

@@ -13,46 +13,46 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AdminServiceStub:
-    """What operators may do."""
+    """Commands and reports for operators."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     AdjustBalance: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.AdjustBalanceRequest, _admin_service_pb2.AdjustBalanceResponse]
     """AdjustBalance corrects one account against ADJUSTMENT. A positive amount of coins mints a lot
-    of its own; a negative one is a spend. A closed wallet gains nothing by it, but can be emptied.
+    of its own; a negative one is a spend. A closed wallet can be debited, but not credited.
     Refused with WALLET_NOT_FOUND, WALLET_CLOSED, INSUFFICIENT_COINS, INSUFFICIENT_DIAMONDS,
     BALANCE_LIMIT.
     """
     ReverseGift: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ReverseGiftRequest, _admin_service_pb2.ReverseGiftResponse]
-    """ReverseGift returns all coins of a gift to its sender, once. The recipient gives back what is
-    available of the diamonds; the policy says who bears the rest.
+    """ReverseGift returns all coins of a gift to its sender, once. The recipient gives back the
+    diamonds that are available; the shortfall policy decides who bears the rest.
 
-    It is booked whatever the wallets' status: to GIFT_SALES and CREATOR_EARNINGS it is as if there
-    had been no gift, and what the platform bears reaches the recipient from PLATFORM_LOSS first.
+    It is booked whatever the wallets' status. In GIFT_SALES and CREATOR_EARNINGS it cancels the
+    gift; a loss of the platform is first credited to the recipient from PLATFORM_LOSS.
     Refused with GIFT_NOT_FOUND, GIFT_ALREADY_REVERSED, BALANCE_LIMIT.
     """
     ErasePersonalData: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ErasePersonalDataRequest, _admin_service_pb2.ErasePersonalDataResponse]
-    """ErasePersonalData erases what is known of an owner as a person: the words of the gifts it
-    sent, payout addresses, the date of coming of age. None of it is shown from the moment that the
-    command is decided; the rows are removed after that, of many gifts within minutes. What is
-    written later stays. The books stay as they are: who is of age stays so, without a date, and
-    every key keeps its answer. A redemption that was not sent yet is cancelled for want of its
-    address. Refused with WALLET_NOT_FOUND.
+    """ErasePersonalData erases an owner's personal data: the messages of gifts that it sent, payout
+    addresses and the date of coming of age. It is hidden as soon as the command is decided; the
+    rows are deleted afterwards, those of many gifts within minutes. Data written later is kept.
+    The books do not change: an adult remains an adult, without a date, and every key keeps its
+    answer. A redemption that was not sent yet is cancelled, since its address is gone. Refused
+    with WALLET_NOT_FOUND.
     """
     GetTrialBalance: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetTrialBalanceRequest, _admin_service_pb2.GetTrialBalanceResponse]
-    """GetTrialBalance sums all accounts: per unit, the owners' balances and those of the system
-    accounts are zero together.
+    """GetTrialBalance sums all accounts by unit: the balances of owners and system accounts add up to
+    zero.
     """
     VerifyLedger: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.VerifyLedgerRequest, _admin_service_pb2.VerifyLedgerResponse]
-    """VerifyLedger checks the books row by row and names the first row that is broken."""
+    """VerifyLedger audits the books row by row and returns the first broken row."""
     TraceTransaction: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.TraceTransactionRequest, _admin_service_pb2.TraceTransactionResponse]
-    """TraceTransaction follows the coins of a transaction: those that it took, back to the purchases
-    and grants that paid for them, and those that it brought, to what became of each. Coins of a
-    gift that was reversed are the same coins before and after. It changes nothing. A transaction
-    that moved no coins has nothing to trace. Refused with TRANSACTION_NOT_FOUND.
+    """TraceTransaction traces the coins of a transaction: the debited ones back to the purchases and
+    grants that paid for them, and the credited ones forward to what became of each. Coins that
+    return by a reversal are the same coins as before. It changes nothing. A transaction that moved
+    no coins has nothing to trace. Refused with TRANSACTION_NOT_FOUND.
     """
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What operators may do."""
+    """Commands and reports for operators."""
 
     @_abc_1.abstractmethod
     def AdjustBalance(
@@ -61,7 +61,7 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_admin_service_pb2.AdjustBalanceRequest, _abc.Awaitable[_admin_service_pb2.AdjustBalanceResponse]],
     ) -> _abc.Awaitable[_admin_service_pb2.AdjustBalanceResponse]:
         """AdjustBalance corrects one account against ADJUSTMENT. A positive amount of coins mints a lot
-        of its own; a negative one is a spend. A closed wallet gains nothing by it, but can be emptied.
+        of its own; a negative one is a spend. A closed wallet can be debited, but not credited.
         Refused with WALLET_NOT_FOUND, WALLET_CLOSED, INSUFFICIENT_COINS, INSUFFICIENT_DIAMONDS,
         BALANCE_LIMIT.
         """
@@ -72,11 +72,11 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.ReverseGiftRequest,
         context: _aio.ServicerContext[_admin_service_pb2.ReverseGiftRequest, _abc.Awaitable[_admin_service_pb2.ReverseGiftResponse]],
     ) -> _abc.Awaitable[_admin_service_pb2.ReverseGiftResponse]:
-        """ReverseGift returns all coins of a gift to its sender, once. The recipient gives back what is
-        available of the diamonds; the policy says who bears the rest.
+        """ReverseGift returns all coins of a gift to its sender, once. The recipient gives back the
+        diamonds that are available; the shortfall policy decides who bears the rest.
 
-        It is booked whatever the wallets' status: to GIFT_SALES and CREATOR_EARNINGS it is as if there
-        had been no gift, and what the platform bears reaches the recipient from PLATFORM_LOSS first.
+        It is booked whatever the wallets' status. In GIFT_SALES and CREATOR_EARNINGS it cancels the
+        gift; a loss of the platform is first credited to the recipient from PLATFORM_LOSS.
         Refused with GIFT_NOT_FOUND, GIFT_ALREADY_REVERSED, BALANCE_LIMIT.
         """
 
@@ -86,12 +86,12 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.ErasePersonalDataRequest,
         context: _aio.ServicerContext[_admin_service_pb2.ErasePersonalDataRequest, _abc.Awaitable[_admin_service_pb2.ErasePersonalDataResponse]],
     ) -> _abc.Awaitable[_admin_service_pb2.ErasePersonalDataResponse]:
-        """ErasePersonalData erases what is known of an owner as a person: the words of the gifts it
-        sent, payout addresses, the date of coming of age. None of it is shown from the moment that the
-        command is decided; the rows are removed after that, of many gifts within minutes. What is
-        written later stays. The books stay as they are: who is of age stays so, without a date, and
-        every key keeps its answer. A redemption that was not sent yet is cancelled for want of its
-        address. Refused with WALLET_NOT_FOUND.
+        """ErasePersonalData erases an owner's personal data: the messages of gifts that it sent, payout
+        addresses and the date of coming of age. It is hidden as soon as the command is decided; the
+        rows are deleted afterwards, those of many gifts within minutes. Data written later is kept.
+        The books do not change: an adult remains an adult, without a date, and every key keeps its
+        answer. A redemption that was not sent yet is cancelled, since its address is gone. Refused
+        with WALLET_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -100,8 +100,8 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.GetTrialBalanceRequest,
         context: _aio.ServicerContext[_admin_service_pb2.GetTrialBalanceRequest, _abc.Awaitable[_admin_service_pb2.GetTrialBalanceResponse]],
     ) -> _abc.Awaitable[_admin_service_pb2.GetTrialBalanceResponse]:
-        """GetTrialBalance sums all accounts: per unit, the owners' balances and those of the system
-        accounts are zero together.
+        """GetTrialBalance sums all accounts by unit: the balances of owners and system accounts add up to
+        zero.
         """
 
     @_abc_1.abstractmethod
@@ -110,7 +110,7 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.VerifyLedgerRequest,
         context: _aio.ServicerContext[_admin_service_pb2.VerifyLedgerRequest, _abc.Awaitable[_admin_service_pb2.VerifyLedgerResponse]],
     ) -> _abc.Awaitable[_admin_service_pb2.VerifyLedgerResponse]:
-        """VerifyLedger checks the books row by row and names the first row that is broken."""
+        """VerifyLedger audits the books row by row and returns the first broken row."""
 
     @_abc_1.abstractmethod
     def TraceTransaction(
@@ -118,10 +118,10 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.TraceTransactionRequest,
         context: _aio.ServicerContext[_admin_service_pb2.TraceTransactionRequest, _abc.Awaitable[_admin_service_pb2.TraceTransactionResponse]],
     ) -> _abc.Awaitable[_admin_service_pb2.TraceTransactionResponse]:
-        """TraceTransaction follows the coins of a transaction: those that it took, back to the purchases
-        and grants that paid for them, and those that it brought, to what became of each. Coins of a
-        gift that was reversed are the same coins before and after. It changes nothing. A transaction
-        that moved no coins has nothing to trace. Refused with TRANSACTION_NOT_FOUND.
+        """TraceTransaction traces the coins of a transaction: the debited ones back to the purchases and
+        grants that paid for them, and the credited ones forward to what became of each. Coins that
+        return by a reversal are the same coins as before. It changes nothing. A transaction that moved
+        no coins has nothing to trace. Refused with TRANSACTION_NOT_FOUND.
         """
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _aio.Server) -> None: ...

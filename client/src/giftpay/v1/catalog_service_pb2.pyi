@@ -22,7 +22,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Catalog(_message.Message):
-    """All that is sold, and all rates."""
+    """All items for sale, and all rates."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -200,7 +200,7 @@ Global___CatalogGift: _TypeAlias = CatalogGift  # noqa: Y015
 
 @_typing.final
 class Promotion(_message.Message):
-    """Bonus coins on packages for a time. Where several apply to a package, the one that gives most
+    """Bonus coins on packages for a time. If several promotions apply to a package, only the best one
     counts.
     """
 
@@ -259,7 +259,7 @@ class PayoutRate(_message.Message):
     currency_code: _builtins.str
     """ISO 4217."""
     fee_minor_units: _builtins.int
-    """The platform's fee for a payout in minor units, kept from the amount; 0 to 10^12."""
+    """The platform's fee for a payout in minor units, deducted from the amount; 0 to 10^12."""
     minimum_diamonds: _builtins.int
     """The least that can be redeemed at once, 1 to 10^12 diamonds. It is worth more than the fee, and
     at most 10^12 minor units.
@@ -320,7 +320,7 @@ Global___ListCoinPackagesRequest: _TypeAlias = ListCoinPackagesRequest  # noqa: 
 
 @_typing.final
 class ListCoinPackagesResponse(_message.Message):
-    """The answer of ListCoinPackages."""
+    """The response of ListCoinPackages."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -328,7 +328,7 @@ class ListCoinPackagesResponse(_message.Message):
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     CATALOG_VERSION_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Names the next page; empty on the last."""
+    """Requests the next page; empty on the last."""
     catalog_version: _builtins.int
     """The version that was listed."""
     @_builtins.property
@@ -382,7 +382,7 @@ Global___ListGiftsRequest: _TypeAlias = ListGiftsRequest  # noqa: Y015
 
 @_typing.final
 class ListGiftsResponse(_message.Message):
-    """The answer of ListGifts."""
+    """The response of ListGifts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -390,7 +390,7 @@ class ListGiftsResponse(_message.Message):
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     CATALOG_VERSION_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Names the next page; empty on the last."""
+    """Requests the next page; empty on the last."""
     catalog_version: _builtins.int
     """The version that was listed."""
     @_builtins.property
@@ -436,7 +436,7 @@ Global___GetCatalogRequest: _TypeAlias = GetCatalogRequest  # noqa: Y015
 
 @_typing.final
 class GetCatalogResponse(_message.Message):
-    """The answer of GetCatalog."""
+    """The response of GetCatalog."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -470,7 +470,9 @@ class ApplyCatalogRequest(_message.Message):
     idempotency_key: _builtins.str
     """Idempotency key, as in WalletService.OpenWallet."""
     expected_version: _builtins.int
-    """If set, the version that the new one builds on, 0 to 2^31 - 1; 0 means that there is none yet."""
+    """If set, the current version that the new one replaces (optimistic concurrency), 0 to 2^31 - 1;
+    0 means that there is none yet.
+    """
     @_builtins.property
     def catalog(self) -> Global___Catalog:
         """The whole new catalog."""
@@ -494,14 +496,14 @@ Global___ApplyCatalogRequest: _TypeAlias = ApplyCatalogRequest  # noqa: Y015
 
 @_typing.final
 class ApplyCatalogResponse(_message.Message):
-    """The answer of ApplyCatalog."""
+    """The response of ApplyCatalog."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     VERSION_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     version: _builtins.int
-    """The version that was made, or the current one if it is equal."""
+    """The new version, or the current one if the catalog is equal to it."""
     replayed: _builtins.bool
     """Whether the key had already been decided."""
     def __init__(

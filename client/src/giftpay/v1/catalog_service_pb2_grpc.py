@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class CatalogServiceStub(object):
-    """What is sold and at which rates. A catalog is applied whole and has a version; every transaction
-    records the version it was priced with.
+    """The catalog: items, prices and rates. A catalog is applied as a whole and has a version; every
+    transaction records the version it was priced with.
     """
 
     def __init__(self, channel):
@@ -59,21 +59,21 @@ class CatalogServiceStub(object):
 
 
 class CatalogServiceServicer(object):
-    """What is sold and at which rates. A catalog is applied whole and has a version; every transaction
-    records the version it was priced with.
+    """The catalog: items, prices and rates. A catalog is applied as a whole and has a version; every
+    transaction records the version it was priced with.
     """
 
     def ListCoinPackages(self, request, context):
         """ListCoinPackages lists the packages sold in a country now, cheapest first. FAILED_PRECONDITION
-        with NO_CATALOG when none was applied.
+        with NO_CATALOG when no catalog was applied.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListGifts(self, request, context):
-        """ListGifts lists the gifts, cheapest first. FAILED_PRECONDITION with NO_CATALOG when none was
-        applied.
+        """ListGifts lists the gifts, cheapest first. FAILED_PRECONDITION with NO_CATALOG when no catalog
+        was applied.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -91,11 +91,11 @@ class CatalogServiceServicer(object):
     def ApplyCatalog(self, request, context):
         """ApplyCatalog replaces the whole catalog with a new version. For operators.
 
-        Gifts and packages that it no longer names stay readable, off sale. Malformed catalogs are
+        Gifts and packages that it no longer names remain readable, off sale. A malformed catalog is
         refused with INVALID_ARGUMENT naming each field (the first 20), and so is one in which a gift
         on sale earns nothing. Refused with CATALOG_VERSION_CONFLICT when `expected_version` is not the
-        current one. Applying a catalog equal to the current one, in whatever order it lists things,
-        answers with it and makes no new version.
+        current one. If the catalog equals the current one, in any order of its lists, no new version
+        is made, and the response has the current version.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -133,8 +133,8 @@ def add_CatalogServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CatalogService(object):
-    """What is sold and at which rates. A catalog is applied whole and has a version; every transaction
-    records the version it was priced with.
+    """The catalog: items, prices and rates. A catalog is applied as a whole and has a version; every
+    transaction records the version it was priced with.
     """
 
     @staticmethod

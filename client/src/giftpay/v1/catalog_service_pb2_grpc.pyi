@@ -13,18 +13,18 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class CatalogServiceStub:
-    """What is sold and at which rates. A catalog is applied whole and has a version; every transaction
-    records the version it was priced with.
+    """The catalog: items, prices and rates. A catalog is applied as a whole and has a version; every
+    transaction records the version it was priced with.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListCoinPackages: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListCoinPackagesRequest, _catalog_service_pb2.ListCoinPackagesResponse]
     """ListCoinPackages lists the packages sold in a country now, cheapest first. FAILED_PRECONDITION
-    with NO_CATALOG when none was applied.
+    with NO_CATALOG when no catalog was applied.
     """
     ListGifts: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListGiftsRequest, _catalog_service_pb2.ListGiftsResponse]
-    """ListGifts lists the gifts, cheapest first. FAILED_PRECONDITION with NO_CATALOG when none was
-    applied.
+    """ListGifts lists the gifts, cheapest first. FAILED_PRECONDITION with NO_CATALOG when no catalog
+    was applied.
     """
     GetCatalog: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetCatalogRequest, _catalog_service_pb2.GetCatalogResponse]
     """GetCatalog reads a whole catalog, the current one or an earlier version.
@@ -34,16 +34,16 @@ class CatalogServiceStub:
     ApplyCatalog: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ApplyCatalogRequest, _catalog_service_pb2.ApplyCatalogResponse]
     """ApplyCatalog replaces the whole catalog with a new version. For operators.
 
-    Gifts and packages that it no longer names stay readable, off sale. Malformed catalogs are
+    Gifts and packages that it no longer names remain readable, off sale. A malformed catalog is
     refused with INVALID_ARGUMENT naming each field (the first 20), and so is one in which a gift
     on sale earns nothing. Refused with CATALOG_VERSION_CONFLICT when `expected_version` is not the
-    current one. Applying a catalog equal to the current one, in whatever order it lists things,
-    answers with it and makes no new version.
+    current one. If the catalog equals the current one, in any order of its lists, no new version
+    is made, and the response has the current version.
     """
 
 class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What is sold and at which rates. A catalog is applied whole and has a version; every transaction
-    records the version it was priced with.
+    """The catalog: items, prices and rates. A catalog is applied as a whole and has a version; every
+    transaction records the version it was priced with.
     """
 
     @_abc_1.abstractmethod
@@ -53,7 +53,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_catalog_service_pb2.ListCoinPackagesRequest, _abc.Awaitable[_catalog_service_pb2.ListCoinPackagesResponse]],
     ) -> _abc.Awaitable[_catalog_service_pb2.ListCoinPackagesResponse]:
         """ListCoinPackages lists the packages sold in a country now, cheapest first. FAILED_PRECONDITION
-        with NO_CATALOG when none was applied.
+        with NO_CATALOG when no catalog was applied.
         """
 
     @_abc_1.abstractmethod
@@ -62,8 +62,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.ListGiftsRequest,
         context: _aio.ServicerContext[_catalog_service_pb2.ListGiftsRequest, _abc.Awaitable[_catalog_service_pb2.ListGiftsResponse]],
     ) -> _abc.Awaitable[_catalog_service_pb2.ListGiftsResponse]:
-        """ListGifts lists the gifts, cheapest first. FAILED_PRECONDITION with NO_CATALOG when none was
-        applied.
+        """ListGifts lists the gifts, cheapest first. FAILED_PRECONDITION with NO_CATALOG when no catalog
+        was applied.
         """
 
     @_abc_1.abstractmethod
@@ -85,11 +85,11 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_catalog_service_pb2.ApplyCatalogResponse]:
         """ApplyCatalog replaces the whole catalog with a new version. For operators.
 
-        Gifts and packages that it no longer names stay readable, off sale. Malformed catalogs are
+        Gifts and packages that it no longer names remain readable, off sale. A malformed catalog is
         refused with INVALID_ARGUMENT naming each field (the first 20), and so is one in which a gift
         on sale earns nothing. Refused with CATALOG_VERSION_CONFLICT when `expected_version` is not the
-        current one. Applying a catalog equal to the current one, in whatever order it lists things,
-        answers with it and makes no new version.
+        current one. If the catalog equals the current one, in any order of its lists, no new version
+        is made, and the response has the current version.
         """
 
 def add_CatalogServiceServicer_to_server(servicer: CatalogServiceServicer, server: _aio.Server) -> None: ...

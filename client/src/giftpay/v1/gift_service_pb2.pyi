@@ -42,9 +42,9 @@ class Gift(_message.Message):
     transaction_id: _builtins.str
     """A UUID: the id of the transaction that made it."""
     sender_id: _builtins.str
-    """Who gave."""
+    """The sender."""
     recipient_id: _builtins.str
-    """Who got."""
+    """The recipient."""
     gift_id: _builtins.str
     """The gift in the catalog."""
     count: _builtins.int
@@ -54,16 +54,16 @@ class Gift(_message.Message):
     diamonds: _builtins.int
     """What the recipient earned."""
     message: _builtins.str
-    """The sender's words; empty if none, or erased."""
+    """The sender's message; empty if none, or erased."""
     context: _builtins.str
-    """Where it was given; empty if not said."""
+    """Where it was given; empty if not specified."""
     combo_id: _builtins.str
     """The combo it belongs to; empty if none."""
     catalog_version: _builtins.int
     """The catalog that it was priced with."""
     reversal_id: _builtins.str
-    """The transaction that reversed it; empty if none did. Filled in by GetGift and the lists: the
-    answer to a command tells the gift as it was sent.
+    """The transaction that reversed it; empty if none did. Only in GetGift and the lists, since a
+    response to a command has the gift as it was sent.
     """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -113,9 +113,9 @@ class SendGiftRequest(_message.Message):
     idempotency_key: _builtins.str
     """Idempotency key, as in WalletService.OpenWallet."""
     sender_id: _builtins.str
-    """Who gives."""
+    """The sender."""
     recipient_id: _builtins.str
-    """Who gets; not the sender."""
+    """The recipient; not the sender."""
     gift_id: _builtins.str
     """The gift in the catalog."""
     count: _builtins.int
@@ -133,8 +133,8 @@ class SendGiftRequest(_message.Message):
     10^12.
     """
     validate_only: _builtins.bool
-    """Decide and answer as if, but record nothing and leave the key unused. Malformed in a batch or a
-    stream.
+    """A dry run: decide and answer, but record nothing and leave the key unused. Malformed in a batch
+    or a stream.
     """
     def __init__(
         self,
@@ -162,7 +162,7 @@ Global___SendGiftRequest: _TypeAlias = SendGiftRequest  # noqa: Y015
 
 @_typing.final
 class SendGiftResponse(_message.Message):
-    """The answer of SendGift."""
+    """The response of SendGift."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -190,7 +190,7 @@ Global___SendGiftResponse: _TypeAlias = SendGiftResponse  # noqa: Y015
 
 @_typing.final
 class GiftOutcome(_message.Message):
-    """What became of one gift of a batch or of a stream."""
+    """The outcome of one gift of a batch or of a stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -254,7 +254,7 @@ Global___BatchSendGiftsRequest: _TypeAlias = BatchSendGiftsRequest  # noqa: Y015
 
 @_typing.final
 class BatchSendGiftsResponse(_message.Message):
-    """The answer of BatchSendGifts."""
+    """The response of BatchSendGifts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -278,14 +278,14 @@ Global___BatchSendGiftsResponse: _TypeAlias = BatchSendGiftsResponse  # noqa: Y0
 
 @_typing.final
 class StreamGiftsRequest(_message.Message):
-    """Gifts on their way into a stream."""
+    """A request message of StreamGifts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     GIFTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def gifts(self) -> _containers.RepeatedCompositeFieldContainer[Global___SendGiftRequest]:
-        """1 to 1000; packing what waits into one message costs less than a message each."""
+        """1 to 1000; several gifts in one message cost less than a message each."""
 
     def __init__(
         self,
@@ -302,7 +302,7 @@ Global___StreamGiftsRequest: _TypeAlias = StreamGiftsRequest  # noqa: Y015
 
 @_typing.final
 class StreamGiftsResponse(_message.Message):
-    """Outcomes on their way out of a stream."""
+    """A response message of StreamGifts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -348,7 +348,7 @@ Global___GetGiftRequest: _TypeAlias = GetGiftRequest  # noqa: Y015
 
 @_typing.final
 class GetGiftResponse(_message.Message):
-    """The answer of GetGift."""
+    """The response of GetGift."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -381,7 +381,7 @@ class ListGiftsReceivedRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     owner_id: _builtins.str
-    """Who got them."""
+    """The recipient."""
     context: _builtins.str
     """Only those given here; empty means everywhere."""
     page_size: _builtins.int
@@ -406,14 +406,14 @@ Global___ListGiftsReceivedRequest: _TypeAlias = ListGiftsReceivedRequest  # noqa
 
 @_typing.final
 class ListGiftsReceivedResponse(_message.Message):
-    """The answer of ListGiftsReceived."""
+    """The response of ListGiftsReceived."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     GIFTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Names the next page; empty on the last."""
+    """Requests the next page; empty on the last."""
     @_builtins.property
     def gifts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Gift]:
         """The page."""
@@ -442,7 +442,7 @@ class ListGiftsSentRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     owner_id: _builtins.str
-    """Who gave them."""
+    """The sender."""
     page_size: _builtins.int
     """At most this many, 1 to 1000; 0 means 50, more than 1000 means 1000."""
     page_token: _builtins.str
@@ -464,14 +464,14 @@ Global___ListGiftsSentRequest: _TypeAlias = ListGiftsSentRequest  # noqa: Y015
 
 @_typing.final
 class ListGiftsSentResponse(_message.Message):
-    """The answer of ListGiftsSent."""
+    """The response of ListGiftsSent."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     GIFTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Names the next page; empty on the last."""
+    """Requests the next page; empty on the last."""
     @_builtins.property
     def gifts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Gift]:
         """The page."""

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class GiftServiceStub(object):
-    """Gifts: coins leave the sender, diamonds reach the recipient, in one transaction.
+    """Gifts: debit coins of the sender and credit diamonds to the recipient, in one transaction.
     """
 
     def __init__(self, channel):
@@ -68,13 +68,13 @@ class GiftServiceStub(object):
 
 
 class GiftServiceServicer(object):
-    """Gifts: coins leave the sender, diamonds reach the recipient, in one transaction.
+    """Gifts: debit coins of the sender and credit diamonds to the recipient, in one transaction.
     """
 
     def SendGift(self, request, context):
         """SendGift sends one gift.
 
-        Sent again with the same key it answers as before and moves nothing. Refused with
+        A retry with the same key gets the same answer and moves nothing. Refused with
         WALLET_NOT_FOUND, WALLET_FROZEN, WALLET_CLOSED, GIFT_TO_SELF, UNKNOWN_GIFT, GIFT_OFF_SALE,
         PRICE_CHANGED, INSUFFICIENT_COINS, AMOUNT_LIMIT, BALANCE_LIMIT, NO_CATALOG.
         """
@@ -83,25 +83,25 @@ class GiftServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def BatchSendGifts(self, request, context):
-        """BatchSendGifts sends up to 1000 gifts, each decided by itself, in the order given: no item
-        sinks another, and there is an outcome for each. The call as a whole fails only when it is
-        malformed (no items, too many) or was not taken (OVERLOADED: none of it was).
+        """BatchSendGifts sends up to 1000 gifts. Each is decided independently, in the order given, and
+        has an outcome of its own. The call as a whole fails only when it is malformed (no items, too
+        many) or was not accepted (OVERLOADED: then none of it was).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamGifts(self, request_iterator, context):
-        """StreamGifts sends gifts as they come; outcomes come back as they commit, in any order, matched
-        by key. The server reads no further while the outcomes of 1000 gifts of the stream are not
-        delivered; where others have filled its queue, a stream waits.
+        """StreamGifts sends gifts as they arrive; outcomes are returned as they commit, in any order,
+        matched by key. Flow control: the server reads no further while the outcomes of 1000 gifts of
+        the stream are not delivered, and while other callers have filled its queue.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetGift(self, request, context):
-        """GetGift reads an accepted gift. NOT_FOUND with GIFT_NOT_FOUND.
+        """GetGift reads a gift that was sent. NOT_FOUND with GIFT_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -164,7 +164,7 @@ def add_GiftServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class GiftService(object):
-    """Gifts: coins leave the sender, diamonds reach the recipient, in one transaction.
+    """Gifts: debit coins of the sender and credit diamonds to the recipient, in one transaction.
     """
 
     @staticmethod

@@ -13,28 +13,28 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class GiftServiceStub:
-    """Gifts: coins leave the sender, diamonds reach the recipient, in one transaction."""
+    """Gifts: debit coins of the sender and credit diamonds to the recipient, in one transaction."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SendGift: _aio.UnaryUnaryMultiCallable[_gift_service_pb2.SendGiftRequest, _gift_service_pb2.SendGiftResponse]
     """SendGift sends one gift.
 
-    Sent again with the same key it answers as before and moves nothing. Refused with
+    A retry with the same key gets the same answer and moves nothing. Refused with
     WALLET_NOT_FOUND, WALLET_FROZEN, WALLET_CLOSED, GIFT_TO_SELF, UNKNOWN_GIFT, GIFT_OFF_SALE,
     PRICE_CHANGED, INSUFFICIENT_COINS, AMOUNT_LIMIT, BALANCE_LIMIT, NO_CATALOG.
     """
     BatchSendGifts: _aio.UnaryUnaryMultiCallable[_gift_service_pb2.BatchSendGiftsRequest, _gift_service_pb2.BatchSendGiftsResponse]
-    """BatchSendGifts sends up to 1000 gifts, each decided by itself, in the order given: no item
-    sinks another, and there is an outcome for each. The call as a whole fails only when it is
-    malformed (no items, too many) or was not taken (OVERLOADED: none of it was).
+    """BatchSendGifts sends up to 1000 gifts. Each is decided independently, in the order given, and
+    has an outcome of its own. The call as a whole fails only when it is malformed (no items, too
+    many) or was not accepted (OVERLOADED: then none of it was).
     """
     StreamGifts: _aio.StreamStreamMultiCallable[_gift_service_pb2.StreamGiftsRequest, _gift_service_pb2.StreamGiftsResponse]
-    """StreamGifts sends gifts as they come; outcomes come back as they commit, in any order, matched
-    by key. The server reads no further while the outcomes of 1000 gifts of the stream are not
-    delivered; where others have filled its queue, a stream waits.
+    """StreamGifts sends gifts as they arrive; outcomes are returned as they commit, in any order,
+    matched by key. Flow control: the server reads no further while the outcomes of 1000 gifts of
+    the stream are not delivered, and while other callers have filled its queue.
     """
     GetGift: _aio.UnaryUnaryMultiCallable[_gift_service_pb2.GetGiftRequest, _gift_service_pb2.GetGiftResponse]
-    """GetGift reads an accepted gift. NOT_FOUND with GIFT_NOT_FOUND."""
+    """GetGift reads a gift that was sent. NOT_FOUND with GIFT_NOT_FOUND."""
     ListGiftsReceived: _aio.UnaryUnaryMultiCallable[_gift_service_pb2.ListGiftsReceivedRequest, _gift_service_pb2.ListGiftsReceivedResponse]
     """ListGiftsReceived lists a recipient's gifts, newest first, all or those of one context; none
     for an owner without a wallet.
@@ -43,7 +43,7 @@ class GiftServiceStub:
     """ListGiftsSent lists a sender's gifts, newest first; none for an owner without a wallet."""
 
 class GiftServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Gifts: coins leave the sender, diamonds reach the recipient, in one transaction."""
+    """Gifts: debit coins of the sender and credit diamonds to the recipient, in one transaction."""
 
     @_abc_1.abstractmethod
     def SendGift(
@@ -53,7 +53,7 @@ class GiftServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_gift_service_pb2.SendGiftResponse]:
         """SendGift sends one gift.
 
-        Sent again with the same key it answers as before and moves nothing. Refused with
+        A retry with the same key gets the same answer and moves nothing. Refused with
         WALLET_NOT_FOUND, WALLET_FROZEN, WALLET_CLOSED, GIFT_TO_SELF, UNKNOWN_GIFT, GIFT_OFF_SALE,
         PRICE_CHANGED, INSUFFICIENT_COINS, AMOUNT_LIMIT, BALANCE_LIMIT, NO_CATALOG.
         """
@@ -64,9 +64,9 @@ class GiftServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _gift_service_pb2.BatchSendGiftsRequest,
         context: _aio.ServicerContext[_gift_service_pb2.BatchSendGiftsRequest, _abc.Awaitable[_gift_service_pb2.BatchSendGiftsResponse]],
     ) -> _abc.Awaitable[_gift_service_pb2.BatchSendGiftsResponse]:
-        """BatchSendGifts sends up to 1000 gifts, each decided by itself, in the order given: no item
-        sinks another, and there is an outcome for each. The call as a whole fails only when it is
-        malformed (no items, too many) or was not taken (OVERLOADED: none of it was).
+        """BatchSendGifts sends up to 1000 gifts. Each is decided independently, in the order given, and
+        has an outcome of its own. The call as a whole fails only when it is malformed (no items, too
+        many) or was not accepted (OVERLOADED: then none of it was).
         """
 
     @_abc_1.abstractmethod
@@ -75,9 +75,9 @@ class GiftServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _abc.AsyncIterator[_gift_service_pb2.StreamGiftsRequest],
         context: _aio.ServicerContext[_abc.AsyncIterator[_gift_service_pb2.StreamGiftsRequest], _abc.AsyncIterator[_gift_service_pb2.StreamGiftsResponse]],
     ) -> _abc.AsyncIterator[_gift_service_pb2.StreamGiftsResponse]:
-        """StreamGifts sends gifts as they come; outcomes come back as they commit, in any order, matched
-        by key. The server reads no further while the outcomes of 1000 gifts of the stream are not
-        delivered; where others have filled its queue, a stream waits.
+        """StreamGifts sends gifts as they arrive; outcomes are returned as they commit, in any order,
+        matched by key. Flow control: the server reads no further while the outcomes of 1000 gifts of
+        the stream are not delivered, and while other callers have filled its queue.
         """
 
     @_abc_1.abstractmethod
@@ -86,7 +86,7 @@ class GiftServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _gift_service_pb2.GetGiftRequest,
         context: _aio.ServicerContext[_gift_service_pb2.GetGiftRequest, _abc.Awaitable[_gift_service_pb2.GetGiftResponse]],
     ) -> _abc.Awaitable[_gift_service_pb2.GetGiftResponse]:
-        """GetGift reads an accepted gift. NOT_FOUND with GIFT_NOT_FOUND."""
+        """GetGift reads a gift that was sent. NOT_FOUND with GIFT_NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def ListGiftsReceived(

@@ -35,8 +35,8 @@ class _UnitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Unit.ValueType],
     """Earned by gifts, redeemed for real money."""
 
 class Unit(_Unit, metaclass=_UnitEnumTypeWrapper):
-    """What an account counts. Whole numbers only: at most 10^12 a movement and 10^15 a balance, which
-    only what a provider already did may pass.
+    """The unit of an account. Whole numbers only: at most 10^12 a movement and 10^15 a balance, which
+    is exceeded only by bookings of what a provider already did.
     """
 
 UNIT_UNSPECIFIED: Unit.ValueType  # 0
@@ -56,41 +56,41 @@ class _SystemAccountEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SystemA
     SYSTEM_ACCOUNT_UNSPECIFIED: _SystemAccount.ValueType  # 0
     """Never sent."""
     SYSTEM_ACCOUNT_ISSUANCE: _SystemAccount.ValueType  # 1
-    """Coins that were bought come from here."""
+    """The source of coins that were bought."""
     SYSTEM_ACCOUNT_PROMOTION: _SystemAccount.ValueType  # 2
-    """Bonus coins come from here."""
+    """The source of bonus coins."""
     SYSTEM_ACCOUNT_GIFT_SALES: _SystemAccount.ValueType  # 3
-    """Coins spent on gifts go here."""
+    """Receives coins spent on gifts."""
     SYSTEM_ACCOUNT_CREATOR_EARNINGS: _SystemAccount.ValueType  # 4
-    """Diamonds earned by gifts come from here."""
+    """The source of diamonds earned by gifts."""
     SYSTEM_ACCOUNT_PAYOUTS: _SystemAccount.ValueType  # 5
-    """Diamonds redeemed for money go here."""
+    """Receives diamonds redeemed for money."""
     SYSTEM_ACCOUNT_REFUNDS: _SystemAccount.ValueType  # 6
-    """Coins taken back for a refund go here."""
+    """Receives coins taken back for a refund."""
     SYSTEM_ACCOUNT_PLATFORM_LOSS: _SystemAccount.ValueType  # 7
-    """What the platform bears when a reversal finds less than was given."""
+    """Losses of the platform when a reversal finds less than was given."""
     SYSTEM_ACCOUNT_ADJUSTMENT: _SystemAccount.ValueType  # 8
     """Corrections by operators."""
 
 class SystemAccount(_SystemAccount, metaclass=_SystemAccountEnumTypeWrapper):
-    """The platform's side of a movement. Its balance is the negative of what the owners got from it."""
+    """The platform's side of a movement. Its balance is the negative of what owners received from it."""
 
 SYSTEM_ACCOUNT_UNSPECIFIED: SystemAccount.ValueType  # 0
 """Never sent."""
 SYSTEM_ACCOUNT_ISSUANCE: SystemAccount.ValueType  # 1
-"""Coins that were bought come from here."""
+"""The source of coins that were bought."""
 SYSTEM_ACCOUNT_PROMOTION: SystemAccount.ValueType  # 2
-"""Bonus coins come from here."""
+"""The source of bonus coins."""
 SYSTEM_ACCOUNT_GIFT_SALES: SystemAccount.ValueType  # 3
-"""Coins spent on gifts go here."""
+"""Receives coins spent on gifts."""
 SYSTEM_ACCOUNT_CREATOR_EARNINGS: SystemAccount.ValueType  # 4
-"""Diamonds earned by gifts come from here."""
+"""The source of diamonds earned by gifts."""
 SYSTEM_ACCOUNT_PAYOUTS: SystemAccount.ValueType  # 5
-"""Diamonds redeemed for money go here."""
+"""Receives diamonds redeemed for money."""
 SYSTEM_ACCOUNT_REFUNDS: SystemAccount.ValueType  # 6
-"""Coins taken back for a refund go here."""
+"""Receives coins taken back for a refund."""
 SYSTEM_ACCOUNT_PLATFORM_LOSS: SystemAccount.ValueType  # 7
-"""What the platform bears when a reversal finds less than was given."""
+"""Losses of the platform when a reversal finds less than was given."""
 SYSTEM_ACCOUNT_ADJUSTMENT: SystemAccount.ValueType  # 8
 """Corrections by operators."""
 Global___SystemAccount: _TypeAlias = SystemAccount  # noqa: Y015
@@ -122,7 +122,7 @@ class _TransactionKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Trans
     TRANSACTION_KIND_CANCEL_REDEMPTION: _TransactionKind.ValueType  # 9
     """CancelRedemption: the hold was released."""
     TRANSACTION_KIND_PAYOUT_STEP: _TransactionKind.ValueType  # 10
-    """The payout worker recorded that it is about to send, or what the provider said."""
+    """The payout worker recorded that it is about to call the provider, or the provider's answer."""
     TRANSACTION_KIND_ADJUSTMENT: _TransactionKind.ValueType  # 11
     """AdjustBalance."""
     TRANSACTION_KIND_GIFT_REVERSAL: _TransactionKind.ValueType  # 12
@@ -131,7 +131,7 @@ class _TransactionKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Trans
     """ErasePersonalData."""
 
 class TransactionKind(_TransactionKind, metaclass=_TransactionKindEnumTypeWrapper):
-    """What a transaction did."""
+    """The kind of a transaction."""
 
 TRANSACTION_KIND_UNSPECIFIED: TransactionKind.ValueType  # 0
 """Never sent."""
@@ -154,7 +154,7 @@ TRANSACTION_KIND_CREATE_REDEMPTION: TransactionKind.ValueType  # 8
 TRANSACTION_KIND_CANCEL_REDEMPTION: TransactionKind.ValueType  # 9
 """CancelRedemption: the hold was released."""
 TRANSACTION_KIND_PAYOUT_STEP: TransactionKind.ValueType  # 10
-"""The payout worker recorded that it is about to send, or what the provider said."""
+"""The payout worker recorded that it is about to call the provider, or the provider's answer."""
 TRANSACTION_KIND_ADJUSTMENT: TransactionKind.ValueType  # 11
 """AdjustBalance."""
 TRANSACTION_KIND_GIFT_REVERSAL: TransactionKind.ValueType  # 12
@@ -165,7 +165,7 @@ Global___TransactionKind: _TypeAlias = TransactionKind  # noqa: Y015
 
 @_typing.final
 class Entry(_message.Message):
-    """One movement on one account. Its other side is the system account named: double entry by
+    """A posting: one movement on one account. Its other side is the system account: double entry by
     construction.
     """
 
@@ -198,10 +198,10 @@ class Entry(_message.Message):
     system_account: Global___SystemAccount.ValueType
     """The other side."""
     kind: Global___TransactionKind.ValueType
-    """What the transaction did."""
+    """The kind of the transaction."""
     counterpart_id: _builtins.str
     """The other owner of the transaction (the recipient for a sender, the sender for a recipient);
-    empty where there is none.
+    empty if there is none.
     """
     reversed_transaction_id: _builtins.str
     """The transaction that this one reversed, for a reversal; empty otherwise."""
@@ -211,7 +211,7 @@ class Entry(_message.Message):
 
     @_builtins.property
     def gift(self) -> Global___GiftDetails:
-        """What was given, for a gift or its reversal."""
+        """The gift, for a gift or its reversal."""
 
     def __init__(
         self,
@@ -239,7 +239,7 @@ Global___Entry: _TypeAlias = Entry  # noqa: Y015
 
 @_typing.final
 class GiftDetails(_message.Message):
-    """What was given with a gift."""
+    """The details of a gift."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -253,7 +253,7 @@ class GiftDetails(_message.Message):
     count: _builtins.int
     """How many of it."""
     message: _builtins.str
-    """The sender's words; empty if none, or erased."""
+    """The sender's message; empty if none, or erased."""
     context: _builtins.str
     """Where it was given, such as "live/123"."""
     combo_id: _builtins.str
@@ -277,7 +277,7 @@ Global___GiftDetails: _TypeAlias = GiftDetails  # noqa: Y015
 
 @_typing.final
 class EntryRef(_message.Message):
-    """Names one entry."""
+    """The key of an entry."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -307,7 +307,7 @@ Global___EntryRef: _TypeAlias = EntryRef  # noqa: Y015
 
 @_typing.final
 class Transaction(_message.Message):
-    """What one command decided."""
+    """The outcome of one command."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -319,16 +319,16 @@ class Transaction(_message.Message):
     CATALOG_VERSION_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     transaction_id: _builtins.str
-    """A UUID; the idempotency key itself where that is one."""
+    """A UUID; the idempotency key itself if that is one."""
     kind: Global___TransactionKind.ValueType
-    """What was asked."""
+    """The kind of the command."""
     caller: _builtins.str
-    """The name of the caller that asked."""
+    """The name of the caller that sent it."""
     catalog_version: _builtins.int
-    """The catalog that it was priced with; 0 where none was applied yet."""
+    """The catalog that it was priced with; 0 if none was applied yet."""
     @_builtins.property
     def posted(self) -> Global___Posted:
-        """It was done."""
+        """It was accepted."""
 
     @_builtins.property
     def refusal(self) -> _error_reason_pb2.Refusal:
@@ -361,14 +361,14 @@ Global___Transaction: _TypeAlias = Transaction  # noqa: Y015
 
 @_typing.final
 class Posted(_message.Message):
-    """The outcome of a command that was done."""
+    """The outcome of a command that was accepted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ENTRIES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___EntryRef]:
-        """What moved; empty for a command that moves nothing."""
+        """Its entries; empty for a command that moves nothing."""
 
     def __init__(
         self,

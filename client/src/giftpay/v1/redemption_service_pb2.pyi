@@ -34,23 +34,23 @@ class _RedemptionStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Redem
     REDEMPTION_STATE_SUBMITTED: _RedemptionState.ValueType  # 2
     """The payout was, or is about to be, sent under its provider key."""
     REDEMPTION_STATE_UNKNOWN: _RedemptionState.ValueType  # 3
-    """The provider's answer was lost: it may have paid or not. It is looked up, and sent again under
-    the same provider key while the provider remembers that; afterwards it stays for an operator.
-    So does one whose key the provider knows with another amount, currency or destination.
+    """The provider's answer was lost: it may have paid or not. The payout is looked up, and sent
+    again under the same provider key within the provider's dedupe window; after that it is left to
+    an operator. So is one whose key the provider has with another amount, currency or destination.
     """
     REDEMPTION_STATE_PAID: _RedemptionState.ValueType  # 4
     """The provider paid; the diamonds are captured. For 30 days the provider is asked whether the
     money came back.
     """
     REDEMPTION_STATE_RETURNED: _RedemptionState.ValueType  # 5
-    """The provider declined, or the money came back after it was paid; the diamonds are the owner's
+    """The provider declined, or the money came back after it was paid; the owner has the diamonds
     again.
     """
     REDEMPTION_STATE_CANCELLED: _RedemptionState.ValueType  # 6
     """It was cancelled, or its destination erased, before anything was sent; the hold is released."""
 
 class RedemptionState(_RedemptionState, metaclass=_RedemptionStateEnumTypeWrapper):
-    """Where a redemption stands. Only the provider's word ends SUBMITTED and UNKNOWN."""
+    """The state of a redemption. Only the provider's answer ends SUBMITTED and UNKNOWN."""
 
 REDEMPTION_STATE_UNSPECIFIED: RedemptionState.ValueType  # 0
 """Never sent; in a filter, any."""
@@ -59,16 +59,16 @@ REDEMPTION_STATE_HELD: RedemptionState.ValueType  # 1
 REDEMPTION_STATE_SUBMITTED: RedemptionState.ValueType  # 2
 """The payout was, or is about to be, sent under its provider key."""
 REDEMPTION_STATE_UNKNOWN: RedemptionState.ValueType  # 3
-"""The provider's answer was lost: it may have paid or not. It is looked up, and sent again under
-the same provider key while the provider remembers that; afterwards it stays for an operator.
-So does one whose key the provider knows with another amount, currency or destination.
+"""The provider's answer was lost: it may have paid or not. The payout is looked up, and sent
+again under the same provider key within the provider's dedupe window; after that it is left to
+an operator. So is one whose key the provider has with another amount, currency or destination.
 """
 REDEMPTION_STATE_PAID: RedemptionState.ValueType  # 4
 """The provider paid; the diamonds are captured. For 30 days the provider is asked whether the
 money came back.
 """
 REDEMPTION_STATE_RETURNED: RedemptionState.ValueType  # 5
-"""The provider declined, or the money came back after it was paid; the diamonds are the owner's
+"""The provider declined, or the money came back after it was paid; the owner has the diamonds
 again.
 """
 REDEMPTION_STATE_CANCELLED: RedemptionState.ValueType  # 6
@@ -89,22 +89,22 @@ class RedemptionQuote(_message.Message):
     MINIMUM_DIAMONDS_FIELD_NUMBER: _builtins.int
     CATALOG_VERSION_FIELD_NUMBER: _builtins.int
     diamonds: _builtins.int
-    """The diamonds that would be taken."""
+    """The diamonds to redeem."""
     minimum_diamonds: _builtins.int
     """The least that can be redeemed at once, in diamonds."""
     catalog_version: _builtins.int
     """The catalog that it was priced with."""
     @_builtins.property
     def gross(self) -> _money_pb2.Money:
-        """What the diamonds are worth at the rate, before the fee, rounded down."""
+        """Their value at the rate, before the fee, rounded down."""
 
     @_builtins.property
     def fee(self) -> _money_pb2.Money:
-        """What the platform keeps."""
+        """The platform's fee."""
 
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
-        """What is paid out: gross - fee."""
+        """The amount paid out: gross - fee."""
 
     @_builtins.property
     def minor_units_per_diamond(self) -> _money_pb2.Rational:
@@ -151,12 +151,12 @@ class Redemption(_message.Message):
     destination: _builtins.str
     """Where the money goes; empty once erased."""
     state: Global___RedemptionState.ValueType
-    """Where it stands."""
+    """Its state."""
     provider_key: _builtins.str
     """The key that the payout was sent to the provider with; empty before."""
     return_reason: _builtins.str
-    """Why the provider declined or returned it, in the provider's words if it gave any;
-    DESTINATION_ERASED for one that was cancelled by that; empty otherwise.
+    """Why the provider declined or returned it, if the provider gave a reason; DESTINATION_ERASED if
+    it was cancelled for that; empty otherwise.
     """
     @_builtins.property
     def quote(self) -> Global___RedemptionQuote:
@@ -168,7 +168,7 @@ class Redemption(_message.Message):
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When it reached the state it is in."""
+        """When it reached its current state."""
 
     def __init__(
         self,
@@ -219,7 +219,7 @@ Global___QuoteRedemptionRequest: _TypeAlias = QuoteRedemptionRequest  # noqa: Y0
 
 @_typing.final
 class QuoteRedemptionResponse(_message.Message):
-    """The answer of QuoteRedemption."""
+    """The response of QuoteRedemption."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -267,7 +267,7 @@ class CreateRedemptionRequest(_message.Message):
     either end. Kept apart and erasable.
     """
     validate_only: _builtins.bool
-    """Decide and answer as if, but record nothing and leave the key unused."""
+    """A dry run: decide and answer, but record nothing and leave the key unused."""
     @_builtins.property
     def expected_amount(self) -> _money_pb2.Money:
         """If set, refuse with PRICE_CHANGED unless exactly this is paid out (the quote's amount), 1 to
@@ -295,7 +295,7 @@ Global___CreateRedemptionRequest: _TypeAlias = CreateRedemptionRequest  # noqa: 
 
 @_typing.final
 class CreateRedemptionResponse(_message.Message):
-    """The answer of CreateRedemption."""
+    """The response of CreateRedemption."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -345,7 +345,7 @@ Global___GetRedemptionRequest: _TypeAlias = GetRedemptionRequest  # noqa: Y015
 
 @_typing.final
 class GetRedemptionResponse(_message.Message):
-    """The answer of GetRedemption."""
+    """The response of GetRedemption."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -403,14 +403,14 @@ Global___ListRedemptionsRequest: _TypeAlias = ListRedemptionsRequest  # noqa: Y0
 
 @_typing.final
 class ListRedemptionsResponse(_message.Message):
-    """The answer of ListRedemptions."""
+    """The response of ListRedemptions."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     REDEMPTIONS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Names the next page; empty on the last."""
+    """Requests the next page; empty on the last."""
     @_builtins.property
     def redemptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Redemption]:
         """The page."""
@@ -457,7 +457,7 @@ Global___CancelRedemptionRequest: _TypeAlias = CancelRedemptionRequest  # noqa: 
 
 @_typing.final
 class CancelRedemptionResponse(_message.Message):
-    """The answer of CancelRedemption."""
+    """The response of CancelRedemption."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

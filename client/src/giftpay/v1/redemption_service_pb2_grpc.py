@@ -67,7 +67,7 @@ class RedemptionServiceServicer(object):
     """
 
     def QuoteRedemption(self, request, context):
-        """QuoteRedemption tells what an amount of diamonds is worth now. It moves and promises nothing.
+        """QuoteRedemption returns what an amount of diamonds is worth now. It moves and promises nothing.
         Refused with CURRENCY_NOT_SUPPORTED, BELOW_MINIMUM, AMOUNT_LIMIT, NO_CATALOG.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -75,7 +75,7 @@ class RedemptionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CreateRedemption(self, request, context):
-        """CreateRedemption holds the diamonds and lets the payout begin.
+        """CreateRedemption places a hold on the diamonds and starts the payout.
 
         Refused with WALLET_NOT_FOUND, WALLET_FROZEN, WALLET_CLOSED, UNDER_AGE, AGE_UNVERIFIED,
         CURRENCY_NOT_SUPPORTED, BELOW_MINIMUM, AMOUNT_LIMIT, PRICE_CHANGED, INSUFFICIENT_DIAMONDS,

@@ -17,11 +17,11 @@ class RedemptionServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     QuoteRedemption: _aio.UnaryUnaryMultiCallable[_redemption_service_pb2.QuoteRedemptionRequest, _redemption_service_pb2.QuoteRedemptionResponse]
-    """QuoteRedemption tells what an amount of diamonds is worth now. It moves and promises nothing.
+    """QuoteRedemption returns what an amount of diamonds is worth now. It moves and promises nothing.
     Refused with CURRENCY_NOT_SUPPORTED, BELOW_MINIMUM, AMOUNT_LIMIT, NO_CATALOG.
     """
     CreateRedemption: _aio.UnaryUnaryMultiCallable[_redemption_service_pb2.CreateRedemptionRequest, _redemption_service_pb2.CreateRedemptionResponse]
-    """CreateRedemption holds the diamonds and lets the payout begin.
+    """CreateRedemption places a hold on the diamonds and starts the payout.
 
     Refused with WALLET_NOT_FOUND, WALLET_FROZEN, WALLET_CLOSED, UNDER_AGE, AGE_UNVERIFIED,
     CURRENCY_NOT_SUPPORTED, BELOW_MINIMUM, AMOUNT_LIMIT, PRICE_CHANGED, INSUFFICIENT_DIAMONDS,
@@ -46,7 +46,7 @@ class RedemptionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _redemption_service_pb2.QuoteRedemptionRequest,
         context: _aio.ServicerContext[_redemption_service_pb2.QuoteRedemptionRequest, _abc.Awaitable[_redemption_service_pb2.QuoteRedemptionResponse]],
     ) -> _abc.Awaitable[_redemption_service_pb2.QuoteRedemptionResponse]:
-        """QuoteRedemption tells what an amount of diamonds is worth now. It moves and promises nothing.
+        """QuoteRedemption returns what an amount of diamonds is worth now. It moves and promises nothing.
         Refused with CURRENCY_NOT_SUPPORTED, BELOW_MINIMUM, AMOUNT_LIMIT, NO_CATALOG.
         """
 
@@ -56,7 +56,7 @@ class RedemptionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _redemption_service_pb2.CreateRedemptionRequest,
         context: _aio.ServicerContext[_redemption_service_pb2.CreateRedemptionRequest, _abc.Awaitable[_redemption_service_pb2.CreateRedemptionResponse]],
     ) -> _abc.Awaitable[_redemption_service_pb2.CreateRedemptionResponse]:
-        """CreateRedemption holds the diamonds and lets the payout begin.
+        """CreateRedemption places a hold on the diamonds and starts the payout.
 
         Refused with WALLET_NOT_FOUND, WALLET_FROZEN, WALLET_CLOSED, UNDER_AGE, AGE_UNVERIFIED,
         CURRENCY_NOT_SUPPORTED, BELOW_MINIMUM, AMOUNT_LIMIT, PRICE_CHANGED, INSUFFICIENT_DIAMONDS,

@@ -32,17 +32,17 @@ class _PaymentProviderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Payme
     PAYMENT_PROVIDER_SANDBOX: _PaymentProvider.ValueType  # 1
     """giftpay's own sandbox, over HTTP. No real money."""
     PAYMENT_PROVIDER_TRUSTED: _PaymentProvider.ValueType  # 2
-    """The caller's word, for callers with that right."""
+    """None: the caller confirms the payment. For callers with that right."""
 
 class PaymentProvider(_PaymentProvider, metaclass=_PaymentProviderEnumTypeWrapper):
-    """Who takes the buyer's money."""
+    """A provider that receives the buyer's money."""
 
 PAYMENT_PROVIDER_UNSPECIFIED: PaymentProvider.ValueType  # 0
 """Malformed in a request."""
 PAYMENT_PROVIDER_SANDBOX: PaymentProvider.ValueType  # 1
 """giftpay's own sandbox, over HTTP. No real money."""
 PAYMENT_PROVIDER_TRUSTED: PaymentProvider.ValueType  # 2
-"""The caller's word, for callers with that right."""
+"""None: the caller confirms the payment. For callers with that right."""
 Global___PaymentProvider: _TypeAlias = PaymentProvider  # noqa: Y015
 
 class _TopUpState:
@@ -58,10 +58,10 @@ class _TopUpStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TopUpState
     TOP_UP_STATE_PAID: _TopUpState.ValueType  # 2
     """It is paid, and the coins are credited."""
     TOP_UP_STATE_CANCELLED: _TopUpState.ValueType  # 3
-    """It was given up."""
+    """It was cancelled."""
 
 class TopUpState(_TopUpState, metaclass=_TopUpStateEnumTypeWrapper):
-    """Where an order stands."""
+    """The state of an order."""
 
 TOP_UP_STATE_UNSPECIFIED: TopUpState.ValueType  # 0
 """Never sent; in a filter, any."""
@@ -70,7 +70,7 @@ TOP_UP_STATE_PENDING: TopUpState.ValueType  # 1
 TOP_UP_STATE_PAID: TopUpState.ValueType  # 2
 """It is paid, and the coins are credited."""
 TOP_UP_STATE_CANCELLED: TopUpState.ValueType  # 3
-"""It was given up."""
+"""It was cancelled."""
 Global___TopUpState: _TypeAlias = TopUpState  # noqa: Y015
 
 @_typing.final
@@ -95,21 +95,21 @@ class TopUp(_message.Message):
     top_up_id: _builtins.str
     """A UUID: the id of the transaction that made it."""
     owner_id: _builtins.str
-    """Who gets the coins."""
+    """The owner to be credited."""
     package_id: _builtins.str
     """The package as it was ordered."""
     provider: Global___PaymentProvider.ValueType
-    """Who takes the money."""
+    """The provider of the payment."""
     coins: _builtins.int
     """Coins bought."""
     bonus_coins: _builtins.int
-    """Coins on top by a promotion at the time of the order."""
+    """Bonus coins by a promotion at the time of the order."""
     state: Global___TopUpState.ValueType
-    """Where it stands."""
+    """Its state."""
     payment_reference: _builtins.str
     """The provider's reference of the payment, once paid."""
     paid_after_cancel: _builtins.bool
-    """It was paid after it had been cancelled: credited, and to be looked at."""
+    """It was paid after it had been cancelled: credited, but an operator should look at it."""
     catalog_version: _builtins.int
     """The catalog that it was priced with."""
     @_builtins.property
@@ -163,13 +163,13 @@ class CreateTopUpRequest(_message.Message):
     idempotency_key: _builtins.str
     """Idempotency key, as in WalletService.OpenWallet."""
     owner_id: _builtins.str
-    """Who gets the coins."""
+    """The owner to be credited."""
     package_id: _builtins.str
     """The package in the catalog."""
     provider: Global___PaymentProvider.ValueType
-    """Who takes the money; one that the server is connected to."""
+    """The provider of the payment; one that the server is connected to."""
     validate_only: _builtins.bool
-    """Decide and answer as if, but record nothing and leave the key unused."""
+    """A dry run: decide and answer, but record nothing and leave the key unused."""
     def __init__(
         self,
         *,
@@ -189,7 +189,7 @@ Global___CreateTopUpRequest: _TypeAlias = CreateTopUpRequest  # noqa: Y015
 
 @_typing.final
 class CreateTopUpResponse(_message.Message):
-    """The answer of CreateTopUp."""
+    """The response of CreateTopUp."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -229,8 +229,8 @@ class ConfirmTopUpRequest(_message.Message):
     top_up_id: _builtins.str
     """The order."""
     payment_reference: _builtins.str
-    """The provider's reference of the payment, 1 to 128 visible ASCII characters. It pays for one
-    order, ever.
+    """The provider's reference of the payment, 1 to 128 visible ASCII characters. It pays for only
+    one order.
     """
     def __init__(
         self,
@@ -249,7 +249,7 @@ Global___ConfirmTopUpRequest: _TypeAlias = ConfirmTopUpRequest  # noqa: Y015
 
 @_typing.final
 class ConfirmTopUpResponse(_message.Message):
-    """The answer of ConfirmTopUp."""
+    """The response of ConfirmTopUp."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -299,7 +299,7 @@ Global___GetTopUpRequest: _TypeAlias = GetTopUpRequest  # noqa: Y015
 
 @_typing.final
 class GetTopUpResponse(_message.Message):
-    """The answer of GetTopUp."""
+    """The response of GetTopUp."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -357,14 +357,14 @@ Global___ListTopUpsRequest: _TypeAlias = ListTopUpsRequest  # noqa: Y015
 
 @_typing.final
 class ListTopUpsResponse(_message.Message):
-    """The answer of ListTopUps."""
+    """The response of ListTopUps."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TOP_UPS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Names the next page; empty on the last."""
+    """Requests the next page; empty on the last."""
     @_builtins.property
     def top_ups(self) -> _containers.RepeatedCompositeFieldContainer[Global___TopUp]:
         """The page."""
@@ -411,7 +411,7 @@ Global___CancelTopUpRequest: _TypeAlias = CancelTopUpRequest  # noqa: Y015
 
 @_typing.final
 class CancelTopUpResponse(_message.Message):
-    """The answer of CancelTopUp."""
+    """The response of CancelTopUp."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

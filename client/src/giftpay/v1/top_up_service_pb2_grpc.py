@@ -67,10 +67,10 @@ class TopUpServiceServicer(object):
     """
 
     def CreateTopUp(self, request, context):
-        """CreateTopUp makes an order for one package at its price now. It moves nothing.
+        """CreateTopUp makes an order for one package at its current price. It moves nothing.
 
-        Sent again with the same key it answers with the order as it was made; GetTopUp tells how it
-        stands. Refused with WALLET_NOT_FOUND, WALLET_FROZEN, WALLET_CLOSED, UNDER_AGE, AGE_UNVERIFIED,
+        A retry with the same key gets the order as it was made; GetTopUp returns its current state.
+        Refused with WALLET_NOT_FOUND, WALLET_FROZEN, WALLET_CLOSED, UNDER_AGE, AGE_UNVERIFIED,
         UNKNOWN_PACKAGE, PACKAGE_OFF_SALE, PACKAGE_NOT_SOLD_IN_COUNTRY, NO_CATALOG, BALANCE_LIMIT,
         and with PERMISSION_DENIED for the provider TRUSTED without that right.
         """
@@ -79,14 +79,15 @@ class TopUpServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ConfirmTopUp(self, request, context):
-        """ConfirmTopUp credits the coins of an order once its payment is verified with the provider.
+        """ConfirmTopUp verifies an order's payment with the provider, and then credits the coins.
 
-        The coins are credited exactly once, however often and under however many keys it is called:
-        an order that is already paid by the same reference answers as it stands. Payment is booked
-        whatever the wallet's status and past the limit of a balance; payment for a cancelled order is
-        credited and flagged. Refused with TOP_UP_NOT_FOUND, PAYMENT_REFERENCE_USED, PAYMENT_MISMATCH,
-        TOP_UP_STATE (paid by another reference) and, without pinning the key, PAYMENT_NOT_FOUND,
-        PAYMENT_NOT_COMPLETE, PROVIDER_UNAVAILABLE, and PERMISSION_DENIED as in CreateTopUp.
+        The coins are credited exactly once, however often it is called, also under several keys: for
+        an order that was already paid by the same reference, the response is its current state. A
+        payment is booked whatever the wallet's status, and beyond the limit of a balance; that of a
+        cancelled order is credited and flagged. Refused with TOP_UP_NOT_FOUND, PAYMENT_REFERENCE_USED,
+        PAYMENT_MISMATCH, TOP_UP_STATE (paid by another reference) and, without pinning the key,
+        PAYMENT_NOT_FOUND, PAYMENT_NOT_COMPLETE, PROVIDER_UNAVAILABLE, and PERMISSION_DENIED as in
+        CreateTopUp.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,7 +108,7 @@ class TopUpServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CancelTopUp(self, request, context):
-        """CancelTopUp gives up an order that was not paid. Cancelling a cancelled one changes nothing.
+        """CancelTopUp cancels an order that was not paid. Cancelling a cancelled one changes nothing.
         Refused with TOP_UP_NOT_FOUND, and with TOP_UP_STATE once it is paid.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -17,29 +17,30 @@ class TopUpServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateTopUp: _aio.UnaryUnaryMultiCallable[_top_up_service_pb2.CreateTopUpRequest, _top_up_service_pb2.CreateTopUpResponse]
-    """CreateTopUp makes an order for one package at its price now. It moves nothing.
+    """CreateTopUp makes an order for one package at its current price. It moves nothing.
 
-    Sent again with the same key it answers with the order as it was made; GetTopUp tells how it
-    stands. Refused with WALLET_NOT_FOUND, WALLET_FROZEN, WALLET_CLOSED, UNDER_AGE, AGE_UNVERIFIED,
+    A retry with the same key gets the order as it was made; GetTopUp returns its current state.
+    Refused with WALLET_NOT_FOUND, WALLET_FROZEN, WALLET_CLOSED, UNDER_AGE, AGE_UNVERIFIED,
     UNKNOWN_PACKAGE, PACKAGE_OFF_SALE, PACKAGE_NOT_SOLD_IN_COUNTRY, NO_CATALOG, BALANCE_LIMIT,
     and with PERMISSION_DENIED for the provider TRUSTED without that right.
     """
     ConfirmTopUp: _aio.UnaryUnaryMultiCallable[_top_up_service_pb2.ConfirmTopUpRequest, _top_up_service_pb2.ConfirmTopUpResponse]
-    """ConfirmTopUp credits the coins of an order once its payment is verified with the provider.
+    """ConfirmTopUp verifies an order's payment with the provider, and then credits the coins.
 
-    The coins are credited exactly once, however often and under however many keys it is called:
-    an order that is already paid by the same reference answers as it stands. Payment is booked
-    whatever the wallet's status and past the limit of a balance; payment for a cancelled order is
-    credited and flagged. Refused with TOP_UP_NOT_FOUND, PAYMENT_REFERENCE_USED, PAYMENT_MISMATCH,
-    TOP_UP_STATE (paid by another reference) and, without pinning the key, PAYMENT_NOT_FOUND,
-    PAYMENT_NOT_COMPLETE, PROVIDER_UNAVAILABLE, and PERMISSION_DENIED as in CreateTopUp.
+    The coins are credited exactly once, however often it is called, also under several keys: for
+    an order that was already paid by the same reference, the response is its current state. A
+    payment is booked whatever the wallet's status, and beyond the limit of a balance; that of a
+    cancelled order is credited and flagged. Refused with TOP_UP_NOT_FOUND, PAYMENT_REFERENCE_USED,
+    PAYMENT_MISMATCH, TOP_UP_STATE (paid by another reference) and, without pinning the key,
+    PAYMENT_NOT_FOUND, PAYMENT_NOT_COMPLETE, PROVIDER_UNAVAILABLE, and PERMISSION_DENIED as in
+    CreateTopUp.
     """
     GetTopUp: _aio.UnaryUnaryMultiCallable[_top_up_service_pb2.GetTopUpRequest, _top_up_service_pb2.GetTopUpResponse]
     """GetTopUp reads an order. NOT_FOUND with TOP_UP_NOT_FOUND."""
     ListTopUps: _aio.UnaryUnaryMultiCallable[_top_up_service_pb2.ListTopUpsRequest, _top_up_service_pb2.ListTopUpsResponse]
     """ListTopUps lists an owner's orders, newest first; none for an owner without a wallet."""
     CancelTopUp: _aio.UnaryUnaryMultiCallable[_top_up_service_pb2.CancelTopUpRequest, _top_up_service_pb2.CancelTopUpResponse]
-    """CancelTopUp gives up an order that was not paid. Cancelling a cancelled one changes nothing.
+    """CancelTopUp cancels an order that was not paid. Cancelling a cancelled one changes nothing.
     Refused with TOP_UP_NOT_FOUND, and with TOP_UP_STATE once it is paid.
     """
 
@@ -52,10 +53,10 @@ class TopUpServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _top_up_service_pb2.CreateTopUpRequest,
         context: _aio.ServicerContext[_top_up_service_pb2.CreateTopUpRequest, _abc.Awaitable[_top_up_service_pb2.CreateTopUpResponse]],
     ) -> _abc.Awaitable[_top_up_service_pb2.CreateTopUpResponse]:
-        """CreateTopUp makes an order for one package at its price now. It moves nothing.
+        """CreateTopUp makes an order for one package at its current price. It moves nothing.
 
-        Sent again with the same key it answers with the order as it was made; GetTopUp tells how it
-        stands. Refused with WALLET_NOT_FOUND, WALLET_FROZEN, WALLET_CLOSED, UNDER_AGE, AGE_UNVERIFIED,
+        A retry with the same key gets the order as it was made; GetTopUp returns its current state.
+        Refused with WALLET_NOT_FOUND, WALLET_FROZEN, WALLET_CLOSED, UNDER_AGE, AGE_UNVERIFIED,
         UNKNOWN_PACKAGE, PACKAGE_OFF_SALE, PACKAGE_NOT_SOLD_IN_COUNTRY, NO_CATALOG, BALANCE_LIMIT,
         and with PERMISSION_DENIED for the provider TRUSTED without that right.
         """
@@ -66,14 +67,15 @@ class TopUpServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _top_up_service_pb2.ConfirmTopUpRequest,
         context: _aio.ServicerContext[_top_up_service_pb2.ConfirmTopUpRequest, _abc.Awaitable[_top_up_service_pb2.ConfirmTopUpResponse]],
     ) -> _abc.Awaitable[_top_up_service_pb2.ConfirmTopUpResponse]:
-        """ConfirmTopUp credits the coins of an order once its payment is verified with the provider.
+        """ConfirmTopUp verifies an order's payment with the provider, and then credits the coins.
 
-        The coins are credited exactly once, however often and under however many keys it is called:
-        an order that is already paid by the same reference answers as it stands. Payment is booked
-        whatever the wallet's status and past the limit of a balance; payment for a cancelled order is
-        credited and flagged. Refused with TOP_UP_NOT_FOUND, PAYMENT_REFERENCE_USED, PAYMENT_MISMATCH,
-        TOP_UP_STATE (paid by another reference) and, without pinning the key, PAYMENT_NOT_FOUND,
-        PAYMENT_NOT_COMPLETE, PROVIDER_UNAVAILABLE, and PERMISSION_DENIED as in CreateTopUp.
+        The coins are credited exactly once, however often it is called, also under several keys: for
+        an order that was already paid by the same reference, the response is its current state. A
+        payment is booked whatever the wallet's status, and beyond the limit of a balance; that of a
+        cancelled order is credited and flagged. Refused with TOP_UP_NOT_FOUND, PAYMENT_REFERENCE_USED,
+        PAYMENT_MISMATCH, TOP_UP_STATE (paid by another reference) and, without pinning the key,
+        PAYMENT_NOT_FOUND, PAYMENT_NOT_COMPLETE, PROVIDER_UNAVAILABLE, and PERMISSION_DENIED as in
+        CreateTopUp.
         """
 
     @_abc_1.abstractmethod
@@ -98,7 +100,7 @@ class TopUpServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _top_up_service_pb2.CancelTopUpRequest,
         context: _aio.ServicerContext[_top_up_service_pb2.CancelTopUpRequest, _abc.Awaitable[_top_up_service_pb2.CancelTopUpResponse]],
     ) -> _abc.Awaitable[_top_up_service_pb2.CancelTopUpResponse]:
-        """CancelTopUp gives up an order that was not paid. Cancelling a cancelled one changes nothing.
+        """CancelTopUp cancels an order that was not paid. Cancelling a cancelled one changes nothing.
         Refused with TOP_UP_NOT_FOUND, and with TOP_UP_STATE once it is paid.
         """
 

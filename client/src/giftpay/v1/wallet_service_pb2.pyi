@@ -30,23 +30,23 @@ class _WalletStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WalletSt
     WALLET_STATUS_UNSPECIFIED: _WalletStatus.ValueType  # 0
     """Malformed in a request."""
     WALLET_STATUS_ACTIVE: _WalletStatus.ValueType  # 1
-    """It may."""
+    """It can be used."""
     WALLET_STATUS_FROZEN: _WalletStatus.ValueType  # 2
-    """It may not, for now."""
+    """It cannot be used until it is unfrozen."""
     WALLET_STATUS_CLOSED: _WalletStatus.ValueType  # 3
-    """It may not, for good."""
+    """It can never be used again."""
 
 class WalletStatus(_WalletStatus, metaclass=_WalletStatusEnumTypeWrapper):
-    """Whether a wallet may move."""
+    """The status of a wallet."""
 
 WALLET_STATUS_UNSPECIFIED: WalletStatus.ValueType  # 0
 """Malformed in a request."""
 WALLET_STATUS_ACTIVE: WalletStatus.ValueType  # 1
-"""It may."""
+"""It can be used."""
 WALLET_STATUS_FROZEN: WalletStatus.ValueType  # 2
-"""It may not, for now."""
+"""It cannot be used until it is unfrozen."""
 WALLET_STATUS_CLOSED: WalletStatus.ValueType  # 3
-"""It may not, for good."""
+"""It can never be used again."""
 Global___WalletStatus: _TypeAlias = WalletStatus  # noqa: Y015
 
 class _AgeStatus:
@@ -58,19 +58,19 @@ class _AgeStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AgeStatus.V
     AGE_STATUS_UNSPECIFIED: _AgeStatus.ValueType  # 0
     """Never sent."""
     AGE_STATUS_UNVERIFIED: _AgeStatus.ValueType  # 1
-    """Nothing."""
+    """Not verified."""
     AGE_STATUS_ADULT: _AgeStatus.ValueType  # 2
     """18 or older today (UTC)."""
     AGE_STATUS_UNDER_AGE: _AgeStatus.ValueType  # 3
     """Younger than 18 today (UTC)."""
 
 class AgeStatus(_AgeStatus, metaclass=_AgeStatusEnumTypeWrapper):
-    """What is known of an owner's age. Buying coins and redeeming diamonds need ADULT."""
+    """The verified age of an owner. Buying coins and redeeming diamonds require ADULT."""
 
 AGE_STATUS_UNSPECIFIED: AgeStatus.ValueType  # 0
 """Never sent."""
 AGE_STATUS_UNVERIFIED: AgeStatus.ValueType  # 1
-"""Nothing."""
+"""Not verified."""
 AGE_STATUS_ADULT: AgeStatus.ValueType  # 2
 """18 or older today (UTC)."""
 AGE_STATUS_UNDER_AGE: AgeStatus.ValueType  # 3
@@ -91,13 +91,13 @@ class Wallet(_message.Message):
     DIAMONDS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     owner_id: _builtins.str
-    """The callers' own id of the owner."""
+    """The owner's id in the caller's own system."""
     country_code: _builtins.str
     """ISO 3166-1 alpha-2, such as "DE"; decides which packages are sold."""
     status: Global___WalletStatus.ValueType
-    """Whether it may move. Always as of now."""
+    """Its current status, also with as_of_time."""
     age_status: Global___AgeStatus.ValueType
-    """What is known of the owner's age. Always as of now."""
+    """The owner's current age status, also with as_of_time."""
     @_builtins.property
     def coins(self) -> Global___Balance:
         """The coins."""
@@ -131,7 +131,7 @@ Global___Wallet: _TypeAlias = Wallet  # noqa: Y015
 
 @_typing.final
 class Balance(_message.Message):
-    """Where an account stands."""
+    """The balance of an account."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -140,11 +140,11 @@ class Balance(_message.Message):
     AVAILABLE_FIELD_NUMBER: _builtins.int
     LAST_SEQ_FIELD_NUMBER: _builtins.int
     balance: _builtins.int
-    """The sum of its entries. Below zero only after a claw-back."""
+    """The sum of its entries. Negative only after a claw-back."""
     held: _builtins.int
     """Reserved by holds, part of the balance."""
     available: _builtins.int
-    """What can be spent: balance - held."""
+    """The amount that can be spent: balance - held."""
     last_seq: _builtins.int
     """The number of its last entry; 0 before the first."""
     def __init__(
@@ -207,7 +207,7 @@ Global___OpenWalletRequest: _TypeAlias = OpenWalletRequest  # noqa: Y015
 
 @_typing.final
 class OpenWalletResponse(_message.Message):
-    """The answer of OpenWallet."""
+    """The response of OpenWallet."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -217,7 +217,7 @@ class OpenWalletResponse(_message.Message):
     """Whether the key had already been decided."""
     @_builtins.property
     def wallet(self) -> Global___Wallet:
-        """The wallet as it stands now."""
+        """The wallet's current state."""
 
     def __init__(
         self,
@@ -245,8 +245,8 @@ class GetWalletRequest(_message.Message):
     """Whose."""
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
-        """If set, balances are those after the last entry committed at or before this time, and held is
-        what was reserved then; before the wallet was opened all are zero. Not in the future.
+        """If set, balances are those after the last entry at or before this time, and held is the amount
+        reserved then; all are zero before the wallet was opened. Not in the future.
         """
 
     def __init__(
@@ -265,7 +265,7 @@ Global___GetWalletRequest: _TypeAlias = GetWalletRequest  # noqa: Y015
 
 @_typing.final
 class GetWalletResponse(_message.Message):
-    """The answer of GetWallet."""
+    """The response of GetWallet."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -333,14 +333,14 @@ Global___ListEntriesRequest: _TypeAlias = ListEntriesRequest  # noqa: Y015
 
 @_typing.final
 class ListEntriesResponse(_message.Message):
-    """The answer of ListEntries."""
+    """The response of ListEntries."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ENTRIES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Names the next page; empty on the last."""
+    """Requests the next page; empty on the last."""
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[_ledger_pb2.Entry]:
         """The page."""
@@ -393,7 +393,7 @@ Global___WatchEntriesRequest: _TypeAlias = WatchEntriesRequest  # noqa: Y015
 
 @_typing.final
 class WatchEntriesResponse(_message.Message):
-    """A part of what WatchEntries follows."""
+    """A message of WatchEntries."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -449,14 +449,14 @@ Global___GetTransactionRequest: _TypeAlias = GetTransactionRequest  # noqa: Y015
 
 @_typing.final
 class GetTransactionResponse(_message.Message):
-    """The answer of GetTransaction."""
+    """The response of GetTransaction."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TRANSACTION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def transaction(self) -> _ledger_pb2.Transaction:
-        """What was decided."""
+        """The transaction."""
 
     def __init__(
         self,
@@ -487,8 +487,8 @@ class UpdateWalletRequest(_message.Message):
     owner_id: _builtins.str
     """Whose."""
     status: Global___WalletStatus.ValueType
-    """FROZEN and ACTIVE turn into one another; CLOSED is for good. Asking for the status it has
-    changes nothing.
+    """FROZEN and ACTIVE can be changed into each other; CLOSED is permanent. Setting the current
+    status changes nothing.
     """
     age_verified: _builtins.bool
     """True: the caller has verified that the owner is 18 or older. False: the age is unverified."""
@@ -515,7 +515,7 @@ Global___UpdateWalletRequest: _TypeAlias = UpdateWalletRequest  # noqa: Y015
 
 @_typing.final
 class UpdateWalletResponse(_message.Message):
-    """The answer of UpdateWallet."""
+    """The response of UpdateWallet."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -525,7 +525,7 @@ class UpdateWalletResponse(_message.Message):
     """Whether the key had already been decided."""
     @_builtins.property
     def wallet(self) -> Global___Wallet:
-        """The wallet as it stands now."""
+        """The wallet's current state."""
 
     def __init__(
         self,

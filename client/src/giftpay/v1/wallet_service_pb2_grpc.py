@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class WalletServiceStub(object):
-    """Wallets: an owner's coins and diamonds, their statement, and what was decided about them.
+    """Wallets: an owner's coins and diamonds, their statements, and the outcomes of commands.
     """
 
     def __init__(self, channel):
@@ -68,23 +68,23 @@ class WalletServiceStub(object):
 
 
 class WalletServiceServicer(object):
-    """Wallets: an owner's coins and diamonds, their statement, and what was decided about them.
+    """Wallets: an owner's coins and diamonds, their statements, and the outcomes of commands.
     """
 
     def OpenWallet(self, request, context):
         """OpenWallet opens a wallet with two empty accounts.
 
-        Opening one that is open with the same details answers with it as it stands now, also under
-        another key. An age that is left unset agrees with any, and a mere `age_verified` with any date
-        of birth by which the owner is of age, and the other way round. Refused with WALLET_EXISTS when
-        the details differ, and with WALLET_CLOSED when it was closed.
+        If the wallet is already open with the same details, the response is its current state, also
+        under another key. An unset age matches any; `age_verified` matches any date of birth of an
+        adult, and the other way round. Refused with WALLET_EXISTS when the details differ, and with
+        WALLET_CLOSED when it was closed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetWallet(self, request, context):
-        """GetWallet reads a wallet, now or as it stood at a time. NOT_FOUND with WALLET_NOT_FOUND.
+        """GetWallet reads a wallet, now or as of a time. NOT_FOUND with WALLET_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -99,26 +99,27 @@ class WalletServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def WatchEntries(self, request, context):
-        """WatchEntries follows one account: every entry after `after_seq`, once, in seq order and without
-        a gap, the past first and then what comes. When quiet, an answer without entries repeats the
-        last delivered position every 10 seconds.
+        """WatchEntries streams one account: every entry after `after_seq` exactly once, in seq order and
+        without a gap, first the existing ones and then new ones as they are committed. A heartbeat, a
+        message without entries, repeats the last delivered position every 10 seconds while there is
+        nothing new.
 
-        Ended with SLOW_READER when the reader, all buffers between being full, takes longer than 30
-        seconds to make room for a message, and with SHUTTING_DOWN when the server stops; resume after
-        the last seq that was delivered. NOT_FOUND with WALLET_NOT_FOUND. INVALID_ARGUMENT of
-        `after_seq` where it is beyond the account's end; a stream ends so too when the database was
-        restored to before what it delivered.
+        Ended with SLOW_READER when all buffers are full and the reader takes no message for longer
+        than 30 seconds, and with SHUTTING_DOWN when the server stops; resume after the last seq that
+        was delivered. NOT_FOUND with WALLET_NOT_FOUND. INVALID_ARGUMENT of `after_seq` if it is beyond
+        the account's last seq; a stream also ends so when the database was restored to an earlier
+        state than it delivered.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetTransaction(self, request, context):
-        """GetTransaction tells what was decided under a transaction id or an idempotency key, refusals
-        included. NOT_FOUND with TRANSACTION_NOT_FOUND when nothing was decided, or the transaction is
-        another caller's and was named by key.
+        """GetTransaction returns the outcome of a command by its transaction id or idempotency key,
+        refusals included. NOT_FOUND with TRANSACTION_NOT_FOUND when nothing was decided, or when it
+        was named by key and is another caller's.
 
-        A call that is still under way may yet be decided: to be sure of it, send the same key again.
+        A call in flight may still be decided afterwards: to be sure, send it again with the same key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -127,8 +128,8 @@ class WalletServiceServicer(object):
     def UpdateWallet(self, request, context):
         """UpdateWallet freezes, unfreezes or closes a wallet, or records the owner's age.
 
-        A frozen wallet neither sends, receives, buys nor starts a payout; what a provider already did
-        is still booked. Closing is for good and refused with WALLET_NOT_EMPTY unless both balances are
+        A frozen wallet cannot send, receive, buy or start a payout; what a provider already did is
+        still booked. Closing is permanent, and refused with WALLET_NOT_EMPTY unless both balances are
         zero, nothing is held and no top-up is pending. Refused with WALLET_NOT_FOUND, and once it is
         closed with WALLET_CLOSED.
         """
@@ -178,7 +179,7 @@ def add_WalletServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class WalletService(object):
-    """Wallets: an owner's coins and diamonds, their statement, and what was decided about them.
+    """Wallets: an owner's coins and diamonds, their statements, and the outcomes of commands.
     """
 
     @staticmethod

@@ -34,18 +34,16 @@ class _PayoutResultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PayoutRe
     PAYOUT_RESULT_RETURNED: _PayoutResult.ValueType  # 4
     """The money came back."""
     PAYOUT_RESULT_REJECTED: _PayoutResult.ValueType  # 5
-    """The provider could not take the order as it is, the only time that it was sent, and knows
-    nothing of it.
-    """
+    """The provider rejected the order, which was sent only this time, and does not know it."""
     PAYOUT_RESULT_LOST: _PayoutResult.ValueType  # 6
-    """The order was sent, and whether it was paid is not known."""
+    """The order was sent, and the answer was lost: it may have been paid."""
     PAYOUT_RESULT_NOT_FOUND: _PayoutResult.ValueType  # 7
-    """The provider knows nothing of the order, too late to send it again."""
+    """The provider does not know the order, and it is too late to send it again."""
     PAYOUT_RESULT_DIFFERS: _PayoutResult.ValueType  # 8
     """The provider has a payout with other contents under the order's key, and may have paid that."""
 
 class PayoutResult(_PayoutResult, metaclass=_PayoutResultEnumTypeWrapper):
-    """What a call to the payout provider brought."""
+    """The result of a call to the payout provider."""
 
 PAYOUT_RESULT_UNSPECIFIED: PayoutResult.ValueType  # 0
 """The call begins."""
@@ -58,13 +56,11 @@ PAYOUT_RESULT_DECLINED: PayoutResult.ValueType  # 3
 PAYOUT_RESULT_RETURNED: PayoutResult.ValueType  # 4
 """The money came back."""
 PAYOUT_RESULT_REJECTED: PayoutResult.ValueType  # 5
-"""The provider could not take the order as it is, the only time that it was sent, and knows
-nothing of it.
-"""
+"""The provider rejected the order, which was sent only this time, and does not know it."""
 PAYOUT_RESULT_LOST: PayoutResult.ValueType  # 6
-"""The order was sent, and whether it was paid is not known."""
+"""The order was sent, and the answer was lost: it may have been paid."""
 PAYOUT_RESULT_NOT_FOUND: PayoutResult.ValueType  # 7
-"""The provider knows nothing of the order, too late to send it again."""
+"""The provider does not know the order, and it is too late to send it again."""
 PAYOUT_RESULT_DIFFERS: PayoutResult.ValueType  # 8
 """The provider has a payout with other contents under the order's key, and may have paid that."""
 Global___PayoutResult: _TypeAlias = PayoutResult  # noqa: Y015
@@ -84,11 +80,11 @@ class PayoutStep(_message.Message):
     redemption_id: _builtins.str
     """The redemption."""
     call: _builtins.int
-    """Which call: 1, 2, 3, ... The process that recorded its beginning first makes it."""
+    """The number of the call: 1, 2, 3, ... The process that first recorded its beginning makes it."""
     result: Global___PayoutResult.ValueType
-    """What the call brought; unset where it begins."""
+    """The result; unset for a beginning."""
     reason: _builtins.str
-    """Why, as the provider says it; empty if it says nothing."""
+    """The provider's reason; empty if it gives none."""
     def __init__(
         self,
         *,
