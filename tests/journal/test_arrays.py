@@ -16,7 +16,7 @@ from giftpay_server.journal.columns import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-WORDS = st.text(
+TEXTS = st.text(
     st.one_of(
         st.sampled_from('",{}\\ \nNUL'), st.characters(exclude_characters="\0", codec="utf-8")
     )
@@ -24,13 +24,13 @@ WORDS = st.text(
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(words=st.lists(WORDS), numbers=st.lists(st.integers(-(2**63), 2**63 - 1)))
+@given(texts=st.lists(TEXTS), numbers=st.lists(st.integers(-(2**63), 2**63 - 1)))
 async def test_what_goes_in_comes_out(
-    pool: asyncpg.Pool[asyncpg.Record], words: list[str], numbers: list[int]
+    pool: asyncpg.Pool[asyncpg.Record], texts: list[str], numbers: list[int]
 ) -> None:
     sql = "SELECT $1::text::text[], $2::text::bigint[]"
-    assert list(await pool.fetchrow(sql, text_array(words), text_array(numbers)) or ()) == [
-        words,
+    assert list(await pool.fetchrow(sql, text_array(texts), text_array(numbers)) or ()) == [
+        texts,
         numbers,
     ]
 

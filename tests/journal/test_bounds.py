@@ -1,4 +1,4 @@
-"""What waits for a journal is bounded in number and in time, and finished once it was taken."""
+"""The journal's queue is bounded in number and in time; what it has accepted is finished."""
 
 from __future__ import annotations
 

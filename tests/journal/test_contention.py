@@ -1,4 +1,4 @@
-"""Lost races are remembered by account, and a look at the past disturbs nobody."""
+"""Conflicts are counted by account, and as-of reads cause none."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def locked(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
     return seen
 
 
-async def test_one_lost_race_locks_one_batch(
+async def test_one_conflict_locks_one_batch(
     database: str, admin: Pool, owners: list[str], locked: list[set[str]]
 ) -> None:
     anna, ben, _ = owners
     async with running_journal(database) as one, running_journal(database) as two:
-        for journal in (one, two, one):  # the last one guesses wrong
+        for journal in (one, two, one):  # the last one has a conflict
             await journal.record(adjust(anna, 1))
         for _ in range(5):
             await one.record(adjust(anna, 1))
@@ -46,7 +46,7 @@ async def test_one_lost_race_locks_one_batch(
     assert await balance(admin, anna) == 8
 
 
-async def test_accounts_that_keep_losing_are_locked_at_once_and_others_are_not(
+async def test_accounts_with_repeated_conflicts_are_locked_at_once_and_others_are_not(
     database: str, admin: Pool, owners: list[str], locked: list[set[str]]
 ) -> None:
     anna, ben, _ = owners
@@ -56,11 +56,11 @@ async def test_accounts_that_keep_losing_are_locked_at_once_and_others_are_not(
                 await journal.record(adjust(anna, 1))
                 await journal.record(adjust(ben if journal is one else owners[2], 1))
     assert set.union(*locked) == {anna}
-    assert 25 < len(locked) < 40  # most of the 40, and now and then a guess
+    assert 25 < len(locked) < 40  # most of the 40; the others were optimistic
     assert await balance(admin, anna) == 40
 
 
-async def test_a_look_at_the_past_writes_nothing(
+async def test_an_as_of_read_writes_nothing(
     journal: Journal, admin: Pool, owners: list[str], locked: list[set[str]]
 ) -> None:
     await journal.record(adjust(owners[0], 1))
@@ -73,7 +73,7 @@ async def test_a_look_at_the_past_writes_nothing(
     assert locked == []
 
 
-async def test_a_look_at_the_past_waits_for_what_was_decided_before(
+async def test_an_as_of_read_waits_for_batches_in_flight(
     journal: Journal, admin: Pool, owners: list[str]
 ) -> None:
     async with frozen(journal, admin, owners[0]):
@@ -87,10 +87,10 @@ async def test_a_look_at_the_past_waits_for_what_was_decided_before(
     assert isinstance(await waiting, Outcome)
 
 
-async def test_nothing_is_booked_at_a_time_that_was_looked_at(
+async def test_nothing_is_booked_at_a_closed_time(
     database: str, admin: Pool, owners: list[str]
 ) -> None:
-    """Also where the clock is set back after the look."""
+    """Also if the clock is set back after the read."""
     clock = [datetime.now(UTC) + timedelta(seconds=1)]
     async with running_journal(database, clock=lambda: clock[0]) as journal:
         await journal.record(adjust(owners[0], 1))
@@ -101,7 +101,7 @@ async def test_nothing_is_booked_at_a_time_that_was_looked_at(
     assert answer.transaction.create_time > at
 
 
-async def test_a_look_beside_another_server_closes_the_time_for_that_one(
+async def test_an_as_of_read_closes_the_time_for_another_server(
     database: str, admin: Pool, owners: list[str]
 ) -> None:
     async with running_journal(database) as one, running_journal(database) as two:

@@ -70,12 +70,12 @@ async def test_only_the_servers_own_commands_defer(journal: Journal, owners: lis
 
 
 async def test_a_batch_is_bounded_by_what_its_commands_touch() -> None:
-    room = CommandQueue(Limits(batch_max=10))
+    queue = CommandQueue(Limits(batch_max=10))
     heavy = [adjust("anna", 1) for _ in range(6)]
     for command in heavy:
         command.accounts = [(f"owner-{number}", 1) for number in range(15)]  # type: ignore[misc]
-    room.put([*heavy, *(adjust("anna", 1) for _ in range(30))])
-    batches = [await room.take(), await room.take()]
+    queue.put([*heavy, *(adjust("anna", 1) for _ in range(30))])
+    batches = [await queue.take(), await queue.take()]
     weights = [sum(each.command.weight for each in batch) for batch in batches]
     assert [len(batch) for batch in batches] == [2, 2]
     assert max(weights) <= WEIGHT_MAX * 10

@@ -1,4 +1,4 @@
-"""What goes wrong in a batch, before it and after it, costs nobody else anything."""
+"""A failure before, in or after a batch affects no other command."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ END_JOURNALS = """
 """
 
 
-async def test_one_bad_command_does_not_sink_its_neighbours(
+async def test_one_failing_command_does_not_fail_its_batch(
     journal: Journal, admin: Pool, owners: list[str]
 ) -> None:
     bad = adjust(owners[1], -1)  # a rule that overspends: the kernel's own guard stops it
@@ -32,7 +32,7 @@ async def test_one_bad_command_does_not_sink_its_neighbours(
     assert await balance(admin, owners[1]) == 0
 
 
-async def test_a_value_that_postgres_refuses_sinks_nobody_else(
+async def test_a_value_that_postgres_refuses_fails_only_its_command(
     journal: Journal, admin: Pool, owners: list[str]
 ) -> None:
     bad = adjust(owners[1], 1)
@@ -42,7 +42,7 @@ async def test_a_value_that_postgres_refuses_sinks_nobody_else(
     assert isinstance(posted, Outcome)
 
 
-async def test_a_caller_who_goes_before_the_batch_is_dropped(
+async def test_a_command_cancelled_before_its_batch_is_dropped(
     journal: Journal, admin: Pool, owners: list[str]
 ) -> None:
     waiting = asyncio.create_task(journal.record(adjust(owners[0], 1)))
@@ -58,7 +58,7 @@ async def test_a_caller_who_goes_before_the_batch_is_dropped(
     assert await balance(admin, owners[1]) == 1
 
 
-async def test_a_caller_who_goes_later_is_only_not_answered(
+async def test_a_command_cancelled_later_is_still_decided(
     journal: Journal, admin: Pool, owners: list[str]
 ) -> None:
     async with frozen(journal, admin, owners[0]):

@@ -64,10 +64,10 @@ async def test_of_a_connection_that_comes_and_goes_each_change_is_said(
 
     feed, other = Feed(), Feed()
     async with listening(feed, connect), listening(other, connector(dsn)):
-        await heard(feed, other)
+        await hint_arrives(feed, other)
         (await sessions.get()).terminate()
         await sessions.get()  # another was opened
-        await heard(feed, other)
+        await hint_arrives(feed, other)
     off, on = caplog.messages
     assert off.startswith("the hints of other servers are off, readers poll: ")
     assert on == "the hints of other servers are on again"
@@ -85,11 +85,11 @@ async def test_a_connection_that_ends_while_it_is_opened_is_opened_again(
 
     feed, other = Feed(), Feed()
     async with listening(feed, connect), listening(other, connector(dsn)):
-        await asyncio.wait_for(heard(feed, other), 10)
+        await asyncio.wait_for(hint_arrives(feed, other), 10)
     assert len(caplog.messages) == 2
 
 
-async def heard(feed: Feed, other: Feed) -> None:
+async def hint_arrives(feed: Feed, other: Feed) -> None:
     """Waits until what moved elsewhere wakes who follows it here."""
     with feed.watching("anna") as woken:
         while not woken.is_set():

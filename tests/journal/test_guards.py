@@ -1,4 +1,4 @@
-"""What stands behind the rules: the privileges of the server's role, and the tables' checks."""
+"""What the database itself enforces: the privileges of the server's role, and CHECK constraints."""
 
 from __future__ import annotations
 

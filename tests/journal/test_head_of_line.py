@@ -1,4 +1,4 @@
-"""A row that another session holds delays the commands that need it, and no other."""
+"""No head-of-line blocking: a row locked by another session delays only commands that need it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ USE_KEY = """
 
 @asynccontextmanager
 async def holding(admin: Pool, statement: str, *arguments: str) -> AsyncIterator[None]:
-    """Another session's transaction, which gives up what it did at the end."""
+    """Another session's transaction, which is rolled back at the end."""
     async with admin.acquire() as other:
         transaction = other.transaction()
         await transaction.start()
@@ -61,7 +61,7 @@ async def many(admin: Pool, count: int) -> list[str]:
 
 
 async def all_go_on(journal: Journal, others: list[str]) -> None:
-    """Rounds of everybody else's commands are decided while the held command is not."""
+    """Rounds of other commands are decided while the blocked command is not."""
     for _ in range(5):
         answers = await asyncio.gather(*(journal.record(adjust(other, 1)) for other in others))
         assert all(isinstance(answer, Outcome) for answer in answers)
@@ -84,7 +84,7 @@ async def until_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.mark.parametrize("what", ["account", "owner", "key"])
-async def test_a_held_row_delays_only_those_who_need_it(
+async def test_a_locked_row_delays_only_the_commands_that_need_it(
     journal: Journal, admin: Pool, owners: list[str], what: str
 ) -> None:
     others = await many(admin, 40)
@@ -102,7 +102,7 @@ async def test_a_held_row_delays_only_those_who_need_it(
     assert [await balance(admin, other) for other in others] == [5] * 40
 
 
-async def test_a_batch_goes_on_without_its_held_command(
+async def test_a_batch_goes_on_without_its_blocked_command(
     journal: Journal, admin: Pool, owners: list[str]
 ) -> None:
     held_owner, other, _ = owners
@@ -115,7 +115,7 @@ async def test_a_batch_goes_on_without_its_held_command(
     assert await balance(admin, held_owner) == 2
 
 
-async def test_held_stripes_are_left_for_others(
+async def test_locked_stripes_are_exchanged(
     journal: Journal, admin: Pool, owners: list[str]
 ) -> None:
     await journal.record(adjust(owners[0], 1))
@@ -124,7 +124,7 @@ async def test_held_stripes_are_left_for_others(
     assert [await balance(admin, owner) for owner in owners] == [6, 5, 5]
 
 
-async def test_a_row_held_for_too_long_is_refused_and_nothing_is_decided(
+async def test_a_row_locked_for_too_long_is_refused_and_nothing_is_decided(
     journal: Journal, admin: Pool, owners: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(side_lane, "LOCK_WAIT_MAX_S", 0.5)
@@ -140,7 +140,7 @@ async def test_a_row_held_for_too_long_is_refused_and_nothing_is_decided(
     assert await balance(admin, owners[0]) == 1
 
 
-async def test_the_log_names_the_row_and_who_holds_it(
+async def test_the_log_names_the_row_and_the_session_that_locks_it(
     journal: Journal, admin: Pool, owners: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
@@ -155,7 +155,7 @@ async def test_the_log_names_the_row_and_who_holds_it(
     assert f"{owners[0]}/COIN" in message
 
 
-async def test_many_held_accounts_are_more_than_the_lane_takes(
+async def test_more_locked_accounts_than_the_lane_takes(
     journal: Journal, admin: Pool, owners: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(side_lane, "PARKED_MAX", 3)
@@ -196,7 +196,7 @@ async def test_a_write_that_reaches_postgres_too_late_is_refused_there(
     assert await balance(admin, owners[0]) == 0
 
 
-async def test_what_is_taken_and_held_is_finished_when_the_journal_stops(
+async def test_blocked_commands_are_finished_when_the_journal_stops(
     database: str, admin: Pool, owners: list[str]
 ) -> None:
     async with running_journal(database) as journal:
@@ -208,7 +208,7 @@ async def test_what_is_taken_and_held_is_finished_when_the_journal_stops(
     assert await balance(admin, owners[0]) == 1
 
 
-async def test_a_locked_table_holds_up_everybody_and_is_survived(
+async def test_a_locked_table_blocks_all_commands_and_is_survived(
     journal: Journal, admin: Pool, owners: list[str]
 ) -> None:
     """What no command is at fault for ends in bounded time, and nothing is decided twice."""
@@ -225,10 +225,10 @@ async def test_a_locked_table_holds_up_everybody_and_is_survived(
     assert [await balance(admin, owner) for owner in owners] == [20] * 3
 
 
-async def test_what_others_hold_meanwhile_does_not_stop_the_lane(
+async def test_other_locks_do_not_stop_the_lane(
     journal: Journal, admin: Pool, owners: list[str]
 ) -> None:
-    """A held command names accounts that come and go in other hands: here, its sender's."""
+    """A blocked command's other account, its sender's, is locked and unlocked repeatedly."""
     anna, ben, cleo = owners
     await journal.record_all([adjust(anna, 1), adjust(cleo, 1)])
     both = adjust(anna, 1)
@@ -246,7 +246,7 @@ async def test_what_others_hold_meanwhile_does_not_stop_the_lane(
     assert isinstance(await again, Outcome)
 
 
-async def test_a_command_with_two_held_accounts_waits_for_both(
+async def test_a_command_with_two_locked_accounts_waits_for_both(
     journal: Journal, admin: Pool, owners: list[str]
 ) -> None:
     anna, ben, cleo = owners

@@ -1,4 +1,4 @@
-"""What a journal knows from its last batches is never more than a guess that Postgres confirms."""
+"""A journal's cache is only a guess, which the write in Postgres verifies."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def posted(answer: Any) -> bool:
     return isinstance(answer, Outcome) and not answer.transaction.reason
 
 
-async def test_what_another_journal_moved_is_seen(
+async def test_a_movement_by_another_journal_is_detected(
     database: str, admin: Pool, owners: list[str]
 ) -> None:
     async with running_journal(database) as one, running_journal(database) as two:
@@ -131,7 +131,7 @@ async def test_a_catalog_does_not_outlive_its_database(
 
 
 @pytest.mark.parametrize("others", [1, 2 * committer.KEY_LOOKUP_MIN])
-async def test_an_old_key_is_a_replay_also_where_all_accounts_are_known(
+async def test_an_old_key_is_a_replay_also_if_all_accounts_are_cached(
     journal: Journal, admin: Pool, owners: list[str], others: int
 ) -> None:
     old = adjust(owners[0], 1)
@@ -158,7 +158,7 @@ async def test_full_batches_follow_each_other_at_once(
     assert await admin.fetchval(COMMITS, ids) == len(commands) // BATCH
 
 
-async def test_a_batch_that_fails_takes_down_none_that_was_decided_on_it(
+async def test_a_batch_that_fails_does_not_fail_the_next_one(
     database: str, admin: Pool, owners: list[str]
 ) -> None:
     bad = adjust(owners[1], 1)
@@ -187,7 +187,7 @@ async def test_what_was_decided_on_a_batch_that_wrote_nothing_is_decided_again(
     assert await balance(admin, owners[0]) == 2
 
 
-async def test_nothing_that_was_decided_and_not_written_is_known(
+async def test_nothing_that_was_decided_and_not_written_is_cached(
     database: str, admin: Pool, owners: list[str]
 ) -> None:
     """Poison after poison: what the second was decided on fell with the first, and it falls too."""
@@ -224,7 +224,7 @@ async def test_what_fails_behind_a_batch_that_is_decided_anew_leaves_nothing(
     assert await balance(admin, ben) == 6
 
 
-async def test_a_reader_that_cannot_be_had_costs_nobody_an_answer(
+async def test_without_a_reader_every_command_is_answered(
     database: str, admin: Pool, owners: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def no_more(_: Sessions) -> None:
@@ -259,7 +259,7 @@ async def test_a_session_that_ended_between_batches_is_replaced(
     assert await balance(admin, owners[0]) == 2
 
 
-async def test_more_accounts_than_are_kept(
+async def test_more_accounts_than_are_cached(
     database: str, admin: Pool, owners: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(committer, "ACCOUNTS_MAX", 1)

@@ -1,4 +1,4 @@
-"""Rows of slices are decided on without locks, and never on what is not so any more."""
+"""Cached rows of slices are used without locks, and never when they are stale."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ async def test_a_cap_holds_over_two_journals(
     assert [await balance(admin, owner) for owner in owners] == [MOST] * 3
 
 
-async def test_a_companion_is_forgotten_with_its_accounts_and_not_before(
+async def test_a_companion_is_evicted_with_its_accounts_and_not_before(
     database: str,
     admin: Pool,
     owners: list[str],
@@ -202,7 +202,7 @@ def test_terms_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert kept[-1] == 99
 
 
-def test_what_is_not_kept_is_not_found() -> None:
+def test_what_is_not_cached_is_not_found() -> None:
     rows = KnownRows({Term: Table()})
     assert not rows.are_kept([(Term, "a")])
     rows.add({(Term, "a"): Term("a", "")})

@@ -88,8 +88,8 @@ def model_books(edition: int) -> Books:
     return books
 
 
-def told(answer: object) -> Any:
-    """An answer but for its time."""
+def comparable(answer: object) -> Any:
+    """An answer without its time."""
     match answer:
         case Outcome(transaction, replayed):
             return transaction._replace(create_time=NOW), replayed
@@ -100,17 +100,19 @@ def told(answer: object) -> Any:
 
 def after(books: Books, split: Halves, answers: Sequence[Sequence[Answer | Exception]]) -> Books:
     """The books once these answers were given, by one batch before the other."""
-    expected = [[told(answer) for answer in half] for half in answers]
+    expected = [[comparable(answer) for answer in half] for half in answers]
     for order in ((0, 1), (1, 0)):
         model = deepcopy(books)
-        found = {side: [told(each) for each in decided(split[side], model)[0]] for side in order}
+        found = {
+            side: [comparable(each) for each in decided(split[side], model)[0]] for side in order
+        }
         if [found[0], found[1]] == expected:
             return model
     raise AssertionError(f"no order of two batches gives {expected}")
 
 
 async def at_once(journals: Sequence[Journal], split: Halves) -> list[list[Answer | Exception]]:
-    # A batch for each journal: it loses a race with the other's once at most, and is run again.
+    # A batch for each journal: it has a conflict with the other's once at most, and is retried.
     one, two = (journal.record_all(half) for journal, half in zip(journals, split, strict=True))
     return list(await asyncio.gather(one, two))
 

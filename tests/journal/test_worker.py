@@ -1,4 +1,4 @@
-"""The frame that runs the server's own work: back-off, fairness and bounds, at a given clock."""
+"""The runner of workers: back-off, fairness and bounds, with a given clock."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ async def test_what_others_have_begun_is_no_failure() -> None:
     assert (figures.processed, figures.taken, figures.failed) == (1, 1, 0)
 
 
-async def test_where_everything_fails_one_at_a_time_is_tried() -> None:
+async def test_if_everything_fails_the_circuit_breaker_tries_one_at_a_time() -> None:
     chores = Chores(50, postponed=set(range(50)))
     runner = chores.runner(Pace(poll_s=600, calls_max=2))
     await run_for_turns(runner)
@@ -196,7 +196,7 @@ def test_back_off_doubles_up_to_its_bound() -> None:
     assert waits == [1, 2, 4, 8, 16, 30, 30]
 
 
-def test_what_is_set_aside_is_bounded_and_forgotten() -> None:
+def test_items_in_back_off_are_bounded_and_forgotten() -> None:
     aside = Backoff(first_s=1, max_s=30)
     for key in range(BACKOFF_ITEMS_MAX + 5):
         aside.add(key, START)
