@@ -150,7 +150,7 @@ def _end_hold(owner_id: str, hold_id: str, state: HoldState, books: Books) -> De
 
 
 def claim(key: str, owner_id: str, *, amount: int, claim_id: str, again: bool) -> Command:
-    """A credit under a claim. One that stands is refused, or said `again` and moves nothing."""
+    """A credit under a claim. A taken one is refused, or with `again` moves nothing."""
     request = _request(owner_id, UNIT_COIN, amount, reason=claim_id)
     decide = partial(_claim, key, request, claim_id, again=again)
     return replace(_command(key, request, decide), claims=(claim_id,))

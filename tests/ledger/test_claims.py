@@ -46,7 +46,7 @@ def test_what_is_refused_takes_none() -> None:
     assert books.claims == draft.claims == {}
 
 
-def test_a_claim_that_stands_can_be_said_again_and_keeps_its_first_owner() -> None:
+def test_a_claim_can_be_repeated_and_keeps_its_first_transaction() -> None:
     books, draft = opening_books([0, 0, 0]), Draft()
     books.claims["payment:1"] = FIRST
     decide([claiming(SECOND, Posted())], books, draft, EVERY_MOVEMENT)

@@ -1,4 +1,4 @@
-"""The law of lots: the intervals of an odometer say the same as a list of coins with names."""
+"""Lots: the intervals of an odometer equal a list of named coins, for any history."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def test_each_debit_took_the_coins_that_a_list_of_coins_says(history: list[Step]
 
 @settings(max_examples=300)
 @given(histories(), histories())
-def test_what_happens_later_shifts_no_spend(before: list[Step], after: list[Step]) -> None:
+def test_later_steps_do_not_change_the_positions_of_a_spend(
+    before: list[Step], after: list[Step]
+) -> None:
     purse = Purse().play(before)
     debits = list(purse.debits)
     then = [purse.odometer.positions_taken(debit) for debit in debits]

@@ -109,12 +109,12 @@ def test_entries_number_each_account_without_a_gap(batch: Batch, balances: list[
 @given(commands(), opening_balances())
 def test_each_entry_proves_the_balance_after_it(batch: Batch, balances: list[int]) -> None:
     books = opened(balances)
-    standing = {key: account.balance for key, account in books.accounts.items()}
+    expected = {key: account.balance for key, account in books.accounts.items()}
     _, draft = decided(batch, books)
     for entry in draft.entries:
-        standing[entry.owner_id, entry.unit] += entry.amount  # type: ignore[index]
-        assert entry.balance == standing[entry.owner_id, entry.unit]  # type: ignore[index]
-    assert standing == {key: account.balance for key, account in books.accounts.items()}
+        expected[entry.owner_id, entry.unit] += entry.amount  # type: ignore[index]
+        assert entry.balance == expected[entry.owner_id, entry.unit]  # type: ignore[index]
+    assert expected == {key: account.balance for key, account in books.accounts.items()}
 
 
 @given(commands(), opening_balances())

@@ -1,4 +1,4 @@
-"""The law of tracing: roots and fates are those of coins with names, through every reversal."""
+"""Tracing: roots and fates equal those of named coins, through every reversal."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def test_the_roots_of_each_debit_are_those_of_its_coins(history: list[Step]) -> 
 def test_the_fate_of_each_lot_is_that_of_its_coins(history: list[Step]) -> None:
     purse = Purse().play(history)
     for lot in purse.lots:
-        found = [each for part in fate(purse.past, lot) for each in _told(part)]
+        found = [each for part in fate(purse.past, lot) for each in _by_coin(part)]
         coins = [coin.last for coin in purse.coins.coins if coin.lot == lot.seq]
         assert found == [(coin.lot, coin.place, coin.state, coin.taken_by) for coin in coins]
 
 
-def _told(fate: Fate) -> list[tuple[int, int, CoinState, int]]:
+def _by_coin(fate: Fate) -> list[tuple[int, int, CoinState, int]]:
     taken_by = fate.debit.seq if fate.debit is not None else 0
     return [(*coin, fate.state, taken_by) for coin in coins_of(fate.share)]
 
@@ -61,9 +61,9 @@ def test_a_spend_that_was_not_read_is_a_spend_by_nobody(
     keep |= {(row.owner_id, row.unit, row.seq) for row in purse.withdrawals}
     read = [d for d in whole.debits if d.seq not in unread or key(d) in keep]
     for lot in purse.lots:
-        found = [each for part in fate(replace(whole, debits=read), lot) for each in _told(part)]
+        found = [each for part in fate(replace(whole, debits=read), lot) for each in _by_coin(part)]
         known = {debit.seq for debit in read} | {0}
-        expected = [each for part in fate(whole, lot) for each in _told(part)]
+        expected = [each for part in fate(whole, lot) for each in _by_coin(part)]
         assert found == [(*e[:3], e[3] if e[3] in known else 0) for e in expected]
 
 
