@@ -59,7 +59,7 @@ class Account:
         self.balance += amount
         self.lines.append(Line(amount, self.balance, transaction_id, system, gift_id))
 
-    def told(self) -> Balance:
+    def message(self) -> Balance:
         return Balance(
             balance=self.balance,
             held=self.held,
@@ -92,12 +92,12 @@ class Owner:
     def account(self, unit: Unit.ValueType) -> Account:
         return self.coins if unit == UNIT_COIN else self.diamonds
 
-    def told(self) -> Wallet:
+    def message(self) -> Wallet:
         return Wallet(
             owner_id=self.owner_id,
             country_code=self.country,
             status=self.status,
             age_status=self.age_status,
-            coins=self.coins.told(),
-            diamonds=self.diamonds.told(),
+            coins=self.coins.message(),
+            diamonds=self.diamonds.message(),
         )

@@ -1,4 +1,4 @@
-"""So that what the machine asserts is told as in a test."""
+"""Rewrites the assertions of the machine, so that they report values as those of tests do."""
 
 import pytest
 

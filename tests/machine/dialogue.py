@@ -38,8 +38,8 @@ class Dialogue(RuleBasedStateMachine):
     @invariant()
     def wallets_are_as_they_should(self) -> None:
         for owner_id in self.concerned & self.model.state.owners.keys():
-            told = self.client.wallets.GetWallet(v1.GetWalletRequest(owner_id=owner_id)).wallet
-            assert without_times(told) == self.model.state.owners[owner_id].told()
+            returned = self.client.wallets.GetWallet(v1.GetWalletRequest(owner_id=owner_id)).wallet
+            assert without_times(returned) == self.model.state.owners[owner_id].message()
         self.concerned.clear()
 
     def teardown(self) -> None:

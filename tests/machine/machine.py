@@ -12,7 +12,7 @@ from hypothesis.stateful import initialize, precondition, rule
 
 from tests.machine import requests
 from tests.machine.dialogue import INDEX_MAX, Dialogue
-from tests.machine.proof import refusal_told
+from tests.machine.proof import refusal_of
 from tests.machine.state import Refused
 
 INDEX = st.integers(0, INDEX_MAX)  # from the latest back; the last is of nothing
@@ -96,14 +96,14 @@ class Machine(Dialogue):
         earlier = [each for each in self.sent if isinstance(each, v1.SendGiftRequest)][::-1]
         gifts = [self.named(gift) for gift in new]
         gifts += [deepcopy(earlier[index]) for index in again if index < len(earlier)]
-        if streamed:  # in which a key is under way once
+        if streamed:  # in which a key is in flight once
             gifts = list({gift.idempotency_key: gift for gift in gifts}.values())
         expected = [self.model.answer(gift) for gift in gifts]
         self.sent += gifts
         outcomes = self.outcomes(gifts, streamed=streamed)
         for gift, outcome, answer in zip(gifts, outcomes, expected, strict=True):
             if isinstance(answer.value, Refused):
-                assert refusal_told(outcome.refusal) == answer.value
+                assert refusal_of(outcome.refusal) == answer.value
                 assert outcome.replayed is answer.replayed
             else:
                 sent = v1.SendGiftResponse(gift=outcome.gift, replayed=outcome.replayed)

@@ -1,4 +1,4 @@
-"""What giftpay is, without a database, a network or another caller: small enough to be believed.
+"""A reference model of giftpay, without a database, a network or concurrency.
 
 It shares no code with the server: the messages of the contract are all that both know.
 """
@@ -54,14 +54,14 @@ KINDS: dict[type, v1.TransactionKind.ValueType] = {
 
 
 class Answer(NamedTuple):
-    """What a caller is told; times are left out."""
+    """The answer to a caller, without times."""
 
     value: Any  # a response of the contract, or Refused
     replayed: bool = False
 
 
 class Decided(NamedTuple):
-    """What stands under a key."""
+    """The stored outcome of a key."""
 
     request: Any
     value: Any
@@ -75,7 +75,7 @@ class Model:
         self.decided: dict[str, Decided] = {}
 
     def answer(self, request: Any) -> Answer:
-        """What the server has to answer; from then on it stands."""
+        """The answer that the server must give, which is stored."""
         if getattr(request, "validate_only", False):
             return self._preview(request)
         key = request.idempotency_key
@@ -102,7 +102,7 @@ class Model:
             return Answer(refused("IDEMPOTENCY_KEY_REUSED", fields=",".join(fields)))
         if isinstance(earlier.value, Refused):
             return Answer(earlier.value, replayed=True)
-        return Answer(self._told_again(request, deepcopy(earlier.value)), replayed=True)
+        return Answer(self._replayed(request, deepcopy(earlier.value)), replayed=True)
 
     def _differing(self, request: Any, earlier: Any) -> list[str]:
         if type(request) is not type(earlier):
@@ -118,8 +118,8 @@ class Model:
             and _value(request, field) != _value(earlier, field)
         ]
 
-    def _told_again(self, request: Any, value: Any) -> Any:
-        """The first answer; but nothing erased, and wallets and redemptions as they stand now."""
+    def _replayed(self, request: Any, value: Any) -> Any:
+        """The first answer, without erased data; of wallets and redemptions, the current state."""
         erased = request.idempotency_key in self.state.erased
         match request:
             case v1.SendGiftRequest() if erased:
@@ -127,7 +127,7 @@ class Model:
             case v1.CreateRedemptionRequest() if erased:
                 value.redemption.destination = ""
             case v1.OpenWalletRequest() | v1.UpdateWalletRequest():
-                value.wallet.CopyFrom(self.state.owners[request.owner_id].told())
+                value.wallet.CopyFrom(self.state.owners[request.owner_id].message())
             case v1.CancelRedemptionRequest():
                 value.redemption.CopyFrom(self.state.redemptions[request.redemption_id])
         return value

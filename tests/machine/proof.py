@@ -32,7 +32,7 @@ def _clear(message: Any) -> None:
             _clear(value)
 
 
-def refusal_told(refusal: v1.Refusal) -> Refused:
+def refusal_of(refusal: v1.Refusal) -> Refused:
     """The refusal as the model would say it."""
     reason = v1.ErrorReason.Name(refusal.reason).removeprefix("ERROR_REASON_")
     return Refused(reason, dict(refusal.metadata))
@@ -56,14 +56,14 @@ def prove(client: SyncClient, model: Model) -> None:
 
 def _prove_owner(client: SyncClient, model: Model, owner: Owner) -> None:
     answer = client.wallets.GetWallet(v1.GetWalletRequest(owner_id=owner.owner_id))
-    assert without_times(answer.wallet) == owner.told()
+    assert without_times(answer.wallet) == owner.message()
     for unit in (v1.UNIT_COIN, v1.UNIT_DIAMOND):
         wanted = v1.ListEntriesRequest(
             owner_id=owner.owner_id, unit=unit, after_seq=0, page_size=1_000
         )
         entries = client.wallets.ListEntries(wanted).entries
-        told = [without_times(entry) for entry in entries]
-        assert told == list(_entries(model, owner, unit))
+        returned = [without_times(entry) for entry in entries]
+        assert returned == list(_entries(model, owner, unit))
 
 
 def _entries(model: Model, owner: Owner, unit: v1.Unit.ValueType) -> Iterable[v1.Entry]:
@@ -95,12 +95,12 @@ def _add_gift(entry: v1.Entry, gift: v1.Gift) -> None:
 
 def _prove_transaction(client: SyncClient, key: str, decided: Decided) -> None:
     named = v1.GetTransactionRequest(idempotency_key=key)
-    told = client.wallets.GetTransaction(named).transaction
-    assert (told.transaction_id, told.kind) == (key, KINDS[type(decided.request)])
+    returned = client.wallets.GetTransaction(named).transaction
+    assert (returned.transaction_id, returned.kind) == (key, KINDS[type(decided.request)])
     if isinstance(decided.value, Refused):
-        assert refusal_told(told.refusal) == decided.value
+        assert refusal_of(returned.refusal) == decided.value
     else:
-        assert told.WhichOneof("outcome") == "posted"
+        assert returned.WhichOneof("outcome") == "posted"
 
 
 def _prove_rows(client: SyncClient, model: Model) -> None:

@@ -46,7 +46,7 @@ OTHERWISE: Mapping[type, Mapping[str, Any]] = {
     v1.CreateTopUpRequest: {"package_id": "another"},
     v1.ConfirmTopUpRequest: {"payment_reference": "another"},
     v1.CancelTopUpRequest: {"top_up_id": "019a0000-0000-7000-8000-000000000000"},
-    v1.SendGiftRequest: {"message": "other words"},
+    v1.SendGiftRequest: {"message": "another message"},
     v1.ReverseGiftRequest: {"reason": "another"},
     v1.CreateRedemptionRequest: {"destination": "other@example.org"},
     v1.CancelRedemptionRequest: {"redemption_id": "019a0000-0000-7000-8000-000000000000"},

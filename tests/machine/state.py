@@ -18,7 +18,7 @@ from tests.machine.accounts import Owner
 
 
 class Refused(NamedTuple):
-    """A no: the reason without its prefix, and its figures."""
+    """A refusal: the reason without its prefix, and its figures."""
 
     reason: str
     figures: dict[str, str]

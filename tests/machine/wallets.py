@@ -16,7 +16,7 @@ def open_wallet(state: State, request: v1.OpenWalletRequest) -> Any:
     if owner is None:
         owner = Owner(request.owner_id, request.country_code, asked)
         state.owners[owner.owner_id] = owner
-        return v1.OpenWalletResponse(wallet=owner.told())
+        return v1.OpenWalletResponse(wallet=owner.message())
     if owner.status == v1.WALLET_STATUS_CLOSED:
         return stopped(owner)
     fields = [] if owner.country == request.country_code else ["country_code"]
@@ -24,7 +24,7 @@ def open_wallet(state: State, request: v1.OpenWalletRequest) -> Any:
         fields.append("date_of_birth" if request.date_of_birth else "age_verified")
     if fields:
         return refused("WALLET_EXISTS", owner_id=owner.owner_id, fields=",".join(fields))
-    return v1.OpenWalletResponse(wallet=owner.told())
+    return v1.OpenWalletResponse(wallet=owner.message())
 
 
 def _ages_agree(known: Owner, asked: Owner) -> bool:
@@ -38,7 +38,7 @@ def update_wallet(state: State, request: v1.UpdateWalletRequest) -> Any:
         return no
     owner = state.owners[request.owner_id]
     if request.status == owner.status:
-        return v1.UpdateWalletResponse(wallet=owner.told())
+        return v1.UpdateWalletResponse(wallet=owner.message())
     if owner.status == v1.WALLET_STATUS_CLOSED:
         return stopped(owner)
     if request.status == v1.WALLET_STATUS_CLOSED and (no := _not_empty(state, owner)):
@@ -47,7 +47,7 @@ def update_wallet(state: State, request: v1.UpdateWalletRequest) -> Any:
         owner.status = request.status
     else:
         owner.age = request.date_of_birth or (VERIFIED if request.age_verified else None)
-    return v1.UpdateWalletResponse(wallet=owner.told())
+    return v1.UpdateWalletResponse(wallet=owner.message())
 
 
 def _not_empty(state: State, owner: Owner) -> Refused | None:
