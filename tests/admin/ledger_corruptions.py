@@ -1,4 +1,4 @@
-"""What can befall the ledger, and which row is to be named for it."""
+"""Corruptions of the ledger, each with the row that the audit must report."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ async def test_a_broken_row_is_named(books: Books, corruption: Corruption) -> No
     assert await is_clean(books)
 
 
-def test_every_check_has_a_corruption_that_it_sees_and_stands_in_the_documents() -> None:
+def test_every_check_has_a_corruption_that_it_finds_and_is_documented() -> None:
     names = {name for check in (*CHECKS, *AHEAD_CHECKS) for name in check.names}
     seen = {
         each.check
@@ -88,7 +88,7 @@ def test_every_check_has_a_corruption_that_it_sees_and_stands_in_the_documents()
     assert [name for name in sorted(seen) if f"`{name}`" not in document] == []
 
 
-def test_of_each_kind_that_moves_real_money_it_is_asked_what_for() -> None:
+def test_the_subject_of_each_movement_of_real_money_is_checked() -> None:
     moving = {
         kind
         for kind, moved in REGISTRY.movements.items()
@@ -104,7 +104,7 @@ def test_of_each_kind_that_moves_real_money_it_is_asked_what_for() -> None:
 
 
 @pytest.mark.parametrize("corruption", TIMELESS, ids=lambda each: each.check)
-async def test_a_broken_row_that_tells_no_time_is_named_by_a_whole_check(
+async def test_a_broken_row_without_a_time_is_named_by_a_whole_check(
     books: Books, corruption: Corruption
 ) -> None:
     async with books.corrupted(corruption.sql):
@@ -182,13 +182,13 @@ async def test_a_check_since_a_time_reads_what_was_written_since(books: Books) -
     since = await time_of("anna", 8, books)
     verified = await books.verify(since)
     assert verified.clean
-    assert verified.entries == 5  # this one, and what befell Ben's diamonds after it
+    assert verified.entries == 5  # this one, and what happened to Ben's diamonds after it
     async with books.corrupted(f"UPDATE transactions SET answer = '' WHERE id = '{GIFT}'"):
         assert (await books.verify(since)).clean
         assert not await is_clean(books)
 
 
-async def test_a_check_since_a_time_joins_what_stood_before(books: Books) -> None:
+async def test_a_check_since_a_time_compares_with_older_rows(books: Books) -> None:
     since = await time_of("anna", 8, books)
     async with books.corrupted("UPDATE entry SET balance = 0 WHERE owner_id = 'anna' AND seq = 7"):
         assert named(await books.verify(since)) == ("entry.balance", "entry anna/COIN/8")
@@ -204,7 +204,7 @@ async def time_of(owner_id: str, seq: int, books: Books) -> datetime:
     return found
 
 
-async def test_the_watermark_lies_before_what_is_still_in_flight(books: Books) -> None:
+async def test_the_watermark_lies_before_transactions_in_flight(books: Books) -> None:
     forged = """
         INSERT INTO entry SELECT 9, 1, 1, now(), transaction_id, unit, system_account, owner_id
           FROM entry WHERE owner_id = 'anna' AND seq = 8

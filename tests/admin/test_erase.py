@@ -33,11 +33,11 @@ from giftpay_server.app import Running
 
 from tests.conftest import MovableClock, OpenWallet
 
-WORDS = "for Ben, from Anna"
+MESSAGE = "for Ben, from Anna"
 KNOWN = "SELECT count(*) FROM shown_personal_data WHERE owner_id = $1"
 
 
-def gift(sender_id: str, recipient_id: str, message: str = WORDS) -> SendGiftRequest:
+def gift(sender_id: str, recipient_id: str, message: str = MESSAGE) -> SendGiftRequest:
     return SendGiftRequest(
         idempotency_key=new_key(),
         sender_id=sender_id,
@@ -52,8 +52,8 @@ async def erase(client: Client, owner_id: str) -> None:
     assert not (await client.admin.ErasePersonalData(request)).replayed
 
 
-async def shown_words(client: Client, anna: str, ben: str, gift_id: str) -> set[str]:
-    """The words of Anna's one gift to Ben, wherever they are shown."""
+async def shown_messages(client: Client, anna: str, ben: str, gift_id: str) -> set[str]:
+    """The message of Anna's only gift to Ben, wherever it is shown."""
     read = await client.gifts.GetGift(GetGiftRequest(transaction_id=gift_id))
     by_sender = await client.gifts.ListGiftsSent(ListGiftsSentRequest(owner_id=anna))
     by_recipient = await client.gifts.ListGiftsReceived(ListGiftsReceivedRequest(owner_id=ben))
@@ -66,27 +66,27 @@ async def shown_words(client: Client, anna: str, ben: str, gift_id: str) -> set[
     return {each.message for each in gifts} | {entry.gift.message for entry in entries}
 
 
-async def test_the_words_of_a_gift_vanish_wherever_they_were_shown(
+async def test_the_message_of_a_gift_is_hidden_everywhere(
     client: Client, open_wallet: OpenWallet
 ) -> None:
     anna, ben = await open_wallet(coins=1), await open_wallet()
     sent = (await client.gifts.SendGift(gift(anna, ben))).gift
-    assert await shown_words(client, anna, ben, sent.transaction_id) == {WORDS}
+    assert await shown_messages(client, anna, ben, sent.transaction_id) == {MESSAGE}
     await erase(client, anna)
-    assert await shown_words(client, anna, ben, sent.transaction_id) == {""}
+    assert await shown_messages(client, anna, ben, sent.transaction_id) == {""}
     read = await client.gifts.GetGift(GetGiftRequest(transaction_id=sent.transaction_id))
     sent.message = ""
     assert read.gift == sent
 
 
-async def test_the_words_of_others_stay(client: Client, open_wallet: OpenWallet) -> None:
+async def test_messages_of_others_are_kept(client: Client, open_wallet: OpenWallet) -> None:
     anna, ben = await open_wallet(coins=1), await open_wallet()
     sent = (await client.gifts.SendGift(gift(anna, ben))).gift
     await erase(client, ben)
-    assert await shown_words(client, anna, ben, sent.transaction_id) == {WORDS}
+    assert await shown_messages(client, anna, ben, sent.transaction_id) == {MESSAGE}
 
 
-async def test_a_key_keeps_its_answer_when_its_words_are_gone(
+async def test_a_key_keeps_its_answer_when_its_message_is_erased(
     client: Client, open_wallet: OpenWallet
 ) -> None:
     anna, ben = await open_wallet(coins=2), await open_wallet()
@@ -97,7 +97,7 @@ async def test_a_key_keeps_its_answer_when_its_words_are_gone(
     assert again.replayed
     first.ClearField("message")
     assert again.gift == first
-    request.message = "words that nothing is left to compare with"
+    request.message = "a message with nothing to compare it with"
     assert (await client.gifts.SendGift(request)).replayed
     request.count = 2
     with pytest.raises(giftpay.KeyReused) as refused:
@@ -129,7 +129,7 @@ async def test_the_same_erasure_again_erases_nothing_that_came_since(
     again = await client.admin.ErasePersonalData(request)
     assert again.replayed
     read = await client.gifts.GetGift(GetGiftRequest(transaction_id=since.transaction_id))
-    assert read.gift.message == WORDS
+    assert read.gift.message == MESSAGE
 
 
 async def test_an_owner_may_be_erased_many_times_at_once(
@@ -186,7 +186,7 @@ async def test_of_the_age_only_that_it_suffices_remains(
     assert (await client.wallets.OpenWallet(opened)).replayed
 
 
-async def test_the_server_may_read_words_and_salts_by_the_view_alone(server: Running) -> None:
+async def test_the_server_may_read_text_and_salts_only_through_the_view(server: Running) -> None:
     for column in ("value", "salt"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await server.parts.pool.fetch(f"SELECT {column} FROM personal_data")

@@ -151,7 +151,7 @@ def _adjustment(number: int, owner_id: str, amount: int) -> Command:
     return adjust_command(ask(request, Call("test")))
 
 
-def told(history: Sequence[Step]) -> Story:
+def play(history: Sequence[Step]) -> Story:
     story = Story()
     for number, step in enumerate(history):
         story.take(number, step)
@@ -160,7 +160,7 @@ def told(history: Sequence[Step]) -> Story:
 
 @given(steps())
 def test_nothing_is_made_or_lost(history: list[Step]) -> None:
-    story = told(history)
+    story = play(history)
     for unit, opened in ((UNIT_COIN, sum(OPENING)), (UNIT_DIAMOND, 0)):
         owners = sum(a.balance for (_, of), a in story.books.accounts.items() if of == unit)
         systems = sum(gained for (_, of), gained in story.systems.items() if of == unit)
@@ -169,7 +169,7 @@ def test_nothing_is_made_or_lost(history: list[Step]) -> None:
 
 @given(steps())
 def test_a_gift_is_reversed_once_and_whole(history: list[Step]) -> None:
-    reversals = told(history).reversals
+    reversals = play(history).reversals
     assert len({each.gift.transaction_id for each in reversals}) == len(reversals)
     for each in reversals:
         assert each.answer.coins == each.gift.coins
@@ -179,7 +179,7 @@ def test_a_gift_is_reversed_once_and_whole(history: list[Step]) -> None:
 
 @given(steps())
 def test_the_recipient_loses_what_the_answer_says(history: list[Step]) -> None:
-    for each in told(history).reversals:
+    for each in play(history).reversals:
         assert each.before - each.after == each.answer.diamonds
         if each.policy == SHORTFALL_POLICY_DEBT:
             assert each.answer.loss == 0
@@ -189,7 +189,7 @@ def test_the_recipient_loses_what_the_answer_says(history: list[Step]) -> None:
 
 @given(steps())
 def test_when_all_gifts_are_reversed_it_is_as_if_there_had_been_none(history: list[Step]) -> None:
-    story = told(history)
+    story = play(history)
     for number, gift in enumerate(story.gifts, start=len(history)):
         story.reverse(number, gift, SHORTFALL_POLICY_PLATFORM_LOSS)
     assert story.systems[SYSTEM_ACCOUNT_GIFT_SALES, UNIT_COIN] == 0
@@ -214,7 +214,7 @@ def test_a_full_wallet_takes_no_correction() -> None:
 
 
 def test_a_full_sender_gets_nothing_back() -> None:
-    story = told([Step("gift", 0, 1, SHORTFALL_POLICY_DEBT)])
+    story = play([Step("gift", 0, 1, SHORTFALL_POLICY_DEBT)])
     story.books.accounts["anna", UNIT_COIN].balance = BALANCE_LIMIT
     (gift,) = story.gifts
     story.reverse(9, gift, SHORTFALL_POLICY_DEBT)
@@ -223,7 +223,7 @@ def test_a_full_sender_gets_nothing_back() -> None:
 
 
 def test_returned_coins_are_a_lot_that_names_the_gift() -> None:
-    story = told([Step("gift", 0, 1, SHORTFALL_POLICY_DEBT)])
+    story = play([Step("gift", 0, 1, SHORTFALL_POLICY_DEBT)])
     (gift,), draft = story.gifts, Draft()
     request = ReverseGiftRequest(idempotency_key=key(9), transaction_id=gift.transaction_id)
     command = reversal_command(ask(request, Call("test")), gift)
@@ -238,7 +238,7 @@ def _erasure(number: int) -> Command:
     return erase_command(ask(request, Call("test")))
 
 
-def _words(number: int, message: str = "for Ben") -> Command:
+def _gift(number: int, message: str = "for Ben") -> Command:
     request = SendGiftRequest(
         idempotency_key=key(number),
         sender_id="anna",
@@ -252,7 +252,13 @@ def _words(number: int, message: str = "for Ben") -> Command:
 def test_an_erasure_hides_what_was_written_before_it_and_nothing_after() -> None:
     books, draft = opening_books(OPENING), Draft()
     decide(
-        [_words(1), _erasure(2), _words(3), _erasure(4), _words(5)],
+        [
+            _gift(1),
+            _erasure(2),
+            _gift(3),
+            _erasure(4),
+            _gift(5),
+        ],
         books,
         draft,
         REGISTRY.movements,
@@ -262,11 +268,11 @@ def test_an_erasure_hides_what_was_written_before_it_and_nothing_after() -> None
     assert draft.owners["anna"].erasures == 2
 
 
-def test_a_replay_in_the_batch_of_the_erasure_repeats_no_words() -> None:
+def test_a_replay_in_the_batch_of_the_erasure_has_no_message() -> None:
     books, draft = opening_books(OPENING), Draft()
-    again, other = _words(1), _words(1, "nothing is left to compare with")
+    again, other = _gift(1), _gift(1, "nothing is left to compare with")
     first, _, *replays = decide(
-        [_words(1), _erasure(2), again, other], books, draft, REGISTRY.movements
+        [_gift(1), _erasure(2), again, other], books, draft, REGISTRY.movements
     )
     assert isinstance(first, Outcome)
     assert personal_value(again, first.transaction) == "for Ben"

@@ -212,8 +212,8 @@ async def test_any_history_is_traced_as_coins_with_names_are(
 
 
 def by_coin(runs: list[tuple[Any, int]]) -> list[Any]:
-    """What is told of runs of coins, once a coin."""
-    return [told for told, coins in runs for _ in range(coins)]
+    """Repeats the value of each run of coins, once for each coin."""
+    return [value for value, coins in runs for _ in range(coins)]
 
 
 async def test_what_is_listed_has_an_end_and_the_rest_is_counted(
