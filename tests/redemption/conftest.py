@@ -128,7 +128,7 @@ class Desk:
         return (await self.client.redemptions.CreateRedemption(request)).redemption
 
     async def read(self, made: Redemption) -> Redemption:
-        """The redemption as it stands now."""
+        """The redemption's current state."""
         request = GetRedemptionRequest(redemption_id=made.redemption_id)
         return (await self.client.redemptions.GetRedemption(request)).redemption
 
@@ -143,7 +143,7 @@ class Desk:
         return answer.wallet.diamonds.balance, answer.wallet.diamonds.held
 
     async def script(self, destination: str, *steps: dict[str, Any], call: str = "submit") -> None:
-        """Tells the provider what befalls the next calls about this destination."""
+        """Scripts the provider's behaviour for the next calls about this destination."""
         script = {
             "kind": "payout",
             "call": call,
@@ -168,13 +168,13 @@ class Desk:
         await until(lambda: self._was_submitted(made, times))
 
     async def reaches(self, made: Redemption, state: str) -> None:
-        """Waits until the redemption stands so."""
-        await until(lambda: self._stands(made, state))
+        """Waits until the redemption has this state."""
+        await until(lambda: self._has_state(made, state))
 
     async def _was_submitted(self, made: Redemption, times: int) -> bool:
         return [submits for _, _, submits in await self.payouts(made)] == [times]
 
-    async def _stands(self, made: Redemption, state: str) -> bool:
+    async def _has_state(self, made: Redemption, state: str) -> bool:
         return await self.state(made) == state
 
     async def give_back(self, made: Redemption) -> None:
@@ -184,12 +184,12 @@ class Desk:
             assert response.status == 200
 
     async def set_status(self, owner_id: str, status: WalletStatus.ValueType) -> None:
-        """Freezes, thaws or closes a wallet."""
+        """Freezes, unfreezes or closes a wallet."""
         request = UpdateWalletRequest(owner_id=owner_id, status=status)
         await self.client.wallets.UpdateWallet(request)
 
     async def erase(self, owner_id: str) -> None:
-        """Erases what is known of an owner as a person."""
+        """Erases the owner's personal data."""
         request = ErasePersonalDataRequest(owner_id=owner_id)
         await self.client.admin.ErasePersonalData(request)
 

@@ -227,10 +227,10 @@ def make_call(house: House, provider: Provider, call: Call) -> Call | PayoutStep
     return call if call.permission is CallPermission.LOOK_OR_SEND else None
 
 
-def answer(provider: Provider, call: Call, told: Result) -> PayoutStep:
+def answer(provider: Provider, call: Call, result: Result) -> PayoutStep:
     """What a worker makes of the answer to an order: what is refused at first it looks up."""
-    if told != PAYOUT_RESULT_REJECTED:
-        return call.step(told)
+    if result != PAYOUT_RESULT_REJECTED:
+        return call.step(result)
     if call.permission is CallPermission.SEND:
-        return call.step(provider.find(call.redemption_id) or told)
+        return call.step(provider.find(call.redemption_id) or result)
     return call.step(PAYOUT_RESULT_LOST)

@@ -74,7 +74,7 @@ async def test_what_was_sent_is_not_cancelled(desk: Desk, destination: str, stat
     await desk.work(minutes=2)
     with pytest.raises(giftpay.WrongRedemptionState) as again:
         await desk.client.redemptions.CancelRedemption(request)
-    assert again.value.state == state  # as it was told the first time
+    assert again.value.state == state  # as in the first answer
     if state in ("PAID", "RETURNED"):
         assert await desk.diamonds(made.owner_id) == before
 

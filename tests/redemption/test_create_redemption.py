@@ -95,7 +95,7 @@ async def test_the_same_key_with_other_contents_is_refused_by_name(
         ({"owner_id": "nobody"}, giftpay.WalletNotFound),
     ],
 )
-async def test_what_cannot_be_redeemed_is_refused_for_ever_and_holds_nothing(
+async def test_what_cannot_be_redeemed_is_refused_permanently_and_places_no_hold(
     desk: Desk, fields: dict[str, Any], refusal: type[giftpay.Refused]
 ) -> None:
     mia = await desk.open_creator()
@@ -113,7 +113,7 @@ async def test_what_cannot_be_redeemed_is_refused_for_ever_and_holds_nothing(
     assert await desk.diamonds(mia) == (DIAMONDS, 0)
 
 
-async def test_a_changed_price_is_told_with_its_figures(desk: Desk) -> None:
+async def test_a_changed_price_is_refused_with_its_figures(desk: Desk) -> None:
     mia = await desk.open_creator()
     with pytest.raises(giftpay.PriceChanged) as refused:
         await desk.redeem(owner_id=mia, expected_amount=euro(1_500))
@@ -189,7 +189,7 @@ async def test_malformed_requests_name_the_field(
     assert refused.value.field == field
 
 
-async def test_a_preview_answers_as_if_and_holds_nothing(desk: Desk) -> None:
+async def test_a_dry_run_answers_and_places_no_hold(desk: Desk) -> None:
     mia = await desk.open_creator()
     request = redemption(mia)
     preview = redemption(mia, idempotency_key=request.idempotency_key, validate_only=True)
@@ -202,7 +202,7 @@ async def test_a_preview_answers_as_if_and_holds_nothing(desk: Desk) -> None:
     assert foretold.state == made.redemption.state
 
 
-async def test_the_destination_stands_nowhere_but_where_it_can_be_erased(desk: Desk) -> None:
+async def test_the_destination_is_stored_only_where_it_can_be_erased(desk: Desk) -> None:
     destination = new_destination()
     made = await desk.redeem(destination)
     await desk.work()

@@ -45,7 +45,7 @@ ENDS: dict[int, tuple[Result | None, ...]] = {
     REDEMPTION_STATE_CANCELLED: (None,),
     REDEMPTION_STATE_UNKNOWN: (None,),  # left to an operator
 }
-"""How a payout may stand at the provider in the end; None: it was never made."""
+"""The possible final states of a payout at the provider; None: it was never made."""
 
 
 class Payouts(RuleBasedStateMachine):
@@ -58,7 +58,7 @@ class Payouts(RuleBasedStateMachine):
         super().__init__()
         self.house = House()
         self.provider = Provider()
-        self.under_way: list[Call | PayoutStep] = []  # calls permitted, and results not recorded
+        self.in_flight: list[Call | PayoutStep] = []  # calls permitted, and results not recorded
         self.orders: list[Call] = []  # on their way to the provider
 
     @precondition(lambda self: self.house.diamonds.available >= DIAMONDS)
@@ -94,19 +94,19 @@ class Payouts(RuleBasedStateMachine):
         for _ in range(1, steps):
             if self.orders:
                 self._arrive(self.orders[-1], outcome)
-            elif self.under_way:
-                self._go_on(self.under_way[-1])
+            elif self.in_flight:
+                self._go_on(self.in_flight[-1])
 
-    @precondition(lambda self: self.under_way)
+    @precondition(lambda self: self.in_flight)
     @rule(pick=PICK)
     def go_on(self, pick: int) -> None:
-        self._go_on(picked(self.under_way, pick))
+        self._go_on(picked(self.in_flight, pick))
 
-    @precondition(lambda self: self.under_way)
+    @precondition(lambda self: self.in_flight)
     @rule(pick=PICK)
     def die(self, pick: int) -> None:
         """A worker is killed with what it was about to call or to record."""
-        self.under_way.remove(picked(self.under_way, pick))
+        self.in_flight.remove(picked(self.in_flight, pick))
 
     @precondition(lambda self: self.orders)
     @rule(pick=PICK, outcome=OUTCOME, twice=st.booleans())
@@ -155,7 +155,7 @@ class Payouts(RuleBasedStateMachine):
         assert self.house.captured == self.house.paid
 
     @invariant()
-    def the_provider_pays_once_and_only_what_stands_as_sent(self) -> None:
+    def the_provider_pays_once_and_only_what_is_stored_as_sent(self) -> None:
         for row in self.house.rows:
             state = self.provider.states.get(row.redemption_id)
             assert self.provider.payouts[row.redemption_id] <= 1
@@ -181,7 +181,7 @@ class Payouts(RuleBasedStateMachine):
     def teardown(self) -> None:
         """In the end, with a worker that lives, books and provider agree."""
         self.house.mia.status = WALLET_STATUS_ACTIVE
-        self.under_way.clear()
+        self.in_flight.clear()
         self.orders.clear()
         for key in self.provider.states:
             self.provider.decide(key, PAYOUT_RESULT_PAID)
@@ -206,10 +206,10 @@ class Payouts(RuleBasedStateMachine):
 
     def _keep(self, item: Call | PayoutStep | None) -> None:
         if item is not None:
-            self.under_way.append(item)
+            self.in_flight.append(item)
 
     def _go_on(self, item: Call | PayoutStep) -> None:
-        self.under_way.remove(item)
+        self.in_flight.remove(item)
         if isinstance(item, PayoutStep):
             self.house.record(item)
             return
@@ -221,17 +221,17 @@ class Payouts(RuleBasedStateMachine):
 
     def _arrive(self, order: Call, outcome: Result) -> None:
         self.orders.remove(order)
-        told = self.provider.take(order.redemption_id, outcome, self.house.books.now)
-        self._keep(answer(self.provider, order, told))
+        result = self.provider.take(order.redemption_id, outcome, self.house.books.now)
+        self._keep(answer(self.provider, order, result))
 
     def _work_off(self, row: RedemptionRow) -> None:
         self.house.books.now = max(self.house.books.now, row.next_time or self.house.books.now)
         self._keep(self._begun(row))
-        while self.under_way or self.orders:
+        while self.in_flight or self.orders:
             if self.orders:
                 self._arrive(self.orders[0], PAYOUT_RESULT_PAID)
             else:
-                self._go_on(self.under_way[0])
+                self._go_on(self.in_flight[0])
 
 
 def picked(items: list[Any], pick: int) -> Any:

@@ -74,7 +74,7 @@ async def test_pages_together_are_the_list_newest_first(desk: Desk, mia: str, si
     assert sorted(chain(*states.values()), reverse=True) == every
 
 
-async def test_the_list_tells_what_reading_one_tells(desk: Desk, mia: str) -> None:
+async def test_the_list_has_the_same_fields_as_a_single_read(desk: Desk, mia: str) -> None:
     page = await desk.client.redemptions.ListRedemptions(ListRedemptionsRequest(owner_id=mia))
     assert [await desk.read(item) for item in page.redemptions] == list(page.redemptions)
 

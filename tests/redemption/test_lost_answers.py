@@ -50,7 +50,7 @@ async def test_a_late_answer_is_a_lost_one(desk: Desk) -> None:
     await is_paid_once(desk, made, submits=1)
 
 
-async def test_a_lost_answer_may_have_been_a_no(desk: Desk) -> None:
+async def test_a_lost_answer_may_have_been_a_decline(desk: Desk) -> None:
     await desk.script("decline@sandbox.example", {"action": "lose_answer"})
     made = await desk.redeem("decline@sandbox.example")
     await desk.work()
@@ -119,7 +119,7 @@ async def test_a_payout_survives_a_provider_that_is_away(desk: Desk, nobody: str
     await is_paid_once(desk, made, submits=1)
 
 
-async def test_past_the_dedupe_window_nothing_is_sent_and_an_operator_is_told_once(
+async def test_past_the_dedupe_window_nothing_is_sent_and_an_operator_is_notified_once(
     desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
     destination = new_destination()

@@ -183,12 +183,12 @@ async def test_a_destination_erased_after_it_was_sent_changes_nothing(desk: Desk
 
 @pytest.fixture
 async def rambling_provider() -> AsyncIterator[str]:
-    """Declines everything, with words that neither a row nor a message can hold."""
+    """Declines everything, with a reason that neither a row nor a message can hold."""
 
     async def decline(request: web.Request) -> web.Response:
         key = request.headers["Idempotency-Key"]
-        words = "\\ud800 no\\u0000 " + "way " * 100
-        body = f'{{"key": "{key}", "state": "DECLINED", "decline_reason": "{words}"}}'
+        reason = "\\ud800 no\\u0000 " + "way " * 100
+        body = f'{{"key": "{key}", "state": "DECLINED", "decline_reason": "{reason}"}}'
         return web.Response(text=body, status=201, content_type="application/json")
 
     application = web.Application()
@@ -200,7 +200,7 @@ async def rambling_provider() -> AsyncIterator[str]:
     await runner.cleanup()
 
 
-async def test_whatever_words_a_provider_finds_the_payout_is_decided(
+async def test_any_reason_of_a_provider_decides_the_payout(
     desk: Desk, rambling_provider: str
 ) -> None:
     made = await desk.redeem()

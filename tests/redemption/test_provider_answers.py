@@ -46,7 +46,7 @@ HELD = (DIAMONDS, DIAMONDS)
 
 
 @dataclass
-class StandIn:
+class StubProvider:
     """A provider that answers as a test says: a status, and a state or the code of an error.
 
     Of what other tests left due it says nothing.
@@ -76,8 +76,8 @@ class StandIn:
 
 
 @pytest.fixture
-async def stand_in() -> AsyncIterator[StandIn]:
-    provider = StandIn()
+async def stub() -> AsyncIterator[StubProvider]:
+    provider = StubProvider()
     application = web.Application()
     application.add_routes(
         [web.post("/payouts", provider.take), web.get("/payouts/{key}", provider.find)]
@@ -102,15 +102,15 @@ async def work(desk: Desk, worker: Runner[Due], **later: float) -> None:
     assert (await worker.round()).failed == 0
 
 
-async def redeem(desk: Desk, stand_in: StandIn) -> Redemption:
+async def redeem(desk: Desk, stub: StubProvider) -> Redemption:
     made = await desk.redeem()
-    stand_in.key = made.redemption_id
+    stub.key = made.redemption_id
     return made
 
 
-async def lose_the_first(desk: Desk, stand_in: StandIn, worker: Runner[Due]) -> Redemption:
+async def lose_the_first(desk: Desk, stub: StubProvider, worker: Runner[Due]) -> Redemption:
     """A redemption that was sent, without a clear answer."""
-    made = await redeem(desk, stand_in)
+    made = await redeem(desk, stub)
     await work(desk, worker)
     await is_booked(desk, made, PAYOUT_RESULT_LOST)
     return made
@@ -118,37 +118,37 @@ async def lose_the_first(desk: Desk, stand_in: StandIn, worker: Runner[Due]) -> 
 
 @pytest.mark.parametrize("answer", ANSWERS)
 async def test_each_answer_to_a_first_order(
-    desk: Desk, stand_in: StandIn, answer: tuple[int, str]
+    desk: Desk, stub: StubProvider, answer: tuple[int, str]
 ) -> None:
-    stand_in.sent = answer
-    made = await redeem(desk, stand_in)
-    await work(desk, desk.worker(stand_in.url))
+    stub.sent = answer
+    made = await redeem(desk, stub)
+    await work(desk, desk.worker(stub.url))
     await is_booked(desk, made, ANSWERS[answer][ProviderCall.FIRST_SEND])
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
 async def test_each_answer_to_an_order_sent_again(
-    desk: Desk, stand_in: StandIn, answer: tuple[int, str]
+    desk: Desk, stub: StubProvider, answer: tuple[int, str]
 ) -> None:
-    worker = desk.worker(stand_in.url)
-    made = await lose_the_first(desk, stand_in, worker)
-    stand_in.sent = answer
+    worker = desk.worker(stub.url)
+    made = await lose_the_first(desk, stub, worker)
+    stub.sent = answer
     await work(desk, worker, minutes=1)
     await is_booked(desk, made, ANSWERS[answer][ProviderCall.REPEATED_SEND])
-    assert stand_in.orders[0] == stand_in.orders[1]
+    assert stub.orders[0] == stub.orders[1]
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
 async def test_each_answer_to_a_look_up(
-    desk: Desk, stand_in: StandIn, answer: tuple[int, str]
+    desk: Desk, stub: StubProvider, answer: tuple[int, str]
 ) -> None:
-    worker = desk.worker(stand_in.url)
-    made = await lose_the_first(desk, stand_in, worker)
-    stand_in.found = answer
+    worker = desk.worker(stub.url)
+    made = await lose_the_first(desk, stub, worker)
+    stub.found = answer
     await work(desk, worker, minutes=1)
     result = ANSWERS[answer][ProviderCall.LOOK_UP]
     await is_booked(desk, made, result)
-    assert len(stand_in.orders) == (2 if result == PAYOUT_RESULT_NOT_FOUND else 1)
+    assert len(stub.orders) == (2 if result == PAYOUT_RESULT_NOT_FOUND else 1)
 
 
 @pytest.mark.parametrize("refusal", [REJECTED, REUSED])
@@ -163,86 +163,86 @@ async def test_each_answer_to_a_look_up(
 )
 async def test_what_is_refused_at_first_was_paid_if_a_look_up_says_so(
     desk: Desk,
-    stand_in: StandIn,
+    stub: StubProvider,
     refusal: tuple[int, str],
     found: tuple[int, str],
     result: Result,
 ) -> None:
-    stand_in.sent, stand_in.found = refusal, found
-    made = await redeem(desk, stand_in)
-    await work(desk, desk.worker(stand_in.url))
+    stub.sent, stub.found = refusal, found
+    made = await redeem(desk, stub)
+    await work(desk, desk.worker(stub.url))
     await is_booked(desk, made, result)
 
 
 async def test_a_key_known_with_other_contents_is_left_to_an_operator_whatever_a_look_up_finds(
-    desk: Desk, stand_in: StandIn
+    desk: Desk, stub: StubProvider
 ) -> None:
-    worker = desk.worker(stand_in.url)
-    stand_in.sent, stand_in.found = REUSED, UNKNOWN_TO_IT
-    made = await redeem(desk, stand_in)
+    worker = desk.worker(stub.url)
+    stub.sent, stub.found = REUSED, UNKNOWN_TO_IT
+    made = await redeem(desk, stub)
     for minutes in (0, 1, 60):
         await work(desk, worker, minutes=minutes)
         await is_booked(desk, made, PAYOUT_RESULT_DIFFERS)
-    assert len(stand_in.orders) == 1
+    assert len(stub.orders) == 1
 
 
 async def test_what_is_refused_while_nothing_can_be_looked_up_stays_held(
-    desk: Desk, stand_in: StandIn
+    desk: Desk, stub: StubProvider
 ) -> None:
-    worker = desk.worker(stand_in.url)
-    stand_in.sent, stand_in.found = REJECTED, UNCLEAR
-    made = await redeem(desk, stand_in)
+    worker = desk.worker(stub.url)
+    stub.sent, stub.found = REJECTED, UNCLEAR
+    made = await redeem(desk, stub)
     await work(desk, worker)
     assert await desk.state(made) == "SUBMITTED"
     assert await desk.diamonds(made.owner_id) == HELD
-    stand_in.found = (200, "PAID")
+    stub.found = (200, "PAID")
     await work(desk, worker, minutes=1)
     await is_booked(desk, made, PAYOUT_RESULT_PAID)
 
 
 @pytest.mark.parametrize("contents", [{"minor_units": None}, {"currency": None}])
 @pytest.mark.parametrize("state", ["PENDING", "PAID", "DECLINED", "RETURNED"])
-async def test_a_key_known_with_other_contents_is_ours_only_if_all_contents_are_told(
-    desk: Desk, stand_in: StandIn, contents: dict[str, Any], state: str
+async def test_a_key_known_with_other_contents_is_ours_only_if_it_has_all_contents(
+    desk: Desk, stub: StubProvider, contents: dict[str, Any], state: str
 ) -> None:
-    stand_in.sent, stand_in.found, stand_in.contents = REUSED, (200, state), contents
-    made = await redeem(desk, stand_in)
-    await work(desk, desk.worker(stand_in.url))
+    stub.sent, stub.found, stub.contents = REUSED, (200, state), contents
+    made = await redeem(desk, stub)
+    await work(desk, desk.worker(stub.url))
     await is_booked(desk, made, PAYOUT_RESULT_DIFFERS)
 
 
 async def test_a_key_known_with_other_contents_waits_for_no_look_up(
-    desk: Desk, stand_in: StandIn
+    desk: Desk, stub: StubProvider
 ) -> None:
-    stand_in.sent, stand_in.found = REUSED, UNCLEAR
-    made = await redeem(desk, stand_in)
-    await work(desk, desk.worker(stand_in.url))
+    stub.sent, stub.found = REUSED, UNCLEAR
+    made = await redeem(desk, stub)
+    await work(desk, desk.worker(stub.url))
     await is_booked(desk, made, PAYOUT_RESULT_DIFFERS)
 
 
 @pytest.mark.parametrize("state", ["PENDING", "PAID", "DECLINED", "RETURNED"])
 @pytest.mark.parametrize("contents", OTHERS)
 async def test_a_payout_with_other_contents_decides_nothing(
-    desk: Desk, stand_in: StandIn, contents: dict[str, Any], state: str
+    desk: Desk, stub: StubProvider, contents: dict[str, Any], state: str
 ) -> None:
-    worker = desk.worker(stand_in.url)
-    made = await lose_the_first(desk, stand_in, worker)
-    stand_in.found, stand_in.contents = (200, state), contents
+    worker = desk.worker(stub.url)
+    made = await lose_the_first(desk, stub, worker)
+    stub.found, stub.contents = (200, state), contents
     for minutes in (1, 2, 10):
         await work(desk, worker, minutes=minutes)
         await is_booked(desk, made, PAYOUT_RESULT_DIFFERS)
-    assert len(stand_in.orders) == 1
+    assert len(stub.orders) == 1
 
 
 @pytest.mark.parametrize("contents", OTHERS)
 async def test_money_of_another_payout_does_not_come_back(
-    desk: Desk, stand_in: StandIn, contents: dict[str, Any], caplog: pytest.LogCaptureFixture
+    desk: Desk, stub: StubProvider, contents: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    worker = desk.worker(stand_in.url)
-    stand_in.sent = (201, "PAID")
-    made = await redeem(desk, stand_in)
+    worker = desk.worker(stub.url)
+    stub.sent = (201, "PAID")
+    made = await redeem(desk, stub)
     await work(desk, worker)
-    stand_in.found, stand_in.contents = (200, "RETURNED"), contents
+    stub.found, stub.contents = (200, "RETURNED"), contents
     await work(desk, worker, hours=1)
     await is_booked(desk, made, PAYOUT_RESULT_PAID)
     assert "its state contradicts PAYOUT_RESULT_DIFFERS" in caplog.text

@@ -24,7 +24,7 @@ def euro(minor_units: int) -> Money:
     return Money(currency_code="EUR", minor_units=minor_units)
 
 
-async def test_a_quote_tells_what_diamonds_are_worth(desk: Desk) -> None:
+async def test_a_quote_has_the_value_of_diamonds(desk: Desk) -> None:
     request = QuoteRedemptionRequest(diamonds=3_001, currency_code="EUR")
     answer = await desk.client.redemptions.QuoteRedemption(request)
     assert answer.quote == RedemptionQuote(

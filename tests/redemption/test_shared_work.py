@@ -167,7 +167,7 @@ async def test_a_cancelled_worker_leaves_nothing_running(alone: Desk) -> None:
     assert asyncio.all_tasks() <= before
 
 
-async def test_a_round_waits_for_what_a_run_has_under_way(alone: Desk) -> None:
+async def test_a_round_waits_for_what_a_run_has_in_flight(alone: Desk) -> None:
     made = await redeem(alone, 20)
     worker = alone.worker()
     async with running(worker):
