@@ -83,7 +83,7 @@ class Shop:
         reference = await self.pay(order)
         return (await self.confirm(order, reference)).top_up, reference
 
-    async def standing(self, order: TopUp) -> TopUp:
+    async def current(self, order: TopUp) -> TopUp:
         request = GetTopUpRequest(top_up_id=order.top_up_id)
         return (await self.client.top_ups.GetTopUp(request)).top_up
 

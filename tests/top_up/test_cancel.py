@@ -1,4 +1,4 @@
-"""CancelTopUp: an order is given up, unless it is paid."""
+"""CancelTopUp: an order is cancelled, unless it is paid."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ def cancellation(order: TopUp, key: str = "") -> CancelTopUpRequest:
     return CancelTopUpRequest(idempotency_key=key or new_key(), top_up_id=order.top_up_id)
 
 
-async def test_an_order_can_be_given_up(shop: Shop, open_wallet: OpenWallet) -> None:
+async def test_an_order_can_be_cancelled(shop: Shop, open_wallet: OpenWallet) -> None:
     order = await shop.order(await open_wallet())
     answer = await shop.client.top_ups.CancelTopUp(cancellation(order))
     assert answer.top_up.state == TOP_UP_STATE_CANCELLED
     assert not answer.replayed
-    assert await shop.standing(order) == answer.top_up
+    assert await shop.current(order) == answer.top_up
 
 
-async def test_giving_up_twice_changes_nothing(shop: Shop, open_wallet: OpenWallet) -> None:
+async def test_cancelling_twice_changes_nothing(shop: Shop, open_wallet: OpenWallet) -> None:
     order, key = await shop.order(await open_wallet()), new_key()
     first = await shop.client.top_ups.CancelTopUp(cancellation(order, key))
     again = await shop.client.top_ups.CancelTopUp(cancellation(order, key))
@@ -34,12 +34,12 @@ async def test_giving_up_twice_changes_nothing(shop: Shop, open_wallet: OpenWall
     assert first.top_up == again.top_up == other.top_up
 
 
-async def test_a_paid_order_is_not_given_up(shop: Shop, open_wallet: OpenWallet) -> None:
+async def test_a_paid_order_is_not_cancelled(shop: Shop, open_wallet: OpenWallet) -> None:
     paid, _ = await shop.bought(await open_wallet())
     with pytest.raises(giftpay.WrongTopUpState) as refused:
         await shop.client.top_ups.CancelTopUp(cancellation(paid))
     assert (refused.value.top_up_id, refused.value.state) == (paid.top_up_id, "PAID")
-    assert await shop.standing(paid) == paid
+    assert await shop.current(paid) == paid
 
 
 async def test_a_cancellation_is_answered_as_before_after_a_late_payment(
@@ -50,7 +50,7 @@ async def test_a_cancellation_is_answered_as_before_after_a_late_payment(
     await shop.confirm(order, await shop.pay(order))
     again = await shop.client.top_ups.CancelTopUp(cancellation(order, key))
     assert again.top_up == first.top_up
-    assert (await shop.standing(order)).state == TOP_UP_STATE_PAID
+    assert (await shop.current(order)).state == TOP_UP_STATE_PAID
 
 
 async def test_a_race_of_cancelling_and_paying_always_credits(
@@ -65,7 +65,7 @@ async def test_a_race_of_cancelling_and_paying_always_credits(
         return_exceptions=True,
     )
     for order, cancelled in zip(orders, ends, strict=False):
-        paid = await shop.standing(order)
+        paid = await shop.current(order)
         assert paid.state == TOP_UP_STATE_PAID
         assert paid.paid_after_cancel != isinstance(cancelled, giftpay.WrongTopUpState)
     assert await shop.coins(anna) == sum(order.coins for order in orders)

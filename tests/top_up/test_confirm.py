@@ -1,4 +1,4 @@
-"""ConfirmTopUp: the coins come once, on the provider's word, and to the order that was paid."""
+"""ConfirmTopUp: coins are credited once, to the order that its provider confirms as paid."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def test_a_payment_credits_the_coins_that_were_ordered(
     assert paid.pay_time.ToDatetime(UTC) >= paid.create_time.ToDatetime(UTC)
     assert not paid.paid_after_cancel
     assert await shop.coins(anna) == order.coins
-    assert await shop.standing(order) == paid
+    assert await shop.current(order) == paid
 
 
 async def test_the_coins_are_booked_against_issuance(shop: Shop, open_wallet: OpenWallet) -> None:
@@ -192,7 +192,7 @@ async def test_the_row_of_a_paid_order_cannot_be_written_again(
     async with pool.acquire() as connection:
         with pytest.raises(RuntimeError):
             await save_top_ups(connection, [replace(order, paid_after_cancel=True)])
-    assert await shop.standing(paid) == paid
+    assert await shop.current(paid) == paid
 
 
 async def test_payment_of_a_cancelled_order_is_credited_and_flagged(

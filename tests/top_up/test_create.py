@@ -44,7 +44,7 @@ def wanted(shop: Shop, owner_id: str, **fields: Any) -> CreateTopUpRequest:
 
 
 async def refused_alike(shop: Shop, request: CreateTopUpRequest) -> giftpay.Refused:
-    """The refusal of an order; its preview is refused with the same words, without its key."""
+    """The refusal of an order; its preview is refused with the same sentence, without its key."""
     preview = CreateTopUpRequest()
     preview.CopyFrom(request)
     preview.validate_only = True
@@ -76,7 +76,7 @@ async def test_an_order_has_the_packages_price_and_moves_nothing(
     assert (order.state, order.provider) == (TOP_UP_STATE_PENDING, PAYMENT_PROVIDER_SANDBOX)
     assert order.catalog_version == listed.catalog_version
     assert not order.HasField("pay_time")
-    assert await shop.standing(order) == order
+    assert await shop.current(order) == order
     assert await shop.coins(anna) == 0
 
 
@@ -89,7 +89,7 @@ async def test_the_same_order_again_is_answered_as_it_was_made(
     again = await shop.client.top_ups.CreateTopUp(request)
     assert again.replayed
     assert again.top_up == first
-    assert (await shop.standing(first)).state == TOP_UP_STATE_PAID
+    assert (await shop.current(first)).state == TOP_UP_STATE_PAID
 
 
 @pytest.mark.parametrize("field", ["owner_id", "package_id", "provider"])
@@ -116,7 +116,7 @@ async def test_32_equal_orders_at_once_are_one(shop: Shop, open_wallet: OpenWall
     assert sum(not answer.replayed for answer in answers) == 1
 
 
-async def test_a_preview_tells_the_order_and_leaves_no_trace(
+async def test_a_dry_run_answers_with_the_order_and_records_nothing(
     shop: Shop, open_wallet: OpenWallet
 ) -> None:
     anna = await open_wallet()

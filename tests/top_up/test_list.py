@@ -81,7 +81,7 @@ async def test_who_never_ordered_has_no_orders(shop: Shop) -> None:
     assert await listed(shop, "nobody") == ListTopUpsResponse()
 
 
-async def test_a_page_token_is_good_for_its_list_alone(shop: Shop, open_wallet: OpenWallet) -> None:
+async def test_a_page_token_is_valid_only_for_its_list(shop: Shop, open_wallet: OpenWallet) -> None:
     anna, ben = await open_wallet(), await open_wallet()
     for _ in range(2):
         await shop.order(anna)

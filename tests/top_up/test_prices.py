@@ -120,7 +120,7 @@ async def test_a_package_is_ordered_in_its_time_and_paid_after_it(
     assert await market.coins(ANNA) == order.coins
 
 
-async def test_a_promotion_counts_as_it_stood_when_it_was_ordered(
+async def test_a_promotion_counts_as_of_the_time_of_the_order(
     market: Shop, own_clock: MovableClock
 ) -> None:
     spring = Promotion(

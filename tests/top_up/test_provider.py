@@ -68,7 +68,7 @@ async def test_nothing_is_decided_while_the_provider_is_away(
     assert unknown.reason == "ERROR_REASON_PROVIDER_UNAVAILABLE"
     assert unknown.metadata == {"provider": "SANDBOX"}
     assert not await decided(shop, key)
-    assert (await shop.standing(order)).state == TOP_UP_STATE_PENDING
+    assert (await shop.current(order)).state == TOP_UP_STATE_PENDING
 
 
 @pytest.mark.parametrize("failure", [AWAY, LOST])
@@ -83,7 +83,7 @@ async def test_a_provider_that_fails_twice_costs_the_caller_nothing(
     assert await shop.coins(anna) == order.coins
 
 
-async def test_what_was_decided_is_told_while_the_provider_is_away(
+async def test_what_was_decided_is_replayed_while_the_provider_is_away(
     shop: Shop, open_wallet: OpenWallet
 ) -> None:
     anna = await open_wallet()
@@ -106,7 +106,7 @@ async def test_what_was_decided_is_told_while_the_provider_is_away(
         await shop.confirm(wrong, too_little, wrong_key)
 
 
-async def test_a_paid_order_is_told_under_a_new_key_while_the_provider_is_away(
+async def test_a_paid_order_is_answered_under_a_new_key_while_the_provider_is_away(
     shop: Shop, open_wallet: OpenWallet
 ) -> None:
     paid, reference = await shop.bought(await open_wallet())
@@ -233,7 +233,9 @@ async def test_an_order_outlives_the_connection_to_its_provider(
     assert await shop.coins(anna) == order.coins
 
 
-async def test_a_trusted_callers_word_is_a_payment(shop: Shop, open_wallet: OpenWallet) -> None:
+async def test_a_trusted_callers_confirmation_is_a_payment(
+    shop: Shop, open_wallet: OpenWallet
+) -> None:
     anna = await open_wallet()
     order = await shop.order(anna, provider=PAYMENT_PROVIDER_TRUSTED)
     paid = (await shop.confirm(order, shop.new_reference())).top_up
@@ -260,7 +262,7 @@ async def test_references_of_different_providers_are_different(
     assert await shop.coins(anna) == 2 * order.coins
 
 
-async def test_nobody_else_may_order_by_word(
+async def test_nobody_else_may_order_from_the_trusted_provider(
     shop: Shop, open_wallet: OpenWallet, alone: Client
 ) -> None:
     request = CreateTopUpRequest(
@@ -275,7 +277,7 @@ async def test_nobody_else_may_order_by_word(
     assert not await decided(shop, request.idempotency_key)
 
 
-async def test_nobody_else_may_give_their_word_for_an_order(
+async def test_nobody_else_may_confirm_a_trusted_order(
     shop: Shop, open_wallet: OpenWallet, alone: Client
 ) -> None:
     anna = await open_wallet()

@@ -132,7 +132,7 @@ def create(number: int) -> Command:
     return create_command(ask(request, Call("test")))
 
 
-def told(history: Sequence[Step]) -> Story:
+def play(history: Sequence[Step]) -> Story:
     story = Story()
     for number, step in enumerate(history):
         story.take(number, step)
@@ -141,7 +141,7 @@ def told(history: Sequence[Step]) -> Story:
 
 @given(steps())
 def test_balances_are_what_was_paid_for(history: list[Step]) -> None:
-    story = told(history)
+    story = play(history)
     for owner_id in OWNERS:
         paid = [o for o in story.orders() if (o.owner_id, o.state) == (owner_id, TOP_UP_STATE_PAID)]
         balance = story.books.accounts[owner_id, UNIT_COIN].balance
@@ -150,7 +150,7 @@ def test_balances_are_what_was_paid_for(history: list[Step]) -> None:
 
 @given(steps())
 def test_payments_and_paid_orders_are_one_to_one(history: list[Step]) -> None:
-    story = told(history)
+    story = play(history)
     paid = {
         (order.top_up_id, order.payment_reference)
         for order in story.orders()
@@ -166,14 +166,14 @@ def test_payments_and_paid_orders_are_one_to_one(history: list[Step]) -> None:
 
 @given(steps())
 def test_a_paid_order_stays_paid(history: list[Step]) -> None:
-    story = told(history)
+    story = play(history)
     for states in story.states.values():
         assert states == sorted(states, key=lambda state: state == TOP_UP_STATE_PAID)
 
 
 @given(steps())
 def test_bought_coins_are_minted_before_their_bonus(history: list[Step]) -> None:
-    story = told(history)
+    story = play(history)
     lots = [lot for draft in story.drafts for lot in draft.lots]
     pairs = list(zip(lots[::2], lots[1::2], strict=True))
     for paid, bonus in pairs:
@@ -188,7 +188,7 @@ def test_bought_coins_are_minted_before_their_bonus(history: list[Step]) -> None
 
 @given(steps())
 def test_issuance_bears_what_was_bought_and_promotion_the_bonus(history: list[Step]) -> None:
-    story = told(history)
+    story = play(history)
     entries = [entry for draft in story.drafts for entry in draft.entries]
     for system, amount in ((SYSTEM_ACCOUNT_ISSUANCE, COINS), (SYSTEM_ACCOUNT_PROMOTION, BONUS)):
         amounts = [entry.amount for entry in entries if entry.system == system]
