@@ -1,4 +1,4 @@
-"""So that what an evening asserts is told as in a test."""
+"""Rewrites the assertions of `evening`, so that they report values as those of tests do."""
 
 import pytest
 

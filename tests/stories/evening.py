@@ -65,9 +65,9 @@ class Evening:
                 await self._news.wait()
 
     async def prove(self, client: Client) -> None:
-        """Every key has one answer for ever, and exactly what was answered stands in the books.
+        """Every key has one answer, and the books have exactly what was answered.
 
-        Those who followed a star were told all of it.
+        Those who watched a star got all of its entries.
         """
         for star, entries in (await self.prove_answers(client)).items():
             assert await self._followed_to_the_end(client, star, len(entries)) == entries

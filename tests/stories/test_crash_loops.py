@@ -60,7 +60,7 @@ class Supervised:
 
     async def says(self, line: str, *, times: int = 1) -> None:
         """Waits until it has said so."""
-        await until(lambda: self._heard().count(line) >= times)
+        await until(lambda: self._log_text().count(line) >= times)
 
     def kill_serving(self) -> None:
         """kill -9 to each that serves; their places are gone."""
@@ -68,7 +68,7 @@ class Supervised:
             os.kill(int(taken.name.partition("-")[2]), signal.SIGKILL)
             taken.unlink()
 
-    def _heard(self) -> str:
+    def _log_text(self) -> str:
         self.said += self._capsys.readouterr().out
         return self.said
 

@@ -89,7 +89,7 @@ async def test_a_frozen_database_holds_no_call_beyond_its_deadline(
     assert gifts.failures.keys() <= {"DEADLINE_EXCEEDED", "no answer"}
 
 
-async def test_a_server_that_is_told_to_stop_does_not_wait_for_a_frozen_database(
+async def test_a_server_that_is_stopped_does_not_wait_for_a_frozen_database(
     database: Database,
 ) -> None:
     async with (

@@ -87,7 +87,7 @@ def rose(sender_id: str, recipient_id: str) -> SendGiftRequest:
 
 
 def assert_logged(incident: str, caplog: pytest.LogCaptureFixture) -> None:
-    """The log tells under the incident what the caller is not told: the cause."""
+    """The log has the cause of the incident, which the caller does not get."""
     assert len(incident) == 8
     (record,) = [record for record in caplog.records if incident in record.getMessage()]
     assert "DecodeError" in logging.Formatter().format(record)
@@ -102,16 +102,16 @@ async def test_an_unexpected_exception_is_an_incident_and_nothing_else(
 ) -> None:
     gifts, key = spoiled_client.gifts, spoiled.idempotency_key
     call = gifts.GetGift(GetGiftRequest(transaction_id=key)) if read else gifts.SendGift(spoiled)
-    with pytest.raises(giftpay.Internal) as told:
+    with pytest.raises(giftpay.Internal) as error:
         await call
-    assert told.value.code is grpc.StatusCode.INTERNAL
-    assert told.value.metadata == {"incident": told.value.incident}
-    assert told.value.message == f"A defect of the server, logged as {told.value.incident}."
-    assert_logged(told.value.incident, caplog)
+    assert error.value.code is grpc.StatusCode.INTERNAL
+    assert error.value.metadata == {"incident": error.value.incident}
+    assert error.value.message == f"A defect of the server, logged as {error.value.incident}."
+    assert_logged(error.value.incident, caplog)
 
 
 @pytest.mark.parametrize("streamed", [True, False])
-async def test_an_incident_in_a_batch_sinks_none_of_its_neighbours(
+async def test_an_incident_in_a_batch_fails_only_its_own_item(
     spoiled_client: Client,
     spoiled: SendGiftRequest,
     caplog: pytest.LogCaptureFixture,
@@ -151,9 +151,9 @@ async def test_bytes_that_are_no_message_are_an_invalid_argument(
     assert "Error" not in (refused.value.details() or "")
     status = rpc_status.from_call(refused.value)  # type: ignore[arg-type]
     assert status is not None
-    told = ErrorInfo()
-    status.details[0].Unpack(told)
-    assert (told.domain, told.reason) == ("giftpay", "ERROR_REASON_INVALID_ARGUMENT")
+    info = ErrorInfo()
+    status.details[0].Unpack(info)
+    assert (info.domain, info.reason) == ("giftpay", "ERROR_REASON_INVALID_ARGUMENT")
 
 
 async def answered(channel: Any, rpc: MethodDescriptor, payload: bytes) -> None:

@@ -12,7 +12,7 @@ from tests.conftest import OpenWallet
 from tests.stories.blocking import blocked, round_trips
 
 
-async def test_words_that_were_taken_before_the_erasure_are_erased(
+async def test_messages_accepted_before_the_erasure_are_erased(
     client: Client, pool: Pool, open_wallet: OpenWallet
 ) -> None:
     anna, ben, cleo = await open_wallet(coins=9), await open_wallet(), await open_wallet(coins=9)

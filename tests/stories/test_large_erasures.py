@@ -35,7 +35,7 @@ from giftpay_server.postgres.clock import utc_now
 from tests.conftest import verify
 
 MANY = 20_500
-WORDS = "call me"
+MESSAGE = "call me"
 NewDatabase = Callable[[], Awaitable[str]]
 
 WRITE_MANY = """
@@ -77,17 +77,17 @@ class House:
         return owner_id
 
     async def say(self, sender_id: str, recipient_id: str) -> SendGiftRequest:
-        """Sends a gift with words."""
+        """Sends a gift with a message."""
         request = SendGiftRequest(
-            sender_id=sender_id, recipient_id=recipient_id, gift_id="rose", message=WORDS
+            sender_id=sender_id, recipient_id=recipient_id, gift_id="rose", message=MESSAGE
         )
-        assert (await self.client.gifts.SendGift(request)).gift.message == WORDS
+        assert (await self.client.gifts.SendGift(request)).gift.message == MESSAGE
         return request
 
     async def redeem(self, owner_id: str) -> CreateRedemptionRequest:
         """Asks for money to be sent somewhere."""
         request = CreateRedemptionRequest(
-            owner_id=owner_id, diamonds=10_000, currency_code="EUR", destination=WORDS
+            owner_id=owner_id, diamonds=10_000, currency_code="EUR", destination=MESSAGE
         )
         await self.client.redemptions.CreateRedemption(request)
         return request
@@ -96,10 +96,10 @@ class House:
         await self.client.admin.ErasePersonalData(ErasePersonalDataRequest(owner_id=owner_id))
 
     async def shown(self, gift: SendGiftRequest, payout: CreateRedemptionRequest) -> set[str]:
-        """What any rpc shows of the words of a gift and the destination of a redemption."""
-        return await self._words(gift) | await self._destinations(payout)
+        """The message of a gift and the destination of a redemption, as any rpc shows them."""
+        return await self._messages(gift) | await self._destinations(payout)
 
-    async def _words(self, gift: SendGiftRequest) -> set[str]:
+    async def _messages(self, gift: SendGiftRequest) -> set[str]:
         gifts, sender, recipient = self.client.gifts, gift.sender_id, gift.recipient_id
         got = await gifts.GetGift(GetGiftRequest(transaction_id=gift.idempotency_key))
         sent = await gifts.ListGiftsSent(ListGiftsSentRequest(owner_id=sender))
@@ -167,7 +167,7 @@ async def test_an_erasure_is_answered_while_its_rows_remain_and_nothing_of_them_
     anna, ben, cleo = await house.open_talker(), await house.open(), await house.open()
     payout = await house.redeem(anna)
     gift = await house.say(anna, ben)
-    assert await house.shown(gift, payout) == {WORDS}
+    assert await house.shown(gift, payout) == {MESSAGE}
     await house.erase(anna)
     assert await house.left(anna) == (MANY + 2, True)
     assert await house.shown(gift, payout) == {""}
@@ -178,7 +178,7 @@ async def test_an_erasure_is_answered_while_its_rows_remain_and_nothing_of_them_
     assert await house.left(anna) == (0, False)
     received = ListGiftsReceivedRequest(owner_id=ben)
     gifts = (await house.client.gifts.ListGiftsReceived(received)).gifts
-    assert [each.message for each in gifts] == [WORDS, ""]
+    assert [each.message for each in gifts] == [MESSAGE, ""]
 
 
 async def test_what_is_said_after_an_erasure_is_shown_and_stays(house: House) -> None:
@@ -186,11 +186,11 @@ async def test_what_is_said_after_an_erasure_is_shown_and_stays(house: House) ->
     await house.erase(anna)
     payout = await house.redeem(anna)
     gift = await house.say(anna, ben)
-    assert await house.shown(gift, payout) == {WORDS}
+    assert await house.shown(gift, payout) == {MESSAGE}
     while (await house.left(anna))[1]:
         await house.runner().round()
     assert (await house.left(anna))[0] == 2
-    assert await house.shown(gift, payout) == {WORDS}
+    assert await house.shown(gift, payout) == {MESSAGE}
 
 
 async def test_a_removal_that_was_killed_goes_on_later(house: House) -> None:

@@ -50,7 +50,7 @@ async def test_reflection_lists_every_service(channel: grpc.aio.Channel) -> None
     assert sorted(named) == sorted([*SERVICES, *others])
 
 
-async def test_reflection_tells_what_a_service_is_made_of(channel: grpc.aio.Channel) -> None:
+async def test_reflection_describes_a_service(channel: grpc.aio.Channel) -> None:
     for service in SERVICES:
         asked = ServerReflectionRequest(file_containing_symbol=service)
         answer = await anext(aiter(_reflect(channel, asked)))

@@ -1,4 +1,4 @@
-"""A server that is told to stop: what it has taken is answered, nothing new is taken."""
+"""A server that is stopped answers what it has accepted, and accepts nothing new."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def test_a_restart_under_load_is_not_noticed_by_the_shipped_client(
     assert not gifts.failures
 
 
-async def test_who_never_leaves_is_told_and_then_left() -> None:
+async def test_a_stream_that_never_ends_gets_a_reason_and_is_cut() -> None:
     async with (
         server_process(GRACE_S="1") as server,
         grpc.aio.insecure_channel(server.address) as channel,

@@ -60,7 +60,7 @@ def gift(sender_id: str, recipient_id: str, *, key: str, count: int = 1) -> Send
         recipient_id=recipient_id,
         gift_id="rose",
         count=count,
-        message="the same words",
+        message="the same message",
     )
 
 

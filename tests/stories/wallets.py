@@ -1,4 +1,4 @@
-"""What the stories stand on: a catalog, wallets with coins, statements, and books that balance."""
+"""Parts of stories: a catalog, wallets with coins, statements, and books that balance."""
 
 from __future__ import annotations
 
