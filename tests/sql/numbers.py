@@ -30,9 +30,9 @@ def written() -> Iterator[tuple[str, str]]:
     for step in steps():
         yield step.name, step.read_text()
     for module in modules():
-        room = module.__name__.partition(".")[2]
+        name = module.__name__.partition(".")[2]
         for text in _texts(module):
-            yield room, text
+            yield name, text
 
 
 def _texts(module: ModuleType) -> Iterator[str]:

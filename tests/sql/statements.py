@@ -67,10 +67,10 @@ def steps() -> list[Path]:
 
 
 def _constants(module: ModuleType) -> Iterator[tuple[str, str]]:
-    room = module.__name__.partition(".")[2]
+    path = module.__name__.partition(".")[2]
     for name, value in vars(module).items():
         if not name.startswith("__"):
-            yield from _texts(f"{room}.{name}", value)
+            yield from _texts(f"{path}.{name}", value)
 
 
 def _texts(name: str, value: object) -> Iterator[tuple[str, str]]:

@@ -18,7 +18,7 @@ EXCEPTIONS = {
 FOUND = [(place, found) for place, text in written() for found in numbers(text)]
 
 
-def test_sql_says_no_number_of_an_enum() -> None:
+def test_sql_has_no_numbers_of_enums() -> None:
     assert [found for found in FOUND if found[0] not in EXCEPTIONS] == []
 
 

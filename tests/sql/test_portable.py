@@ -156,7 +156,7 @@ def test_all_sql_is_seen() -> None:
     assert known <= SQL.keys()
 
 
-def test_of_each_table_it_is_known_where_its_rows_lie() -> None:
+def test_each_table_has_a_sharding_key() -> None:
     made = {table for sql in SQL.values() for table in re.findall(r"CREATE TABLE (\w+) \(", sql)}
     assert made == {*rules.KEYED_BY, "catalog"}
 
