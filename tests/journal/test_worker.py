@@ -10,7 +10,7 @@ from random import Random
 from typing import NamedTuple
 
 import pytest
-from giftpay_server.journal.backoff import BACKOFF_ITEMS_MAX, Backoff, delay_s
+from giftpay_server.journal.backoff import BACKOFF_ITEMS_MAX, ItemBackoff, delay_s
 from giftpay_server.journal.worker import Pace, PostponedError, Runner
 
 LOG = "giftpay_server.journal.worker"
@@ -197,7 +197,7 @@ def test_back_off_doubles_up_to_its_bound() -> None:
 
 
 def test_items_in_back_off_are_bounded_and_forgotten() -> None:
-    aside = Backoff(first_s=1, max_s=30)
+    aside = ItemBackoff(first_s=1, max_s=30)
     for key in range(BACKOFF_ITEMS_MAX + 5):
         aside.add(key, START)
     assert len(aside) == BACKOFF_ITEMS_MAX
@@ -208,7 +208,7 @@ def test_items_in_back_off_are_bounded_and_forgotten() -> None:
 
 
 def test_a_clock_that_is_set_back_keeps_nothing_waiting() -> None:
-    aside = Backoff(first_s=1, max_s=30)
+    aside = ItemBackoff(first_s=1, max_s=30)
     aside.add("item", START)
     assert aside.is_waiting("item", START)
     assert not aside.is_waiting("item", START - timedelta(hours=1))

@@ -25,7 +25,7 @@ class _Retry(NamedTuple):
     failures: int
 
 
-class Backoff:
+class ItemBackoff:
     """Items that are not retried before a time, each with its own back-off."""
 
     def __init__(self, *, first_s: float, max_s: float) -> None:

@@ -27,7 +27,7 @@ from enum import Enum, auto
 from random import Random
 from typing import Generic, Protocol, TypeVar
 
-from giftpay_server.journal.backoff import Backoff, CauseLog, delay_s
+from giftpay_server.journal.backoff import CauseLog, ItemBackoff, delay_s
 from giftpay_server.journal.failures import AccountBusyError, DatabaseUnavailableError
 from giftpay_server.journal.queue import OverloadedError, ShuttingDownError
 from giftpay_server.postgres.clock import ClockSkewError
@@ -149,7 +149,7 @@ class Runner(Generic[ItemT]):
         self._chance = chance or Random()
         self._in_flight: dict[Hashable, asyncio.Task[None]] = {}
         self._backoff_max_s = max(pace.backoff_max_s, pace.poll_s)
-        self._backoff = Backoff(first_s=pace.poll_s, max_s=self._backoff_max_s)
+        self._backoff = ItemBackoff(first_s=pace.poll_s, max_s=self._backoff_max_s)
         self._failing: set[Hashable] = set()  # items that failed since one succeeded
         self._unread = 0  # reads that failed in a row
         self._causes = CauseLog(log, worker.name, clock=clock)
