@@ -26,11 +26,11 @@ check: .venv/dev      ## Check format, lint, types, import walls, protos and gen
 format: .venv/dev     ## Put the code in its one form
 	ruff check --fix-only . && ruff format . && buf format -w protos
 
-proto: .venv/dev      ## Generate what is made from protos/ and slices: code, and tables of docs/
+proto: .venv/dev      ## Generate code and tables of docs/ from protos/, slices and settings
 	rm -rf build/generated && mkdir -p build/generated && sh scripts/generate-protos build/generated
 	rm -f client/src/giftpay/v1/*_pb2* server/src/giftpay_server/stored/v1/*_pb2* \
 		&& cp -R build/generated/. .
-	python -m scripts.movements .
+	python -m scripts.movements . && python -m scripts.settings .
 
 bench: .venv/bench         ## Measure everything side by side; takes a while
 	python -m benchmarks

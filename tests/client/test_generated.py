@@ -57,18 +57,18 @@ def complaint(checkout: Path) -> str:
 )
 def test_what_was_changed_by_hand_is_named(checkout: Path, file: str, old: str, new: str) -> None:
     change(checkout / file, old, new)
-    assert complaint(checkout) == f"{file} is not what protos/ and slices say: make proto\n"
+    assert complaint(checkout) == f"{file} is stale: make proto\n"
 
 
 def test_what_the_protos_say_otherwise_now_is_named(checkout: Path) -> None:
     change(checkout / "protos/giftpay/v1/error_reason.proto", '"available": 40', '"available": "x"')
-    assert complaint(checkout).endswith(" is not what protos/ and slices say: make proto\n")
+    assert complaint(checkout).endswith(" is stale: make proto\n")
 
 
 def test_what_no_proto_says_any_more_is_named(checkout: Path) -> None:
     left = "client/src/giftpay/v1/purse_pb2.py"
     (checkout / left).touch()
-    assert complaint(checkout) == f"{left} is not what protos/ and slices say: make proto\n"
+    assert complaint(checkout) == f"{left} is stale: make proto\n"
 
 
 def test_what_is_fresh_is_passed_over(checkout: Path) -> None:
@@ -82,6 +82,4 @@ def test_a_reason_without_what_is_to_be_said_of_it_is_named(checkout: Path) -> N
 
 def test_what_slices_register_otherwise_now_is_named(checkout: Path) -> None:
     change(checkout / "docs/ledger.md", "| GIFT | ", "| TIP | ")
-    assert complaint(checkout) == (
-        "docs/ledger.md is not what protos/ and slices say: make proto\n"
-    )
+    assert complaint(checkout) == ("docs/ledger.md is stale: make proto\n")

@@ -15,9 +15,9 @@ from giftpay.v1 import (
     AdjustBalanceRequest,
 )
 from giftpay_server.catalog.store import Catalogs
+from giftpay_server.config import Limits
 from giftpay_server.journal.feed import Feed
 from giftpay_server.journal.journal import Journal
-from giftpay_server.journal.queue import Limits
 from giftpay_server.journal.store import Tables
 from giftpay_server.ledger.model import Books, Command, Decision, Grant, Leg, LotKind, Posted
 from giftpay_server.ledger.movements import Movements

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from giftpay_server.journal.queue import Limits, OverloadedError, ShuttingDownError
+from giftpay_server.config import Limits
+from giftpay_server.journal.queue import OverloadedError, ShuttingDownError
 from giftpay_server.ledger.model import Outcome
 from giftpay_server.postgres.pool import Pool
 

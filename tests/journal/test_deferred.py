@@ -6,9 +6,10 @@ import uuid
 from copy import deepcopy
 
 import pytest
+from giftpay_server.config import Limits
 from giftpay_server.journal.failures import CommandFailedError
 from giftpay_server.journal.journal import Journal
-from giftpay_server.journal.queue import WEIGHT_MAX, CommandQueue, Limits
+from giftpay_server.journal.queue import WEIGHT_MAX, CommandQueue
 from giftpay_server.ledger.model import Books, Command, Deferred, Draft, Outcome
 from giftpay_server.ledger.rules import decide
 from giftpay_server.postgres.pool import Pool

@@ -12,10 +12,10 @@ from time import monotonic
 
 import pytest
 from giftpay.v1 import UNIT_COIN, UpdateWalletRequest
+from giftpay_server.config import Limits
 from giftpay_server.journal import side_lane
 from giftpay_server.journal.failures import AccountBusyError, DatabaseUnavailableError
 from giftpay_server.journal.journal import Journal
-from giftpay_server.journal.queue import Limits
 from giftpay_server.ledger.model import Command, Outcome
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.wallet.messages import update_command

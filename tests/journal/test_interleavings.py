@@ -15,10 +15,11 @@ from giftpay.v1 import (
     AdjustBalanceRequest,
     OpenWalletRequest,
 )
+from giftpay_server.config import Limits
 from giftpay_server.journal import sessions, side_lane
 from giftpay_server.journal.failures import AccountBusyError, DatabaseUnavailableError
 from giftpay_server.journal.journal import Journal
-from giftpay_server.journal.queue import CommandQueue, Limits, ShuttingDownError
+from giftpay_server.journal.queue import CommandQueue, ShuttingDownError
 from giftpay_server.journal.sessions import Sessions
 from giftpay_server.ledger.model import Command, KeyReused, Outcome, refuse, wallet
 from giftpay_server.postgres.clock import ClockSkewError

@@ -19,10 +19,10 @@ from giftpay.v1 import (
     UpdateWalletRequest,
 )
 from giftpay_server.catalog.messages import apply_command
+from giftpay_server.config import Limits
 from giftpay_server.journal import committer
 from giftpay_server.journal.failures import CommandFailedError
 from giftpay_server.journal.journal import Journal
-from giftpay_server.journal.queue import Limits
 from giftpay_server.journal.sessions import Sessions
 from giftpay_server.ledger.model import Command, Outcome
 from giftpay_server.postgres.pool import Pool

@@ -16,9 +16,9 @@ from giftpay.v1 import (
     UNIT_COIN,
     AdjustBalanceRequest,
 )
+from giftpay_server.config import Limits
 from giftpay_server.journal import committer, known_rows
 from giftpay_server.journal.known_rows import KnownRows, Terms
-from giftpay_server.journal.queue import Limits
 from giftpay_server.journal.store import Kept, Table, Tables, lock_accounts
 from giftpay_server.ledger.model import (
     AccountKey,

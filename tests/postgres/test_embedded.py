@@ -17,11 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 import pytest
 from giftpay_server.postgres import binaries
-from giftpay_server.postgres.embedded import (
-    EmbeddedPostgresError,
-    default_state_folder,
-    embedded_postgres,
-)
+from giftpay_server.postgres.embedded import EmbeddedPostgresError, embedded_postgres
 from giftpay_server.postgres.faults import CONNECTION_ERRORS
 from giftpay_server.postgres.system_user import SystemUser, postgres_user, run_as
 
@@ -414,14 +410,3 @@ async def test_a_state_folder_out_of_reach_is_refused_by_the_closed_folder(tmp_p
     refusal = await fails_to_start(closed / "state")
     assert "Postgres refuses to run as root" in refusal
     assert "Set GIFTPAY_STATE to a folder that this user can reach" in refusal
-
-
-def test_the_state_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GIFTPAY_STATE", "~/mine")
-    assert default_state_folder() == Path.home() / "mine"
-    monkeypatch.delenv("GIFTPAY_STATE")
-    monkeypatch.setenv("XDG_STATE_HOME", "/users/anna/state")
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert default_state_folder() == Path("/users/anna/state/giftpay")
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert default_state_folder() == Path("/var/lib/giftpay")

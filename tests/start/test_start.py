@@ -14,7 +14,7 @@ import pytest
 from giftpay.cli.top_up import DEFAULT_SANDBOX
 from giftpay_server.__main__ import greeting
 from giftpay_server.app import foundation
-from giftpay_server.config import SANDBOX_PORT, Config, ConfigError
+from giftpay_server.config import SANDBOX_PORT, Config
 from giftpay_server.postgres.embedded import embedded_postgres
 from giftpay_server.postgres.migrations import MigrationError, migrate
 
@@ -35,14 +35,6 @@ async def last_line(*options: str, **settings: str) -> str:
         out, told = await process.communicate()
     assert (process.returncode, out) == (2, b""), told.decode()
     return told.decode().splitlines()[-1]
-
-
-@pytest.mark.parametrize(
-    "listen", ["localhost", "50051", ":50051", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:x"]
-)
-def test_an_address_without_host_or_port_is_told_its_form(listen: str) -> None:
-    with pytest.raises(ConfigError, match=f"GIFTPAY_LISTEN must be host:port.* not '{listen}'"):
-        Config(listen=listen)
 
 
 async def test_another_address_than_loopback_has_to_be_meant() -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from giftpay_server.config import Config, ConfigError
+from giftpay_server.config import Config
+from giftpay_server.settings import ConfigError
 from giftpay_server.supervisor import Backoff, Slot, supervise
 
 from tests.stories.processes import PATIENCE_S, until
@@ -182,4 +183,6 @@ def test_an_error_is_said_in_one_write_so_that_those_of_other_processes_stay_apa
     with ours, theirs:
         command = [sys.executable, "-m", "giftpay_server", "--processes", "0"]
         assert subprocess.call(command, stderr=theirs.fileno()) == 2
-        assert ours.recv(1000) == b"giftpay-server: --processes must be 1..64\n"
+        assert (
+            ours.recv(1000) == b"giftpay-server: --processes must be 1 to 64 processes, not '0'\n"
+        )

@@ -10,8 +10,7 @@ import pytest
 from giftpay.client import Client
 from giftpay.v1 import BatchSendGiftsRequest, GetTransactionRequest, SendGiftRequest
 from giftpay_server.app import serving
-from giftpay_server.config import Config
-from giftpay_server.journal.queue import Limits
+from giftpay_server.config import Config, Limits
 from giftpay_server.postgres.pool import Pool
 from grpc import StatusCode
 

@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+import textwrap
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -16,11 +17,13 @@ from pathlib import Path
 import uvloop
 
 from giftpay_server.app import foundation, serving
-from giftpay_server.config import SANDBOX_PORT, Config, ConfigError, from_environment
+from giftpay_server.config import SANDBOX_PORT, Config, from_environment
 from giftpay_server.postgres.clock import ClockSkewError
 from giftpay_server.postgres.embedded import EmbeddedPostgresError
 from giftpay_server.postgres.faults import DATABASE_ERRORS
 from giftpay_server.postgres.migrations import MigrationError
+from giftpay_server.setting_forms import whole
+from giftpay_server.settings import ConfigError, settings_of
 from giftpay_server.supervisor import supervise
 
 log = logging.getLogger(__name__)
@@ -29,6 +32,8 @@ TRY_NEXT = """\
 Try next, in another terminal:
   {giftpay} wallet open anna --country DE --age-verified
   {giftpay} top-up create anna eur-65  # and on as in client/README.md; or: make demo"""
+
+PROCESSES = whole(1, 64, "processes")
 
 # What a start can fail with that an operator can mend.
 CANNOT_START = (
@@ -48,7 +53,8 @@ def main() -> int:
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     try:
-        uvloop.run(_run(_config(arguments), arguments))
+        processes = PROCESSES.read("--processes", arguments.processes)
+        uvloop.run(_run(_config(arguments), processes, is_worker=arguments.worker))
     except CANNOT_START as error:
         # In one write, or those of other processes come in between.
         sys.stderr.write(f"giftpay-server: {error or type(error).__name__}\n")
@@ -59,16 +65,28 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="giftpay-server",
-        description="Serves giftpay. More settings, in the environment: docs/configuration.md.",
+        description="Serves giftpay.",
+        epilog=_listed_settings(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=version("giftpay-server"))
-    parser.add_argument("--listen", metavar="HOST:PORT", help="default 127.0.0.1:50051")
+    parser.add_argument("--listen", metavar="HOST:PORT", help="before GIFTPAY_LISTEN")
     parser.add_argument(
         "--insecure", action="store_true", help="allow an address that is not loopback"
     )
-    parser.add_argument("--processes", type=int, default=1, metavar="N", help="default 1")
+    parser.add_argument("--processes", default="1", metavar="N", help="1 to 64, default 1")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
+
+
+def _listed_settings() -> str:
+    """Each variable with its default, its range and its sentence, within 80 columns."""
+    lines = ["settings, in the environment:"]
+    for each in settings_of(Config):
+        lines += ["", f"  {each.variable}={each.default_text}"]
+        text = f"{each.sentence} Allowed: {each.form.allowed}.".replace("`", "")
+        lines += textwrap.wrap(text, 78, initial_indent="      ", subsequent_indent="      ")
+    return "\n".join(lines)
 
 
 def _config(arguments: argparse.Namespace) -> Config:
@@ -77,8 +95,6 @@ def _config(arguments: argparse.Namespace) -> Config:
         environment["GIFTPAY_LISTEN"] = arguments.listen
     if arguments.insecure:
         environment["GIFTPAY_INSECURE"] = "1"
-    if not 0 < arguments.processes <= 64:
-        raise ConfigError("--processes must be 1..64")
     return replace(from_environment(environment), share_port=arguments.worker)
 
 
@@ -87,20 +103,20 @@ def _orphaned(stopped: asyncio.Event) -> None:
     stopped.set()
 
 
-async def _run(config: Config, arguments: argparse.Namespace) -> None:
+async def _run(config: Config, processes: int, *, is_worker: bool) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
-    if arguments.worker:
+    if is_worker:
         # The parent holds the other end of this pipe: when it is gone, so are we.
         loop.add_reader(sys.stdin, _orphaned, stopped)
         await _serve(config, stopped)
         return
     embedded = not config.database_url
     async with foundation(config) as config:
-        if arguments.processes > 1:
-            await supervise(config, processes=arguments.processes, stopped=stopped)
+        if processes > 1:
+            await supervise(config, processes=processes, stopped=stopped)
         else:
             await _serve(config, stopped, greeting=greeting(config) if embedded else "")
 

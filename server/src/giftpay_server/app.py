@@ -18,7 +18,7 @@ import grpc.aio
 
 from giftpay_server.catalog.sample import load_sample
 from giftpay_server.catalog.store import Catalogs
-from giftpay_server.config import SANDBOX_PORT, Config, ConfigError
+from giftpay_server.config import SANDBOX_PORT, Config
 from giftpay_server.journal.feed import Feed
 from giftpay_server.journal.journal import Journal
 from giftpay_server.postgres.clock import ClockWatch, utc_now
@@ -28,6 +28,7 @@ from giftpay_server.postgres.pool import Pool, connector, create_pool
 from giftpay_server.registration import Clock, Parts
 from giftpay_server.sandbox.app import running_sandbox
 from giftpay_server.services import add_services
+from giftpay_server.settings import ConfigError
 from giftpay_server.slices import REGISTRY
 from giftpay_server.wire.identity import LOCAL
 
@@ -55,13 +56,15 @@ async def foundation(config: Config) -> AsyncIterator[Config]:
             await migrate(dsn)
         yield config
         return
+    if (state := config.state) is None:
+        raise ConfigError("GIFTPAY_STATE must name a folder: this user has no home")
     # A server that listens on any free port is one of several: it leaves the usual one to others.
     ports = (0,) if config.listen.endswith(":0") else (SANDBOX_PORT, 0)
     async with (
-        embedded_postgres(config.state) as dsn,
-        running_sandbox(ports=ports, book=config.state / "sandbox.sqlite") as sandbox_url,
+        embedded_postgres(state) as dsn,
+        running_sandbox(ports=ports, book=state / "sandbox.sqlite") as sandbox_url,
     ):
-        await _migrate_embedded(dsn, config.state)
+        await _migrate_embedded(dsn, state)
         yield replace(
             config,
             database_url=dsn,

@@ -1,118 +1,163 @@
-"""The server's settings, read from the environment at one place."""
+"""The server's settings, each at its field; settings.py says how to add one."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from giftpay_server.journal.queue import Limits
-from giftpay_server.postgres.embedded import default_state_folder
+from giftpay_server.setting_forms import (
+    ADDRESS,
+    DATABASE_URL,
+    FOLDER,
+    NAMES,
+    PROVIDER_URL,
+    SWITCH,
+    seconds,
+    whole,
+)
+from giftpay_server.settings import (
+    ConfigError,
+    read_settings,
+    refuse_unknown,
+    setting,
+    settings_of,
+)
 
-DEFAULT_LISTEN = "127.0.0.1:50051"
 SANDBOX_PORT = 50052  # of the embedded sandbox, on 127.0.0.1
 LOOPBACK = ("127.0.0.1:", "localhost:", "[::1]:")
-ADDRESS = re.compile(r"(?:[^:\[\]]+|\[[^\[\]]+\]):([0-9]{1,5})")
-PORT_MAX = 65_535
+
+# Of the client and of the tests: no settings of the server, and no mistakes either.
+VARIABLES_OF_OTHERS = ("GIFTPAY_TARGET", "GIFTPAY_TEST_DATABASE_URL")
 
 
-class ConfigError(Exception):
-    """A setting that cannot be used, and what it may be."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The bounds on what waits for the journal."""
+
+    batch_max: int = setting(1_000, whole(1, 10_000, "commands"), "Commands in one commit.")
+    queue_max: int = setting(
+        8_192,
+        whole(1, 1_000_000, "commands"),
+        "Commands that may wait in one process. More are refused with `OVERLOADED`.",
+    )
+    wait_max_s: float = setting(
+        0.25,
+        seconds(0.001, 60),
+        "How long the full batches ahead of a command may take at their current pace. Where they "
+        "take longer, it is refused with `OVERLOADED`.",
+    )
+    post_within_s: float = setting(
+        60.0,
+        seconds(1, 120),  # less than SETTLING in admin/audit.py, together with the time-outs
+        "How long after a command is taken it may be posted, by Postgres' clock; later it never "
+        "is. Must be more than `GIFTPAY_CLOCK_SKEW_MAX_S`.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """Everything that a server may be told."""
+    """What can be set about a server."""
 
-    database_url: str = ""  # GIFTPAY_DATABASE_URL; empty: an embedded Postgres of its own
-    migrate_url: str = ""  # GIFTPAY_MIGRATE_URL; a login that may change the schema, if another
-    state: Path = field(default_factory=default_state_folder)  # GIFTPAY_STATE
-    listen: str = DEFAULT_LISTEN  # GIFTPAY_LISTEN, host:port; port 0: any
-    insecure: bool = False  # GIFTPAY_INSECURE=1: other addresses than loopback too
-    share_port: bool = False  # several processes accept on one port
-    pool_size: int = 10  # GIFTPAY_POOL_SIZE, connections of one process
-    grace_s: float = 10.0  # GIFTPAY_GRACE_S, for calls in flight at shutdown
-    sandbox_url: str = ""  # GIFTPAY_SANDBOX_URL; empty: with the embedded Postgres, one of its own
-    trusted_callers: frozenset[str] = frozenset()  # GIFTPAY_TRUSTED_CALLERS, names with commas
-    sample_catalog: bool = False  # GIFTPAY_SAMPLE_CATALOG=1: where there is none; embedded: on
-    clock_skew_max_s: float = 5.0  # GIFTPAY_CLOCK_SKEW_MAX_S, between our clock and Postgres'
-    payout_poll_s: float = 1.0  # GIFTPAY_PAYOUT_POLL_S, how often due payouts are looked for
+    database_url: str = setting(
+        "",
+        DATABASE_URL,
+        "The database, Postgres 15 or later. Empty: an embedded Postgres, with a sandbox provider "
+        "and the sample catalog.",
+    )
+    migrate_url: str = setting(
+        "",
+        DATABASE_URL,
+        "The same database by a login that may change its schema. Empty: by that of "
+        "`GIFTPAY_DATABASE_URL`.",
+    )
+    state: Path | None = setting(
+        None,
+        FOLDER,
+        "Where the embedded Postgres and its sandbox keep their data. Empty: `/var/lib/giftpay` "
+        "for root, else `$XDG_STATE_HOME/giftpay` or `~/.local/state/giftpay`.",
+    )
+    listen: str = setting("127.0.0.1:50051", ADDRESS, "Where gRPC is served.")
+    insecure: bool = setting(
+        False,
+        SWITCH,
+        "1 allows gRPC to be served on other addresses than loopback. Callers are not identified "
+        "yet: whoever reaches the port may move money.",
+    )
+    pool_size: int = setting(
+        10,
+        whole(3, 1_000, "connections"),
+        "Connections of one process for reads. It opens up to six more: two for the journal, two "
+        "for its side lane, one for hints, one to compare clocks.",
+    )
+    grace_s: float = setting(
+        10.0, seconds(0.001, 3_600), "How long calls in flight may take at shutdown."
+    )
+    sandbox_url: str = setting(
+        "",
+        PROVIDER_URL,
+        "The payment and payout provider, with the interface of `giftpay_server.sandbox`. Empty: "
+        "none, or the embedded one. Without one, only `TRUSTED` payments are taken and nothing is "
+        "paid out.",
+    )
+    sample_catalog: bool = setting(
+        False,
+        SWITCH,
+        "1 applies the sample catalog where there is none yet, as with an embedded Postgres.",
+    )
+    trusted_callers: frozenset[str] = setting(
+        frozenset(),
+        NAMES,
+        "The callers that may say by themselves that an order was paid (`TRUSTED`). There is one "
+        "caller so far, `local`; with the embedded Postgres it is trusted.",
+    )
+    clock_skew_max_s: float = setting(
+        5.0,
+        seconds(0.1, 60),
+        "How far the clocks of this machine and of Postgres may be apart. Beyond it nothing is "
+        "decided, and health is `NOT_SERVING`.",
+    )
+    payout_poll_s: float = setting(
+        1.0,
+        seconds(0.01, 3_600),
+        "How often due payouts are looked for, a fifth more or less at random. While more is due "
+        "than a process can make at once (8), it does not wait; what failed waits as long, then "
+        "twice as long each time, up to 30 s.",
+    )
+    limits: Limits = field(default_factory=Limits)
     erasure_poll_s: float = 1.0  # how often it is looked for what was erased and not removed
-    limits: Limits = field(
-        default_factory=Limits
-    )  # GIFTPAY_BATCH_MAX, GIFTPAY_QUEUE_MAX, GIFTPAY_WAIT_MAX_S, GIFTPAY_POST_WITHIN_S
+    share_port: bool = False  # several processes accept on one port
 
     def __post_init__(self) -> None:
-        address = ADDRESS.fullmatch(self.listen)
-        if address is None or int(address[1]) > PORT_MAX:
-            raise ConfigError(
-                f"GIFTPAY_LISTEN must be host:port, such as {DEFAULT_LISTEN}, not {self.listen!r}"
-            )
         if not self.listen.startswith(LOOPBACK) and not self.insecure:
             raise ConfigError(
                 f"{self.listen} is not a loopback address, and callers are not identified yet: "
                 "whoever reaches the port may move money. Pass --insecure if that is meant."
             )
+        if self.migrate_url and not self.database_url:
+            raise ConfigError("GIFTPAY_MIGRATE_URL needs GIFTPAY_DATABASE_URL beside it")
+        if self.limits.post_within_s <= self.clock_skew_max_s:
+            raise ConfigError(
+                f"GIFTPAY_POST_WITHIN_S ({self.limits.post_within_s:g} seconds) must be more than "
+                f"GIFTPAY_CLOCK_SKEW_MAX_S ({self.clock_skew_max_s:g} seconds)"
+            )
 
 
-def from_environment(environment: Mapping[str, str] = os.environ) -> Config:
+def from_environment(environment: Mapping[str, str]) -> Config:
     """The settings of the environment; raises ConfigError naming the variable that is wrong."""
-    read = _Reader(environment)
-    defaults = Limits()
-    return Config(
-        database_url=read.text("DATABASE_URL"),
-        migrate_url=read.text("MIGRATE_URL"),
-        listen=read.text("LISTEN") or DEFAULT_LISTEN,
-        insecure=read.switch("INSECURE"),
-        sample_catalog=read.switch("SAMPLE_CATALOG"),
-        pool_size=read.whole("POOL_SIZE", 10, least=3),
-        grace_s=read.seconds("GRACE_S", 10.0),
-        sandbox_url=read.text("SANDBOX_URL").rstrip("/"),
-        trusted_callers=frozenset(read.names("TRUSTED_CALLERS")),
-        clock_skew_max_s=read.seconds("CLOCK_SKEW_MAX_S", 5.0, least=0.1, most=60),
-        payout_poll_s=read.seconds("PAYOUT_POLL_S", 1.0),
-        limits=Limits(
-            batch_max=read.whole("BATCH_MAX", defaults.batch_max, least=1),
-            queue_max=read.whole("QUEUE_MAX", defaults.queue_max, least=1),
-            wait_max_s=read.seconds("WAIT_MAX_S", defaults.wait_max_s),
-            post_within_s=read.seconds("POST_WITHIN_S", defaults.post_within_s),
-        ),
-    )
+    known = {each.variable for each in settings_of(Config)}
+    refuse_unknown(environment, known | set(VARIABLES_OF_OTHERS))
+    config = read_settings(Config, environment)
+    return config if config.state else replace(config, state=_usual_state(environment))
 
 
-class _Reader:
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = environment
-
-    def text(self, name: str) -> str:
-        return self._environment.get(f"GIFTPAY_{name}", "").strip()
-
-    def switch(self, name: str) -> bool:
-        text = self.text(name)
-        if text not in ("", "0", "1"):
-            raise ConfigError(f"GIFTPAY_{name} must be 0 or 1, not {text!r}")
-        return text == "1"
-
-    def names(self, name: str) -> list[str]:
-        return [text.strip() for text in self.text(name).split(",") if text.strip()]
-
-    def whole(self, name: str, default: int, *, least: int) -> int:
-        text = self.text(name) or str(default)
-        if not text.isascii() or not text.isdigit() or int(text) < least:
-            raise ConfigError(f"GIFTPAY_{name} must be a whole number from {least}, not {text!r}")
-        return int(text)
-
-    def seconds(
-        self, name: str, default: float, *, least: float = 0.0, most: float = 86_400
-    ) -> float:
-        text = self.text(name) or str(default)
-        try:
-            value = float(text)
-        except ValueError:
-            value = -1.0
-        within = f"from {least:g} to {most:g}" if least else f"above 0 and below {most:g}"
-        if not (least <= value <= most if least else 0 < value < most):
-            raise ConfigError(f"GIFTPAY_{name} must be seconds {within}, not {text!r}")
-        return value
+def _usual_state(environment: Mapping[str, str]) -> Path | None:
+    """Where a user's programs keep their state; None for a user without a home."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/giftpay")  # the user that Postgres runs as may not enter /root
+    try:
+        state = Path(environment.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
+    except RuntimeError:
+        return None
+    return state / "giftpay"

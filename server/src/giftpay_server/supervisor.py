@@ -10,12 +10,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
 
-from giftpay_server.config import Config, ConfigError
+from giftpay_server.config import Config
 from giftpay_server.journal.backoff import delay_s
+from giftpay_server.settings import ConfigError, written_settings
 
 COMMAND = (sys.executable, "-m", "giftpay_server", "--worker")
 WATCH_S = 0.2
@@ -81,7 +82,7 @@ async def supervise(
     Raises ConfigError when each of them ended because it cannot start, and none ever served.
     """
     with _reserved(config.listen) as address:
-        spawn = partial(_spawn, command, _environment(config, address))
+        spawn = partial(_spawn, command, worker_environment(config, address))
         slots = [Slot(spawn=spawn, backoff=backoff) for _ in range(processes)]
         greeting = asyncio.create_task(_greet(address, processes))
         try:
@@ -125,21 +126,16 @@ def _reserved(listen: str) -> Iterator[str]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as reserved:
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        reserved.bind((host.strip("[]"), int(port)))
+        try:
+            reserved.bind((host.strip("[]"), int(port)))
+        except OSError as error:
+            raise ConfigError(f"cannot listen on {listen}: {error}") from error
         yield f"{host}:{reserved.getsockname()[1]}"
 
 
-def _environment(config: Config, address: str) -> dict[str, str]:
-    return {
-        **os.environ,
-        "GIFTPAY_DATABASE_URL": config.database_url,
-        "GIFTPAY_MIGRATE_URL": config.migrate_url,
-        "GIFTPAY_SANDBOX_URL": config.sandbox_url,
-        "GIFTPAY_TRUSTED_CALLERS": ",".join(config.trusted_callers),
-        "GIFTPAY_LISTEN": address,
-        "GIFTPAY_INSECURE": "1" if config.insecure else "",
-        "GIFTPAY_SAMPLE_CATALOG": "1" if config.sample_catalog else "",
-    }
+def worker_environment(config: Config, address: str) -> dict[str, str]:
+    """Our own, with every setting as it is by now."""
+    return {**os.environ, **written_settings(replace(config, listen=address))}
 
 
 def _spawn(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:

@@ -14,9 +14,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+from giftpay_server.config import Limits
 from giftpay_server.journal.committer import Committer, DecidedBatch
 from giftpay_server.journal.feed import Feed
-from giftpay_server.journal.queue import CommandQueue, Limits, Waiting
+from giftpay_server.journal.queue import CommandQueue, Waiting
 from giftpay_server.journal.settlement import Stuck, fail, fail_with, settle
 from giftpay_server.journal.side_lane import SideLane
 from giftpay_server.journal.store import CatalogAt, Tables, read_clock_and_peers

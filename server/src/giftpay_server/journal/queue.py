@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from giftpay_server.config import Limits
 from giftpay_server.ledger.model import Answer, Command
 
 IN_FLIGHT_MAX = 2  # batches: one is written, the next one decided
@@ -23,16 +24,6 @@ class OverloadedError(Exception):
 
 class ShuttingDownError(Exception):
     """No new commands are accepted."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """The bounds of the queue and its batches."""
-
-    batch_max: int = 1_000  # commands in one commit
-    queue_max: int = 8_192  # commands waiting
-    wait_max_s: float = 0.25  # for the full batches ahead of a command, at their current pace
-    post_within_s: float = 60.0  # after being accepted, a command is posted within this or never
 
 
 @dataclass(slots=True, eq=False)

@@ -36,21 +36,12 @@ from giftpay_server.postgres.faults import DATABASE_ERRORS
 from giftpay_server.postgres.postmaster import Postmaster, locked
 from giftpay_server.postgres.system_user import SystemUser, postgres_user
 
-__all__ = ["EmbeddedPostgresError", "default_state_folder", "embedded_postgres"]
+__all__ = ["EmbeddedPostgresError", "embedded_postgres"]
 
 CONNECT_S = 60
 
 DATABASE_EXISTS = "SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = 'giftpay')"
 CREATE_DATABASE = "CREATE DATABASE giftpay"
-
-
-def default_state_folder() -> Path:
-    """GIFTPAY_STATE, else the usual place for a user's state; for root /var/lib/giftpay."""
-    if named := os.environ.get("GIFTPAY_STATE"):
-        return Path(named).expanduser()
-    if os.geteuid() == 0:
-        return Path("/var/lib/giftpay")  # the user that Postgres runs as may not enter /root
-    return Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "giftpay"
 
 
 @asynccontextmanager
