@@ -52,3 +52,28 @@ async def test_a_signal_stops_it_with_success(number: signal.Signals) -> None:
     async with started() as (process, _):
         process.send_signal(number)
         assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "said"),
+    [
+        ("--port", "65536", "--port must be 0 to 65535, not '65536'"),
+        ("--port", "-1", "--port must be 0 to 65535, not '-1'"),
+        ("--port", "1_0", "--port must be 0 to 65535, not '1_0'"),
+        ("--dedupe-days", "nan", "--dedupe-days must be 0 to 3650 days, not 'nan'"),
+        ("--dedupe-days", "1e300", "--dedupe-days must be 0 to 3650 days, not '1e300'"),
+        ("--book", "/nowhere/book", "the sandbox's book /nowhere/book cannot be used: unable to"),
+        ("--book", __file__, f"the sandbox's book {__file__} cannot be used: file is not a data"),
+        ("--host", "192.0.2.1", "[Errno "),
+    ],
+)
+async def test_an_option_that_cannot_be_used_ends_it_with_a_sentence(
+    option: str, text: str, said: str
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "giftpay_server.sandbox", f"{option}={text}"),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, told = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+    assert process.returncode == 2
+    assert told.decode().startswith(f"giftpay_server.sandbox: {said}")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from giftpay_server.app import foundation
 from giftpay_server.config import VARIABLES_OF_OTHERS, Config, Limits, from_environment
 from giftpay_server.settings import ConfigError, Setting, settings_of, written_settings
 from giftpay_server.supervisor import worker_environment
@@ -203,6 +204,17 @@ def test_the_state_folder_is_that_of_the_environment_that_is_read(
     assert from_environment({}).state == Path.home() / ".local/state/giftpay"
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert from_environment({}).state == Path("/var/lib/giftpay")
+
+
+async def test_a_user_without_a_home_has_to_name_a_folder_for_the_embedded_postgres(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    homeless = {"XDG_STATE_HOME": "~no-such-user/state"}
+    from_environment({"GIFTPAY_DATABASE_URL": "postgresql://db/giftpay", **homeless})
+    with pytest.raises(ConfigError, match="GIFTPAY_STATE must name a folder"):
+        async with foundation(from_environment(homeless)):
+            pass
 
 
 def test_a_command_has_more_time_than_clocks_differ_by() -> None:

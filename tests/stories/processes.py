@@ -29,10 +29,11 @@ async def until(condition: Callable[[], bool]) -> None:
 class ServerProcess:
     """A server started as its users start it; its address stays the same over restarts."""
 
-    def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, log: Path, environment: Mapping[str, str], *options: str) -> None:
         self.address = "127.0.0.1:0"
         self._log = log
         self._environment = environment
+        self._options = options
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -41,6 +42,7 @@ class ServerProcess:
         with self._log.open("ab") as log:
             self._process = process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "giftpay_server", "--listen", self.address),
+                *self._options,
                 env={**ours, **self._environment},
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
@@ -48,7 +50,7 @@ class ServerProcess:
         assert process.stdout is not None
         said = (await asyncio.wait_for(process.stdout.readline(), PATIENCE_S)).decode()
         assert said.startswith("giftpay serves on "), self.log()
-        self.address = said.removeprefix("giftpay serves on ").strip()
+        self.address = said.split()[3]
 
     def send(self, number: signal.Signals) -> None:
         """Sends a signal, if the process is alive."""
@@ -75,7 +77,7 @@ class ServerProcess:
 
 @asynccontextmanager
 async def server_process(
-    environment: Mapping[str, str] | None = None, /, **settings: str
+    environment: Mapping[str, str] | None = None, /, *options: str, **settings: str
 ) -> AsyncIterator[ServerProcess]:
     """A server process with these settings, GIFTPAY_ left out, and no others of giftpay's.
 
@@ -88,7 +90,7 @@ async def server_process(
     ):
         named = {"STATE": state, "TRUSTED_CALLERS": "local", **settings}
         variables = {f"GIFTPAY_{name}": text for name, text in named.items()}
-        server = ServerProcess(Path(log.name), {**(environment or {}), **variables})
+        server = ServerProcess(Path(log.name), {**(environment or {}), **variables}, *options)
         try:
             await server.start()
             yield server

@@ -22,7 +22,8 @@ from giftpay_server.postgres.clock import ClockSkewError
 from giftpay_server.postgres.embedded import EmbeddedPostgresError
 from giftpay_server.postgres.faults import DATABASE_ERRORS
 from giftpay_server.postgres.migrations import MigrationError
-from giftpay_server.setting_forms import whole
+from giftpay_server.sandbox import BookError
+from giftpay_server.setting_forms import ADDRESS, whole
 from giftpay_server.settings import ConfigError, settings_of
 from giftpay_server.supervisor import supervise
 
@@ -37,6 +38,7 @@ PROCESSES = whole(1, 64, "processes")
 
 # What a start can fail with that an operator can mend.
 CANNOT_START = (
+    BookError,
     ClockSkewError,
     ConfigError,
     EmbeddedPostgresError,
@@ -92,7 +94,7 @@ def _listed_settings() -> str:
 def _config(arguments: argparse.Namespace) -> Config:
     environment = dict(os.environ)
     if arguments.listen:
-        environment["GIFTPAY_LISTEN"] = arguments.listen
+        environment["GIFTPAY_LISTEN"] = ADDRESS.read("--listen", arguments.listen)
     if arguments.insecure:
         environment["GIFTPAY_INSECURE"] = "1"
     return replace(from_environment(environment), share_port=arguments.worker)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import configparser
 import logging
 import signal
 from collections.abc import AsyncIterator, Coroutine, Iterator
@@ -33,6 +34,9 @@ from giftpay_server.slices import REGISTRY
 from giftpay_server.wire.identity import LOCAL
 
 log = logging.getLogger(__name__)
+
+# What asyncpg raises for a parameter of the URL, of libpq's environment, or of a service file.
+PARAMETER_ERRORS = (ValueError, OverflowError, LookupError, configparser.Error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +80,20 @@ async def foundation(config: Config) -> AsyncIterator[Config]:
 
 @contextmanager
 def _reaching(dsn: str, named: str) -> Iterator[str]:
-    """Tells which setting names a database that cannot be reached; never the password in it."""
+    """Names the setting of a database that cannot be reached; never the password in it."""
     try:
         yield dsn
-    except ValueError:  # its words may repeat a part of the password
-        form = "postgresql://user:password@host:port/database, a password's own signs as %XX"
-        raise ConfigError(f"{named} must be {form}") from None
+    except PARAMETER_ERRORS as error:
+        what = f"a parameter of {named}, or a PG variable of the environment, cannot be used"
+        raise ConfigError(f"{what}: {_first_line(error)}") from error
     except OSError as error:
-        why = str(error) or type(error).__name__
-        raise ConfigError(f"no Postgres answers at {_host(dsn)} ({named}): {why}") from error
+        raise ConfigError(
+            f"no Postgres answers at {_host(dsn)} ({named}): {_first_line(error)}"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _host(dsn: str) -> str:

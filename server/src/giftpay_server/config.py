@@ -39,7 +39,7 @@ class Limits:
     batch_max: int = setting(1_000, whole(1, 10_000, "commands"), "Commands in one commit.")
     queue_max: int = setting(
         8_192,
-        whole(1, 1_000_000, "commands"),
+        whole(1, 100_000, "commands"),
         "Commands that may wait in one process. More are refused with `OVERLOADED`.",
     )
     wait_max_s: float = setting(

@@ -21,9 +21,9 @@ DATABASE_HOST = re.compile(rf"(?:{HOST}|%2[Ff][^\s:]*)?(?::([0-9]{{1,5}}))?")
 PORT_MAX = 65_535
 
 
-def whole(least: int, most: int, unit: str) -> Form[int]:
+def whole(least: int, most: int, unit: str = "") -> Form[int]:
     """A whole number within these bounds."""
-    return Form(f"{least} to {most} {unit}", _number(WHOLE, int, least, most))
+    return Form(f"{least} to {most} {unit}".rstrip(), _number(WHOLE, int, least, most))
 
 
 def decimal(least: float, most: float, unit: str) -> Form[float]:

@@ -2,6 +2,7 @@
 
 import filecmp
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -72,6 +73,12 @@ def copied(binaries: Binaries, folder: Path) -> Binaries:
     return replace(binaries, folder=programs)
 
 
+def child_environment() -> dict[str, str]:
+    """What a program of Postgres needs, without the PG* variables and secrets of our own."""
+    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+    return {**kept, "LC_ALL": "C", "TZ": "UTC"}
+
+
 def _places() -> Iterator[tuple[Path, Path | None]]:
     for name, programs in PACKAGES:
         spec = importlib.util.find_spec(name)  # located, never imported
@@ -99,7 +106,9 @@ def _binaries_in(folder: Path, package: Path | None) -> Binaries | None:
 
 def _output(*command: str) -> str:
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=10, env=child_environment()
+        ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return ""  # not there, or built for another machine
 

@@ -9,8 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from giftpay_server.postgres.binaries import Binaries, EmbeddedPostgresError
-from giftpay_server.postgres.system_user import SystemUser, child_environment, run_as
+from giftpay_server.postgres.binaries import (
+    Binaries,
+    EmbeddedPostgresError,
+    child_environment,
+)
+from giftpay_server.postgres.system_user import SystemUser, run_as
 
 INITDB_S = 300
 PORT = 5432  # part of the socket's name; nothing listens on the network

@@ -20,7 +20,7 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import asyncpg
 
@@ -39,6 +39,15 @@ from giftpay_server.postgres.system_user import SystemUser, postgres_user
 __all__ = ["EmbeddedPostgresError", "embedded_postgres"]
 
 CONNECT_S = 60
+
+# Named in the DSN, or asyncpg takes them from the environment, which is about other databases.
+ASYNCPG_DEFAULTS = {
+    "sslmode": "disable",
+    "sslnegotiation": "postgres",
+    "target_session_attrs": "any",
+    "krbsrvname": "postgres",
+    "gsslib": "gssapi",
+}
 
 DATABASE_EXISTS = "SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = 'giftpay')"
 CREATE_DATABASE = "CREATE DATABASE giftpay"
@@ -141,7 +150,8 @@ def _dsn(state: Path, socket_folder: Path, port: int) -> str:
             f"{state / 'password'} is missing. It was made together with the data, and the data "
             "cannot be opened without it: put it back from a backup of the state folder."
         ) from None
-    return f"postgresql://giftpay:{password}@/giftpay?host={quote(f'{socket_folder}')}&port={port}"
+    place = urlencode({"host": socket_folder, "port": port, **ASYNCPG_DEFAULTS}, quote_via=quote)
+    return f"postgresql://giftpay:{password}@/giftpay?{place}"
 
 
 async def _create_database(dsn: str) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from giftpay_server.postgres.binaries import EmbeddedPostgresError
-from giftpay_server.postgres.system_user import SystemUser, child_environment, run_as
+from giftpay_server.postgres.binaries import EmbeddedPostgresError, child_environment
+from giftpay_server.postgres.system_user import SystemUser, run_as
 
 POLL_S = 0.02
 SILENCE_S = 60  # recovery after a crash may take long, but it writes a line every 10 s

@@ -53,12 +53,6 @@ def run_as(user: SystemUser | None) -> dict[str, Any]:
     return {"user": user.uid, "group": user.gid, "extra_groups": []} if user else {}
 
 
-def child_environment() -> dict[str, str]:
-    """The environment for programs of Postgres, without PG* variables and secrets of our own."""
-    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
-    return {**kept, "LC_ALL": "C", "TZ": "UTC"}
-
-
 def _owner(data: Path) -> SystemUser:
     owner = data.stat()
     if owner.st_uid == 0:

@@ -57,5 +57,6 @@ Magic destinations need no script. They apply to the call that makes the payout:
 
 from giftpay_server.sandbox.app import running_sandbox
 from giftpay_server.sandbox.rules import DEDUPE_WINDOW
+from giftpay_server.sandbox.store import BookError
 
-__all__ = ["DEDUPE_WINDOW", "running_sandbox"]
+__all__ = ["DEDUPE_WINDOW", "BookError", "running_sandbox"]

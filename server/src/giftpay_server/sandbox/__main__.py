@@ -3,10 +3,16 @@
 import argparse
 import asyncio
 import signal
+import sys
 from datetime import timedelta
 from pathlib import Path
 
-from giftpay_server.sandbox import DEDUPE_WINDOW, running_sandbox
+from giftpay_server.sandbox import DEDUPE_WINDOW, BookError, running_sandbox
+from giftpay_server.setting_forms import PORT_MAX, decimal, whole
+from giftpay_server.settings import ConfigError
+
+PORT = whole(0, PORT_MAX)
+DEDUPE_DAYS = decimal(0, 3_650, "days")
 
 
 def arguments() -> argparse.Namespace:
@@ -16,12 +22,11 @@ def arguments() -> argparse.Namespace:
         description="A fake payment and payout provider.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, default=0, help="0 takes any free port")
+    parser.add_argument("--port", default="0", help="0 takes any free port")
     parser.add_argument("--book", type=Path, help="SQLite file of its records (default: in memory)")
     parser.add_argument(
         "--dedupe-days",
-        type=float,
-        default=DEDUPE_WINDOW / timedelta(days=1),
+        default=str(DEDUPE_WINDOW.days),
         help="days for which a payout's key is remembered",
     )
     return parser.parse_args()
@@ -34,13 +39,23 @@ async def serve(chosen: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     async with running_sandbox(
         host=chosen.host,
-        ports=[chosen.port],
+        ports=[PORT.read("--port", chosen.port)],
         book=chosen.book,
-        dedupe_window=timedelta(days=chosen.dedupe_days),
+        dedupe_window=timedelta(days=DEDUPE_DAYS.read("--dedupe-days", chosen.dedupe_days)),
     ) as url:
         print(f"listening on {url}", flush=True)
         await stopped.wait()
 
 
+def main() -> int:
+    """Runs a sandbox until it is stopped; 2 where it cannot start."""
+    try:
+        asyncio.run(serve(arguments()))
+    except (BookError, ConfigError, OSError) as error:
+        print(f"giftpay_server.sandbox: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
 if __name__ == "__main__":
-    asyncio.run(serve(arguments()))
+    sys.exit(main())

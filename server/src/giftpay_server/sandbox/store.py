@@ -45,6 +45,10 @@ SETTINGS = """
 """
 
 
+class BookError(Exception):
+    """The file of a book cannot be used."""
+
+
 class Book:
     """The sandbox's database: the file at `path`, or in memory without one.
 
@@ -52,9 +56,12 @@ class Book:
     """
 
     def __init__(self, path: Path | None) -> None:
-        self._connection = sqlite3.connect(path or ":memory:", isolation_level=None)
-        self._connection.executescript(SETTINGS)
-        self._connection.executescript(SCHEMA)
+        try:
+            self._connection = sqlite3.connect(path or ":memory:", isolation_level=None)
+            self._connection.executescript(SETTINGS)
+            self._connection.executescript(SCHEMA)
+        except (sqlite3.Error, ValueError) as error:  # ValueError: a name that no file may have
+            raise BookError(f"the sandbox's book {path} cannot be used: {error}") from error
 
     def close(self) -> None:
         """Closes the file."""
