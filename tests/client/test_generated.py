@@ -82,4 +82,9 @@ def test_a_reason_without_what_is_to_be_said_of_it_is_named(checkout: Path) -> N
 
 def test_what_slices_register_otherwise_now_is_named(checkout: Path) -> None:
     change(checkout / "docs/ledger.md", "| GIFT | ", "| TIP | ")
-    assert complaint(checkout) == ("docs/ledger.md is stale: make proto\n")
+    assert complaint(checkout) == "docs/ledger.md is stale: make proto\n"
+
+
+def test_a_setting_with_another_default_now_is_named(checkout: Path) -> None:
+    change(checkout / "docs/configuration.md", "| `10` |", "| `11` |")
+    assert complaint(checkout) == "docs/configuration.md is stale: make proto\n"

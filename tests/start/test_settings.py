@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from giftpay_server.__main__ import main
 from giftpay_server.app import foundation
 from giftpay_server.config import VARIABLES_OF_OTHERS, Config, Limits, from_environment
 from giftpay_server.settings import ConfigError, Setting, settings_of, written_settings
@@ -86,6 +88,18 @@ def test_every_setting_reaches_the_workers() -> None:
         value = each.form.read(each.variable, environment[each.variable])
         assert value == each.form.read(each.variable, texts[each.variable]) != each.default
     assert from_environment(written_settings(config)) == config
+
+
+def test_help_lists_every_setting_within_80_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["giftpay-server", "--help"])
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main()
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert {f"  {each.variable}={each.default_text}" for each in SETTINGS} <= set(lines)
 
 
 def test_a_worker_listens_where_its_parent_has_reserved_the_port() -> None:

@@ -37,6 +37,14 @@ async def last_line(*options: str, **settings: str) -> str:
     return told.decode().splitlines()[-1]
 
 
+async def test_a_setting_that_cannot_be_used_ends_the_start_with_2() -> None:
+    expected = "giftpay-server: GIFTPAY_POOL_SIZE must be 3 to 1000 connections, not '99999999'"
+    assert await last_line(POOL_SIZE="99999999") == expected
+    expected = "giftpay-server: GIFTPAY_LISTN is no setting; did you mean GIFTPAY_LISTEN?"
+    assert await last_line(LISTN="127.0.0.1:50051") == expected
+    assert "giftpay-server: --listen must be host:port" in await last_line("--listen=localhost")
+
+
 async def test_another_address_than_loopback_has_to_be_meant() -> None:
     assert "0.0.0.0:50051 is not a loopback address" in await last_line("--listen=0.0.0.0:50051")
     Config(listen="0.0.0.0:50051", insecure=True)

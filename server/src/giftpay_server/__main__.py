@@ -44,7 +44,6 @@ CANNOT_START = (
     EmbeddedPostgresError,
     MigrationError,
     *DATABASE_ERRORS,
-    ValueError,
 )
 
 
@@ -72,7 +71,7 @@ def _arguments() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=version("giftpay-server"))
-    parser.add_argument("--listen", metavar="HOST:PORT", help="before GIFTPAY_LISTEN")
+    parser.add_argument("--listen", metavar="HOST:PORT", help="in place of GIFTPAY_LISTEN")
     parser.add_argument(
         "--insecure", action="store_true", help="allow an address that is not loopback"
     )

@@ -74,7 +74,7 @@ def setting(default: T, form: Form[T], sentence: str) -> T:
 
 
 def settings_of(group: Any) -> Iterator[Setting]:
-    """The settings of a dataclass, or of an object of it, and of the groups nested in it."""
+    """The settings of a dataclass and of the groups nested in it."""
     for each in fields(group):
         if (nested := _group(each)) is not None:
             yield from settings_of(nested)
