@@ -181,7 +181,7 @@ def test_a_slash_at_the_end_of_the_provider_is_left_out() -> None:
         *("postgresql://anna:secret@db:0/x", "postgresql://anna:secret@db:99999,b/x"),
         *("postgresql://anna:secret@db:secret/x", "postgresql://anna:secret@db/x?secret"),
         *("postgresql://anna:secret@[db/x", "postgresql://anna:secret@d b/x"),
-        "postgresql://anna:sec\x00ret@db/x",
+        *("postgresql://anna:sec\x00ret@db/x", "postgresql://anna:sec%00ret@db/x"),
     ],
 )
 def test_the_url_of_a_database_is_told_its_form_and_not_repeated(variable: str, url: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from giftpay_server.settings import Form, T
 
@@ -66,7 +66,9 @@ def _provider(text: str) -> str:
 def _database(text: str) -> str:
     # What is checked here keeps the parts of a password out of what asyncpg says of the rest.
     url = urlsplit(text)
-    if not text.startswith(("postgresql://", "postgres://")) or not text.isprintable():
+    if not text.startswith(("postgresql://", "postgres://")):
+        raise ValueError
+    if not text.isprintable() or "\0" in unquote(text):
         raise ValueError
     if url.netloc.count("@") > 1 or "@" in url.path + url.query or url.fragment:
         raise ValueError
