@@ -25,7 +25,7 @@ from giftpay.v1 import (
 )
 from giftpay_server import catalog
 from giftpay_server.app import Running, serving
-from giftpay_server.config import Config
+from giftpay_server.config import Config, Limits
 from giftpay_server.postgres.embedded import embedded_postgres
 from giftpay_server.postgres.migrations import migrate
 from giftpay_server.sandbox.app import running_sandbox
@@ -112,6 +112,7 @@ async def server(dsn: str, sandbox: str, clock: MovableClock) -> AsyncIterator[R
         sandbox_url=sandbox,
         trusted_callers=frozenset({"local"}),
         payout_poll_s=0.05,
+        limits=Limits(wait_max_s=60),  # a slow machine is not a full queue
     )
     async with serving(config, clock=clock) as running:
         yield running

@@ -28,12 +28,15 @@ from giftpay_server.slices import REGISTRY
 from tests.ledger.movements import HOLDS
 from tests.stories.blocking import blocked
 
+# On a slow machine full batches wait longer than a caller would; only test_bounds.py minds.
+PATIENT = Limits(wait_max_s=60)
+
 
 @asynccontextmanager
 async def running_journal(
     dsn: str,
     *,
-    limits: Limits | None = None,
+    limits: Limits = PATIENT,
     clock: Callable[[], datetime] | None = None,
     clock_skew_max_s: float = 5,
     tables: Tables | None = None,
@@ -48,7 +51,7 @@ async def running_journal(
             catalog_at=Catalogs().known_as,
             tables={**REGISTRY.tables, **HOLDS, **(tables or {})},
             movements=movements,
-            limits=limits or Limits(),
+            limits=limits,
             clock_watch=ClockWatch(connector(dsn), bound_s=clock_skew_max_s),
         )
         task = asyncio.create_task(journal.run())

@@ -7,12 +7,12 @@ import logging
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import date
 from time import monotonic
 
 import pytest
 from giftpay.v1 import UNIT_COIN, UpdateWalletRequest
-from giftpay_server.config import Limits
 from giftpay_server.journal import side_lane
 from giftpay_server.journal.failures import AccountBusyError, DatabaseUnavailableError
 from giftpay_server.journal.journal import Journal
@@ -22,7 +22,7 @@ from giftpay_server.wallet.messages import update_command
 from giftpay_server.wire.commands import ask
 from giftpay_server.wire.identity import Call
 
-from tests.journal.journals import adjust, balance, frozen, open_wallets, running_journal
+from tests.journal.journals import PATIENT, adjust, balance, frozen, open_wallets, running_journal
 
 HOLD_ACCOUNT = "SELECT 1 FROM account WHERE owner_id = $1 FOR UPDATE"
 HOLD_OWNER = "SELECT 1 FROM owner WHERE owner_id = $1 FOR UPDATE"
@@ -172,7 +172,7 @@ async def test_a_command_is_posted_in_time_or_never(
     database: str, admin: Pool, owners: list[str]
 ) -> None:
     command = adjust(owners[0], 1)
-    async with running_journal(database, limits=Limits(post_within_s=0.5)) as journal:
+    async with running_journal(database, limits=replace(PATIENT, post_within_s=0.5)) as journal:
         async with holding(admin, HOLD_ACCOUNT, owners[0]):
             with pytest.raises(AccountBusyError):
                 await journal.record(command)
@@ -186,7 +186,7 @@ async def test_a_write_that_reaches_postgres_too_late_is_refused_there(
     database: str, admin: Pool, owners: list[str]
 ) -> None:
     command = adjust(owners[0], 1)
-    async with running_journal(database, limits=Limits(post_within_s=1)) as journal:
+    async with running_journal(database, limits=replace(PATIENT, post_within_s=1)) as journal:
         async with frozen(journal, admin, owners[1]):
             late = asyncio.create_task(journal.record(command))
             await asyncio.sleep(1.2)  # the limit itself is what passes

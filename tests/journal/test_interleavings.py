@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import asyncpg
@@ -15,7 +16,6 @@ from giftpay.v1 import (
     AdjustBalanceRequest,
     OpenWalletRequest,
 )
-from giftpay_server.config import Limits
 from giftpay_server.journal import sessions, side_lane
 from giftpay_server.journal.failures import AccountBusyError, DatabaseUnavailableError
 from giftpay_server.journal.journal import Journal
@@ -28,7 +28,7 @@ from giftpay_server.wallet.messages import open_command
 from giftpay_server.wire.commands import ask
 from giftpay_server.wire.identity import Call
 
-from tests.journal.journals import adjust, balance, running_journal
+from tests.journal.journals import PATIENT, adjust, balance, running_journal
 from tests.journal.test_head_of_line import (
     HOLD_ACCOUNT,
     USE_KEY,
@@ -69,7 +69,7 @@ async def test_a_companion_is_never_older_than_its_accounts(
         raise asyncpg.TooManyConnectionsError("sorry, too many clients already")
 
     async with (
-        running_journal(database, limits=Limits(batch_max=2), tables=TABLES) as one,
+        running_journal(database, limits=replace(PATIENT, batch_max=2), tables=TABLES) as one,
         running_journal(database, tables=TABLES) as two,
     ):
         await one.record(adjust(ben, 1))

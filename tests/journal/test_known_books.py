@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -19,7 +20,6 @@ from giftpay.v1 import (
     UpdateWalletRequest,
 )
 from giftpay_server.catalog.messages import apply_command
-from giftpay_server.config import Limits
 from giftpay_server.journal import committer
 from giftpay_server.journal.failures import CommandFailedError
 from giftpay_server.journal.journal import Journal
@@ -31,7 +31,7 @@ from giftpay_server.wire.commands import ask
 from giftpay_server.wire.identity import Call
 
 from tests.catalog import examples
-from tests.journal.journals import adjust, balance, frozen, open_wallets, running_journal
+from tests.journal.journals import PATIENT, adjust, balance, frozen, open_wallets, running_journal
 from tests.journal.test_faults import END_JOURNALS
 from tests.ledger import histories
 
@@ -148,7 +148,7 @@ async def test_full_batches_follow_each_other_at_once(
     database: str, admin: Pool, owners: list[str]
 ) -> None:
     commands = [adjust(owner, 1) for _ in range(10 * BATCH) for owner in owners]
-    async with running_journal(database, limits=Limits(batch_max=BATCH)) as journal:
+    async with running_journal(database, limits=replace(PATIENT, batch_max=BATCH)) as journal:
         answers = await asyncio.gather(
             *(journal.record_all(commands[at : at + 7]) for at in range(0, len(commands), 7))
         )
@@ -165,7 +165,7 @@ async def test_a_batch_that_fails_does_not_fail_the_next_one(
     bad.caller = "\0"  # Postgres refuses it, when the next batch is decided already
     batch = [adjust(owners[0], 1) for _ in range(BATCH - 1)]
     following = [adjust(owners[0], 1) for _ in range(BATCH)]
-    async with running_journal(database, limits=Limits(batch_max=BATCH)) as journal:
+    async with running_journal(database, limits=replace(PATIENT, batch_max=BATCH)) as journal:
         await journal.record(adjust(owners[0], 1))
         first, second = await asyncio.gather(
             journal.record_all([*batch, bad]), journal.record_all(following)
@@ -180,7 +180,7 @@ async def test_what_was_decided_on_a_batch_that_wrote_nothing_is_decided_again(
 ) -> None:
     bad = adjust(owners[0], 1)
     bad.caller = "\0"
-    async with running_journal(database, limits=Limits(batch_max=1)) as journal:
+    async with running_journal(database, limits=replace(PATIENT, batch_max=1)) as journal:
         await journal.record(adjust(owners[0], 1))
         answers = await journal.record_all([bad, adjust(owners[0], 1)])
     assert [posted(answer) for answer in answers] == [False, True]
@@ -191,7 +191,7 @@ async def test_nothing_that_was_decided_and_not_written_is_cached(
     database: str, admin: Pool, owners: list[str]
 ) -> None:
     """Poison after poison: what the second was decided on fell with the first, and it falls too."""
-    async with running_journal(database, limits=Limits(batch_max=1)) as journal:
+    async with running_journal(database, limits=replace(PATIENT, batch_max=1)) as journal:
         await journal.record_all([adjust(owner, 5) for owner in owners])
         for amount in (100, 1_000):
             poison = [adjust(owner, amount) for owner in owners for _ in range(3)]
@@ -208,7 +208,7 @@ async def test_what_fails_behind_a_batch_that_is_decided_anew_leaves_nothing(
 ) -> None:
     anna, ben, _ = owners
     used = adjust(anna, 1)
-    async with running_journal(database, limits=Limits(batch_max=1)) as journal:
+    async with running_journal(database, limits=replace(PATIENT, batch_max=1)) as journal:
         await journal.record_all([used, adjust(ben, 5)])
         async with frozen(journal, admin, anna):
             again = asyncio.create_task(journal.record(used))  # fails on its key, then locks
@@ -231,7 +231,7 @@ async def test_without_a_reader_every_command_is_answered(
         raise asyncpg.TooManyConnectionsError("sorry, too many clients already")
 
     monkeypatch.setattr(Sessions, "reader", no_more)
-    async with running_journal(database, limits=Limits(batch_max=1)) as journal:
+    async with running_journal(database, limits=replace(PATIENT, batch_max=1)) as journal:
         answers = await journal.record_all([adjust(owner, 1) for owner in owners * 3])
     assert all(posted(answer) for answer in answers)
     assert [await balance(admin, owner) for owner in owners] == [3] * 3
@@ -241,7 +241,7 @@ async def test_a_batch_is_decided_ahead_of_one_that_waits(
     database: str, admin: Pool, owners: list[str]
 ) -> None:
     """And goes on with what that one leaves, though nobody has read it from Postgres."""
-    async with running_journal(database, limits=Limits(batch_max=1)) as journal:
+    async with running_journal(database, limits=replace(PATIENT, batch_max=1)) as journal:
         async with frozen(journal, admin, owners[0]):
             both = [asyncio.create_task(journal.record(adjust(owners[0], 1))) for _ in range(2)]
             await asyncio.sleep(0.2)
@@ -263,7 +263,7 @@ async def test_more_accounts_than_are_cached(
     database: str, admin: Pool, owners: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(committer, "ACCOUNTS_MAX", 1)
-    async with running_journal(database, limits=Limits(batch_max=BATCH)) as journal:
+    async with running_journal(database, limits=replace(PATIENT, batch_max=BATCH)) as journal:
         commands = [adjust(owner, 1) for _ in range(10) for owner in owners]
         answers = await asyncio.gather(*map(journal.record, commands))
     assert all(posted(answer) for answer in answers)

@@ -16,7 +16,6 @@ from giftpay.v1 import (
     UNIT_COIN,
     AdjustBalanceRequest,
 )
-from giftpay_server.config import Limits
 from giftpay_server.journal import committer, known_rows
 from giftpay_server.journal.known_rows import KnownRows, Terms
 from giftpay_server.journal.store import Kept, Table, Tables, lock_accounts
@@ -35,7 +34,7 @@ from giftpay_server.ledger.model import (
 )
 from giftpay_server.postgres.pool import Connection, Pool
 
-from tests.journal.journals import adjust, balance, running_journal
+from tests.journal.journals import PATIENT, adjust, balance, running_journal
 
 MOST = 30  # coins that an owner may be given, all in all
 CREATE = """
@@ -116,7 +115,9 @@ def posted(answer: Any) -> bool:
 async def test_a_cap_holds_without_a_lock(
     database: str, admin: Pool, owners: list[str], locked: list[int]
 ) -> None:
-    async with running_journal(database, limits=Limits(batch_max=4), tables=TABLES) as journal:
+    async with running_journal(
+        database, limits=replace(PATIENT, batch_max=4), tables=TABLES
+    ) as journal:
         answers = await asyncio.gather(
             *(journal.record(give(owner, 1)) for _ in range(2 * MOST) for owner in owners)
         )
@@ -128,7 +129,7 @@ async def test_a_cap_holds_without_a_lock(
 async def test_a_cap_holds_over_two_journals(
     database: str, admin: Pool, owners: list[str], locked: list[int]
 ) -> None:
-    limits = Limits(batch_max=4)
+    limits = replace(PATIENT, batch_max=4)
     async with (
         running_journal(database, limits=limits, tables=TABLES) as one,
         running_journal(database, limits=limits, tables=TABLES) as two,
@@ -149,7 +150,9 @@ async def test_a_companion_is_evicted_with_its_accounts_and_not_before(
 ) -> None:
     """What a batch in flight decided is never read from the database beside its accounts."""
     monkeypatch.setattr(committer, "ACCOUNTS_MAX", 2)
-    async with running_journal(database, limits=Limits(batch_max=2), tables=TABLES) as journal:
+    async with running_journal(
+        database, limits=replace(PATIENT, batch_max=2), tables=TABLES
+    ) as journal:
         commands = [give(owner, 1) for _ in range(2 * MOST) for owner in owners]
         answers = await journal.record_all(commands)
     assert sum(map(posted, answers)) == 3 * MOST
@@ -159,7 +162,9 @@ async def test_a_companion_is_evicted_with_its_accounts_and_not_before(
 async def test_a_batch_that_fails_takes_its_companions_with_it(
     database: str, admin: Pool, owners: list[str], locked: list[int]
 ) -> None:
-    async with running_journal(database, limits=Limits(batch_max=1), tables=TABLES) as journal:
+    async with running_journal(
+        database, limits=replace(PATIENT, batch_max=1), tables=TABLES
+    ) as journal:
         assert posted(await journal.record(give(owners[0], 1)))
         bad = give(owners[0], MOST - 1)
         bad.caller = "\0"  # Postgres refuses it, after it was decided

@@ -9,7 +9,7 @@ import giftpay
 import pytest
 from giftpay.client import Client
 from giftpay.v1 import BatchSendGiftsRequest, GetTransactionRequest, SendGiftRequest
-from giftpay_server.app import serving
+from giftpay_server.app import Running, serving
 from giftpay_server.config import Config, Limits
 from giftpay_server.postgres.pool import Pool
 from grpc import StatusCode
@@ -22,12 +22,25 @@ QUEUE_MAX = 4
 
 
 @pytest.fixture
-async def narrow(client: Client, dsn: str) -> AsyncIterator[Client]:
-    """A client of a server in which four commands may wait, over the shared database."""
+async def small_server(dsn: str) -> AsyncIterator[Running]:
+    """A server in which four commands may wait, over the shared database."""
     limits = Limits(queue_max=QUEUE_MAX, wait_max_s=60)
     config = Config(database_url=dsn, listen="127.0.0.1:0", limits=limits)
-    async with serving(config) as server, giftpay.connect(server.address) as narrow:
+    async with serving(config) as server:
+        yield server
+
+
+@pytest.fixture
+async def narrow(client: Client, small_server: Running) -> AsyncIterator[Client]:
+    async with giftpay.connect(small_server.address) as narrow:
         yield narrow
+
+
+async def has_load(server: Running, *, queued: int) -> None:
+    """Returns once so many commands are queued behind a batch in flight."""
+    async with asyncio.timeout(5):
+        while server.parts.journal.load != (queued, 1):  # noqa: ASYNC110 - for the test alone
+            await asyncio.sleep(0.001)
 
 
 def roses(sender_id: str, recipient_id: str, number: int) -> list[SendGiftRequest]:
@@ -43,19 +56,19 @@ def roses(sender_id: str, recipient_id: str, number: int) -> list[SendGiftReques
 
 
 async def test_what_finds_the_queue_full_is_refused_at_once_and_never_decided(
-    narrow: Client, pool: Pool, open_wallet: OpenWallet
+    narrow: Client, small_server: Running, pool: Pool, open_wallet: OpenWallet
 ) -> None:
     anna, ben = await open_wallet(coins=100), await open_wallet()
     taken, last, too_late = roses(anna, ben, 3)
     three, two = roses(anna, ben, 3), roses(anna, ben, 2)
     async with blocked(pool):
         waiting = [asyncio.ensure_future(narrow.gifts.SendGift(taken))]
-        await round_trips(narrow, anna)
+        await has_load(small_server, queued=0)
         whole = asyncio.ensure_future(batch(narrow, three))
-        await round_trips(narrow, anna)
+        await has_load(small_server, queued=3)
         assert (await refused(batch(narrow, two))).queued == 3  # though one of them would fit
         waiting.append(asyncio.ensure_future(narrow.gifts.SendGift(last)))
-        await round_trips(narrow, anna)
+        await has_load(small_server, queued=4)
         assert (await refused(narrow.gifts.SendGift(too_late))).queued == 4
     assert not any(answer.replayed for answer in await asyncio.gather(*waiting))
     assert await whole == [False] * 3
@@ -70,15 +83,15 @@ async def test_what_finds_the_queue_full_is_refused_at_once_and_never_decided(
 
 
 async def test_a_stream_that_finds_the_queue_full_waits(
-    narrow: Client, pool: Pool, open_wallet: OpenWallet
+    narrow: Client, small_server: Running, pool: Pool, open_wallet: OpenWallet
 ) -> None:
     anna, ben = await open_wallet(coins=100), await open_wallet()
     (taken,), fill, streamed = (roses(anna, ben, number) for number in (1, QUEUE_MAX, 20))
     async with blocked(pool):
         first = asyncio.ensure_future(narrow.gifts.SendGift(taken))
-        await round_trips(narrow, anna)
+        await has_load(small_server, queued=0)
         waiting = asyncio.ensure_future(batch(narrow, fill))
-        await round_trips(narrow, anna)
+        await has_load(small_server, queued=QUEUE_MAX)
         stream = asyncio.ensure_future(replays(narrow, streamed))
         await round_trips(narrow, anna)
         assert (await refused(batch(narrow, roses(anna, ben, 1)))).queued == QUEUE_MAX

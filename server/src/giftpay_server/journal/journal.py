@@ -17,7 +17,7 @@ from typing import Any
 from giftpay_server.config import Limits
 from giftpay_server.journal.committer import Committer, DecidedBatch
 from giftpay_server.journal.feed import Feed
-from giftpay_server.journal.queue import CommandQueue, Waiting
+from giftpay_server.journal.queue import CommandQueue, Load, Waiting
 from giftpay_server.journal.settlement import Stuck, fail, fail_with, settle
 from giftpay_server.journal.side_lane import SideLane
 from giftpay_server.journal.store import CatalogAt, Tables, read_clock_and_peers
@@ -78,6 +78,11 @@ class Journal:
         self._clock_watch.check()
         (waiting,) = self._queue.put((command,))
         return await waiting.answer
+
+    @property
+    def load(self) -> Load:
+        """The commands that are queued and the batches that are in flight."""
+        return self._queue.load
 
     def check_capacity(self, commands: int) -> None:
         """Raises as `record` does if so many commands would not be accepted (backpressure)."""

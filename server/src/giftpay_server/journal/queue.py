@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import NamedTuple
 
 from giftpay_server.config import Limits
 from giftpay_server.ledger.model import Answer, Command
@@ -24,6 +25,13 @@ class OverloadedError(Exception):
 
 class ShuttingDownError(Exception):
     """No new commands are accepted."""
+
+
+class Load(NamedTuple):
+    """How much work a queue has."""
+
+    queued: int  # commands
+    in_flight: int  # batches
 
 
 @dataclass(slots=True, eq=False)
@@ -55,6 +63,11 @@ class CommandQueue:
         self._queue.extend(waiting)
         self._wakeup.set()
         return waiting
+
+    @property
+    def load(self) -> Load:
+        """The commands that are queued and the batches that are in flight."""
+        return Load(len(self._queue), self._in_flight)
 
     def check(self, more: int) -> None:
         """Raises as `put` does if so many more would not be accepted now."""
