@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
+from textwrap import dedent
 from typing import TYPE_CHECKING, Any, cast
 
 # What the protos import must be in the pool before them.
@@ -48,6 +49,8 @@ class Contract:
     files: list[FileDescriptor]
     reasons: list[Reason]
     services: list[ServiceDescriptor]
+    rpcs: dict[str, str]
+    """The comment of each rpc, by its full name."""
 
 
 def load_contract(path: Path) -> Contract:
@@ -61,6 +64,7 @@ def load_contract(path: Path) -> Contract:
         files=[file for file in files if not file.extensions_by_name],
         reasons=list(_reasons(own)),
         services=[service for file in files for service in file.services_by_name.values()],
+        rpcs=dict(_rpc_comments(own)),
     )
 
 
@@ -110,9 +114,24 @@ def _comments(
 ) -> Iterator[tuple[str, str]]:
     """The comment of each value of an enum."""
     for file in files:
-        at = {tuple(place.path): place.leading_comments for place in file.source_code_info.location}
+        at = _comments_at(file)
         for number, found in enumerate(file.enum_type):
             if found.name == enum:
                 for place, value in enumerate(found.value):
                     # 5 is enum_type in FileDescriptorProto, 2 is value in EnumDescriptorProto.
                     yield value.name, " ".join(at[5, number, 2, place].split())
+
+
+def _rpc_comments(files: list[descriptor_pb2.FileDescriptorProto]) -> Iterator[tuple[str, str]]:
+    """The comment of each rpc, line by line as it is written."""
+    for file in files:
+        at = _comments_at(file)
+        for number, service in enumerate(file.service):
+            for place, rpc in enumerate(service.method):
+                # 6 is service in FileDescriptorProto, 2 is method in ServiceDescriptorProto.
+                comment = at[6, number, 2, place]
+                yield f"{file.package}.{service.name}.{rpc.name}", dedent(comment).strip()
+
+
+def _comments_at(file: descriptor_pb2.FileDescriptorProto) -> dict[tuple[int, ...], str]:
+    return {tuple(place.path): place.leading_comments for place in file.source_code_info.location}

@@ -3,68 +3,101 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill, indent
 
-from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
 from scripts.faces.contract import Contract, face
 from scripts.faces.python import write_module
 
-STUBS = '''
-import grpc
-
+IMPORTS = """
 from giftpay import v1
-
-
+from giftpay.rpcs import Rpcs
+"""
+SERVICES = '''
 class Services:
-    """A stub for each service of giftpay.v1."""
+    """The services of giftpay.v1, as attributes."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, rpcs: Rpcs) -> None:
 '''
+INSIDE = " " * 8  # a method of a class
+WIDTH = 100 - len(INSIDE) - 2 * len('"""')
+
 BLOCKING_DOCSTRING = """\
 The services as blocking code calls them: each rpc returns its answer.
 
-What an rpc does is documented at its stub. Streams are left out: `SyncClient.watch` and
+What an rpc does is documented in `giftpay.services`. Streams are left out: `SyncClient.watch` and
 `SyncClient.send_gifts` take their place.
 """
 BLOCKING_IMPORTS = """
-from giftpay import v1
-from giftpay.blocking import Rpc, Run
-from giftpay.services import Services
+from giftpay import services
+from giftpay.blocking import BlockingRpc, Run
 """
 BLOCKING = '''
 class SyncServices:
     """Each service of giftpay.v1, for blocking code."""
 
-    def __init__(self, run: Run, services: Services) -> None:
+    def __init__(self, run: Run, services: services.Services) -> None:
 '''
 
 
 def write_services(contract: Contract, into: Path) -> None:
     """Write giftpay/services.py and giftpay/sync_services.py."""
-    faces = {face(service): service.name for service in contract.services}
-    stubs = [f"self.{name} = v1.{service}Stub(channel)" for name, service in faces.items()]
-    write_module(into, "services.py", "The stub of each service.", STUBS + _body(stubs))
-    services = [f"self.{name} = {_class(name)}(run, services.{name})" for name in faces]
+    faces = [face(service) for service in contract.services]
+    made = [f"self.{name} = {_class(name)}(rpcs)" for name in faces]
+    write_module(
+        into,
+        "services.py",
+        "The services: each rpc with its types, and what it does.",
+        IMPORTS,
+        *(_service(service, contract.rpcs) for service in contract.services),
+        SERVICES + _body(made),
+    )
+    blocking = [f"self.{name} = {_class(name)}(run, services.{name})" for name in faces]
     write_module(
         into,
         "sync_services.py",
         BLOCKING_DOCSTRING,
         BLOCKING_IMPORTS,
         *map(_blocking, contract.services),
-        BLOCKING + _body(services),
+        BLOCKING + _body(blocking),
     )
 
 
+def _service(service: ServiceDescriptor, comments: dict[str, str]) -> str:
+    rpcs = [_rpc(rpc) + "\n" + _docstring(comments[rpc.full_name]) for rpc in service.methods]
+    return (
+        f"class {_class(face(service))}:\n"
+        f'    """{service.name}."""\n\n'
+        f"    def __init__(self, rpcs: Rpcs) -> None:\n{_body(rpcs)}\n"
+    )
+
+
+def _rpc(rpc: MethodDescriptor) -> str:
+    kind = "bidi_stream" if rpc.client_streaming else "server_stream"
+    make = kind if rpc.server_streaming else "unary"
+    path = f"/{rpc.containing_service.full_name}/{rpc.name}"
+    types = f"v1.{rpc.input_type.name}, v1.{rpc.output_type.name}"
+    return f'self.{rpc.name} = rpcs.{make}("{path}", {types})'
+
+
+def _docstring(comment: str) -> str:
+    paragraphs = [fill(paragraph, WIDTH) for paragraph in comment.split("\n\n")]
+    closing = "\n" if len(paragraphs) > 1 or "\n" in paragraphs[0] else ""
+    return indent('"""' + "\n\n".join(paragraphs) + closing + '"""', INSIDE)
+
+
 def _blocking(service: ServiceDescriptor) -> str:
+    name = _class(face(service))
     rpcs = [
-        f"self.{rpc.name} = Rpc(run, stub.{rpc.name})"
+        f"self.{rpc.name} = BlockingRpc(run, rpcs.{rpc.name})"
         for rpc in service.methods
         if not rpc.server_streaming
     ]
     return (
-        f"class {_class(face(service))}:\n"
+        f"class {name}:\n"
         f'    """{service.name}, for blocking code."""\n\n'
-        f"    def __init__(self, run: Run, stub: v1.{service.name}Stub) -> None:\n{_body(rpcs)}\n"
+        f"    def __init__(self, run: Run, rpcs: services.{name}) -> None:\n{_body(rpcs)}\n"
     )
 
 

@@ -33,6 +33,8 @@ class ScriptedServer(grpc.GenericRpcHandler):
         self._steps[rpc] = list(steps)
 
     def service(self, details: grpc.HandlerCallDetails) -> Any:
+        if details.method == "/grpc.health.v1.Health/Check":
+            return grpc.unary_unary_rpc_method_handler(_healthy)
         method = _method(str(details.method))
         if method.name not in self._steps:
             return None
@@ -71,6 +73,10 @@ class ScriptedServer(grpc.GenericRpcHandler):
     def _next(self, rpc: str) -> Step:
         steps = self._steps[rpc]
         return steps.pop(0) if len(steps) > 1 else steps[0]
+
+
+async def _healthy(_: bytes, __: Context) -> bytes:
+    return b""
 
 
 async def _ended(step: Message | grpc.StatusCode, context: Context) -> Message:

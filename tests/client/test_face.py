@@ -1,14 +1,22 @@
 """What this distribution promises is there: its names, its services, and their types."""
 
 import asyncio
+import inspect
 import subprocess
 import sys
+from collections.abc import AsyncGenerator, Coroutine
 from typing import Any, assert_type
 
 import giftpay
 import pytest
 from giftpay import refusals, v1
-from giftpay.v1 import GetWalletRequest, GetWalletResponse, options_pb2
+from giftpay.v1 import (
+    GetWalletRequest,
+    GetWalletResponse,
+    WatchEntriesRequest,
+    WatchEntriesResponse,
+    options_pb2,
+)
 from google.protobuf.descriptor import ServiceDescriptor
 
 from tests.client.scripted import ScriptedServer
@@ -36,6 +44,7 @@ def test_the_face_of_the_client_is_exactly_what_is_meant() -> None:
         "NotFound",
         "OutcomeUnknown",
         "Refused",
+        "RequestTooLarge",
         "Unavailable",
     }
     expected = {"Client", "SyncClient", *functions, *families, *refusals.__all__}
@@ -48,13 +57,12 @@ def test_the_face_of_the_client_is_exactly_what_is_meant() -> None:
 async def test_every_rpc_is_reached(
     scripted: ScriptedServer, caller: giftpay.Client, service: ServiceDescriptor
 ) -> None:
-    stub = face(caller, service)
-    assert isinstance(stub, getattr(v1, f"{service.name}Stub"))
+    rpcs = face(caller, service)
     for rpc in service.methods:
         if not rpc.server_streaming:
             answer = getattr(v1, rpc.output_type.name)
             scripted.script(rpc.name, answer())
-            assert await getattr(stub, rpc.name)(getattr(v1, rpc.input_type.name)()) == answer()
+            assert await getattr(rpcs, rpc.name)(getattr(v1, rpc.input_type.name)()) == answer()
             assert len(scripted.asked[rpc.name]) == 1
 
 
@@ -75,14 +83,20 @@ async def test_blocking_code_reaches_every_rpc(
     assert answers == [getattr(v1, rpc.output_type.name)() for rpc in unary]
 
 
-async def test_answers_have_their_types(scripted: ScriptedServer, caller: giftpay.Client) -> None:
+async def test_rpcs_have_their_types(scripted: ScriptedServer, caller: giftpay.Client) -> None:
     scripted.script("GetWallet", GetWalletResponse())
 
     def blocking() -> None:
         with giftpay.connect_sync(scripted.address) as client:
             assert_type(client.wallets.GetWallet(GetWalletRequest()), GetWalletResponse)
 
-    assert_type(await caller.wallets.GetWallet(GetWalletRequest()), GetWalletResponse)
+    made = caller.wallets.GetWallet(GetWalletRequest())
+    call = assert_type(made, Coroutine[Any, Any, GetWalletResponse])
+    assert asyncio.iscoroutine(call)
+    assert_type(await call, GetWalletResponse)
+    stream = caller.wallets.WatchEntries(WatchEntriesRequest())
+    assert_type(stream, AsyncGenerator[WatchEntriesResponse])
+    assert inspect.isasyncgen(stream)
     await asyncio.to_thread(blocking)
 
 

@@ -20,6 +20,7 @@ from giftpay.v1 import (
     StreamGiftsResponse,
 )
 from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message_factory import GetMessageClass
 
 from tests.client.scripted import Context, ScriptedServer
 from tests.client.test_face import SERVICES
@@ -57,7 +58,7 @@ def test_a_clock_that_goes_back_does_not_take_the_keys_back(
 )
 def test_every_command_carries_a_key_and_no_read_does(rpc: MethodDescriptor) -> None:
     is_read = rpc.name.startswith(READS)
-    assert (command_finder(rpc.input_type) is None) == is_read
+    assert (command_finder(GetMessageClass(rpc.input_type)) is None) == is_read
 
 
 async def test_a_request_without_a_key_gets_one_and_keeps_it(

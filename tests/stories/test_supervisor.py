@@ -12,10 +12,8 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
 
 import giftpay
-import grpc
 import psutil
-from giftpay.channel import Channel
-from giftpay.client import OPTIONS, Client
+from giftpay.client import Client
 from giftpay.v1 import UNIT_COIN, AdjustBalanceRequest, OpenWalletRequest, SendGiftRequest
 from giftpay_server.postgres.embedded import embedded_postgres
 
@@ -103,14 +101,12 @@ async def _address(process: asyncio.subprocess.Process, *, log: Callable[[], str
 
 @asynccontextmanager
 async def clients(address: str) -> AsyncIterator[list[Client]]:
-    """Clients with a connection each; those that `connect` makes in one process share theirs."""
-    apart = [*OPTIONS, ("grpc.use_local_subchannel_pool", 1)]
+    """Clients with a connection each."""
     async with AsyncExitStack() as connected:
-        wires = [
-            await connected.enter_async_context(grpc.aio.insecure_channel(address, options=apart))
+        yield [
+            await connected.enter_async_context(giftpay.connect(address, timeout=PATIENCE_S))
             for _ in range(CLIENTS)
         ]
-        yield [Client(Channel(wire, timeout=PATIENCE_S)) for wire in wires]
 
 
 async def open_wallets(client: Client) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 import giftpay
@@ -11,6 +11,7 @@ import grpc.aio
 import pytest
 from giftpay.channel import Channel
 from giftpay.client import Client
+from giftpay.connections import OPTIONS, Connections, Wiring
 from giftpay.v1 import (
     AdjustBalanceRequest,
     BatchSendGiftsRequest,
@@ -90,9 +91,9 @@ async def impatient(server: Running) -> AsyncIterator[Impatient]:
     """Heartbeats every 0.1 s, and a second for a reader to take a message."""
     feed = Feed()
     # Without the option gRPC widens a quick reader's window to megabytes.
-    narrow = [("grpc.http2.bdp_probe", 0)]
+    narrow = (*OPTIONS, ("grpc.http2.bdp_probe", 0))
     async with (
         impatient_server(server.parts, feed) as address,
-        grpc.aio.insecure_channel(address, options=narrow) as wire,
+        aclosing(Channel(Connections(Wiring(address, options=narrow), 1), timeout=10)) as channel,
     ):
-        yield Impatient(Client(Channel(wire, timeout=10)), feed)
+        yield Impatient(Client(channel), feed)

@@ -15,6 +15,7 @@ from giftpay.errors import (
     NotFound,
     OutcomeUnknown,
     Refused,
+    RequestTooLarge,
     Unavailable,
 )
 from giftpay.keys import new_key
@@ -30,6 +31,7 @@ __all__ = [
     "NotFound",
     "OutcomeUnknown",
     "Refused",
+    "RequestTooLarge",
     "SyncClient",
     "Unavailable",
     "connect",

@@ -3,8 +3,10 @@
 from collections.abc import Awaitable, Callable
 from typing import Generic, ParamSpec, Protocol, TypeVar
 
-import grpc
 from google.protobuf.message import Message
+
+from giftpay.limits import MetadataLike
+from giftpay.rpcs import Rpc
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -20,11 +22,13 @@ class Run(Protocol):
     ) -> T: ...
 
 
-class Rpc(Generic[Request, Response]):
+class BlockingRpc(Generic[Request, Response]):
     """One rpc. `timeout` is in seconds, for all attempts; the client's if None."""
 
-    def __init__(self, run: Run, rpc: grpc.aio.UnaryUnaryMultiCallable[Request, Response]) -> None:
+    def __init__(self, run: Run, rpc: Rpc[Request, Response]) -> None:
         self._run, self._rpc = run, rpc
 
-    def __call__(self, request: Request, *, timeout: float | None = None) -> Response:
-        return self._run(self._rpc, request, timeout=timeout)
+    def __call__(
+        self, request: Request, *, timeout: float | None = None, metadata: MetadataLike = ()
+    ) -> Response:
+        return self._run(self._rpc, request, timeout=timeout, metadata=metadata)

@@ -2,44 +2,33 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import cast
 
 import grpc
-from grpc import ChannelConnectivity as Connectivity
 
 from giftpay.channel import Channel
-from giftpay.errors import Unavailable
+from giftpay.connections import Connections, Wiring
 from giftpay.gift_stream import Gifts, send_gifts
+from giftpay.limits import Metadata, MetadataLike, checked_metadata, checked_seconds
+from giftpay.reach import reach
+from giftpay.rpcs import Rpcs
 from giftpay.services import Services
+from giftpay.target import DEFAULT_TARGET, checked_target
 from giftpay.v1 import Entry, GiftOutcome, Unit
 from giftpay.watch import watch_entries
 
-DEFAULT_TARGET = "localhost:50051"
 TIMEOUT_S = 10.0
 WINDOW = 1000  # as many undecided gifts as the server reads of one stream
 
-OPTIONS = (
-    # A server that comes back is met within a second; gRPC alone waits up to two minutes.
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-    # What was sent and not acknowledged for 10 s ends the connection, where a host has gone without
-    # a word. (gRPC sets TCP_USER_TIMEOUT only with keepalive on; no server objects to 5.5 minutes.)
-    ("grpc.keepalive_time_ms", 330_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-)
+CONNECTIONS_MAX = 64  # as many as the server has processes
 
 
 class Client(Services):
-    """The stubs of giftpay.v1 over one connection; made by `giftpay.connect`.
-
-    Each rpc is a coroutine: nothing is sent before it is awaited. Streams are async iterators.
-    """
+    """The services of giftpay.v1 over one or more connections; made by `giftpay.connect`."""
 
     def __init__(self, channel: Channel) -> None:
-        # It has all that a generated stub asks of its channel.
-        super().__init__(cast(grpc.aio.Channel, channel))
+        super().__init__(Rpcs(channel))
         self._timeout = channel.timeout
 
     def watch(
@@ -49,7 +38,7 @@ class Client(Services):
 
         A stream that is lost or silent is resumed, for as long as the caller iterates.
         """
-        return watch_entries(self.wallets, owner_id, unit, after_seq)
+        return watch_entries(self.wallets.WatchEntries, owner_id, unit, after_seq)
 
     def send_gifts(self, gifts: Gifts, *, window: int = WINDOW) -> AsyncGenerator[GiftOutcome]:
         """What became of each gift, in the order of the decisions, matched by key.
@@ -59,7 +48,7 @@ class Client(Services):
         keys; OutcomeUnknown, with those keys, if nothing is decided for the client's timeout.
         Whoever stops iterating takes back nothing that is under way.
         """
-        return send_gifts(self.gifts, gifts, window=window, patience_s=self._timeout)
+        return send_gifts(self.gifts.StreamGifts, gifts, window=window, patience_s=self._timeout)
 
 
 def connect(
@@ -67,40 +56,59 @@ def connect(
     *,
     timeout: float = TIMEOUT_S,
     credentials: grpc.ChannelCredentials | None = None,
+    connections: int = 1,
+    wait: float = 0.0,
+    interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
+    metadata: MetadataLike = (),
 ) -> AbstractAsyncContextManager[Client]:
     """A client of the server at `target`: host:port, else GIFTPAY_TARGET, else localhost:50051.
 
     A call has `timeout` seconds for all its attempts, unless it says otherwise. Plain text without
-    `credentials`. Raises Unavailable if no server answers at the target.
+    `credentials`. Calls go over so many `connections`, each to the least busy. `interceptors` are
+    grpc.aio's and see every attempt; `metadata` are sent with every call.
+
+    Raises Unavailable, with the cause, if no giftpay server answers at the target; one that is not
+    up yet is waited for `wait` seconds.
     """
-    address = target or os.environ.get("GIFTPAY_TARGET") or DEFAULT_TARGET
-    return _connected(address, credentials, timeout_s=timeout)
+    return _connected(
+        Wiring(_target(target), credentials, tuple(interceptors)),
+        count=_count(connections),
+        timeout_s=checked_seconds("timeout", timeout),
+        wait_s=checked_seconds("wait", wait, least=0.0),
+        metadata=checked_metadata(metadata),
+    )
+
+
+def _target(target: str | None) -> str:
+    if target is not None:
+        return checked_target(target)
+    if named := os.environ.get("GIFTPAY_TARGET"):
+        return checked_target(named, "GIFTPAY_TARGET")
+    return DEFAULT_TARGET
+
+
+def _count(connections: int) -> int:
+    if not isinstance(connections, int) or isinstance(connections, bool):
+        raise TypeError(f"connections must be a whole number, not {connections!r}.")
+    if not 1 <= connections <= CONNECTIONS_MAX:
+        raise ValueError(f"connections must be 1 to {CONNECTIONS_MAX}, not {connections}.")
+    return connections
 
 
 @asynccontextmanager
 async def _connected(
-    target: str, credentials: grpc.ChannelCredentials | None, *, timeout_s: float
+    wiring: Wiring, *, count: int, timeout_s: float, wait_s: float, metadata: Metadata
 ) -> AsyncIterator[Client]:
-    if credentials is None:
-        wire = grpc.aio.insecure_channel(target, options=OPTIONS)
-    else:
-        wire = grpc.aio.secure_channel(target, credentials, options=OPTIONS)
-    channel = Channel(wire, timeout=timeout_s)
+    connections = Connections(wiring, count)
+    channel = Channel(connections, timeout=timeout_s, metadata=metadata)
     try:
-        await _reach(wire, target, timeout_s)
+        reaching = [
+            reach(wire, wiring.target, timeout_s=timeout_s, wait_s=wait_s, metadata=metadata)
+            for wire in connections.wires
+        ]
+        for failure in await asyncio.gather(*reaching, return_exceptions=True):
+            if failure is not None:
+                raise failure
         yield Client(channel)
     finally:
-        await channel.close()
-
-
-async def _reach(wire: grpc.aio.Channel, target: str, timeout_s: float) -> None:
-    """Wait for the server no longer than it takes to know that there is none."""
-    message = f"No giftpay server answers at {target}."
-    try:
-        async with asyncio.timeout(timeout_s):
-            while (state := wire.get_state(try_to_connect=True)) is not Connectivity.READY:
-                if state is Connectivity.TRANSIENT_FAILURE:
-                    raise Unavailable(message, code=grpc.StatusCode.UNAVAILABLE)
-                await wire.wait_for_state_change(state)
-    except TimeoutError:
-        raise Unavailable(message, code=grpc.StatusCode.DEADLINE_EXCEEDED) from None
+        await channel.aclose()

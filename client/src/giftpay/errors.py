@@ -8,7 +8,7 @@ is 0 or empty, as it would be in a message.
 
 from collections.abc import Mapping
 from inspect import get_annotations
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import grpc
 
@@ -74,6 +74,22 @@ class Malformed(Refused):
 
     violations: tuple[tuple[str, str], ...] = ()
     """All that is malformed: each field with a sentence."""
+
+
+class RequestTooLarge(Malformed):
+    """The request is larger than the server takes, and was not sent."""
+
+    size: int
+    """Its bytes."""
+    limit: int
+    """As many as a message may have."""
+
+    @classmethod
+    def of(cls, size: int, limit: int, keys: Keys = ()) -> Self:
+        """The error of a request of this size."""
+        message = f"A message of {size} bytes is not sent: the server takes {limit}."
+        figures = {"size": str(size), "limit": str(limit)}
+        return cls(message, metadata=figures, keys=keys)
 
 
 class Exhausted(Refused):

@@ -3,31 +3,39 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from contextlib import aclosing
-from typing import cast
+from typing import NamedTuple
 
-from giftpay.channel import backoff_s
+from giftpay.checks import check_size, check_type
 from giftpay.errors import GiftpayError, OutcomeUnknown
 from giftpay.keys import name_commands
-from giftpay.status import UNANSWERED, refusal_error
-from giftpay.v1 import (
-    GiftOutcome,
-    GiftServiceStub,
-    SendGiftRequest,
-    StreamGiftsRequest,
-    StreamGiftsResponse,
-)
+from giftpay.limits import REQUEST_MAX_BYTES
+from giftpay.rpcs import BidiStream
+from giftpay.status import may_pass, refusal_error
+from giftpay.unary import backoff_s
+from giftpay.v1 import GiftOutcome, SendGiftRequest, StreamGiftsRequest, StreamGiftsResponse
 
 MESSAGE_MAX = 1000  # gifts
+FRAME_BYTES = 8  # at most, around each gift in a message
 
 Gifts = Iterable[SendGiftRequest] | AsyncIterable[SendGiftRequest]
-Outbox = asyncio.Queue[SendGiftRequest | None]  # None is the last
+StreamGifts = BidiStream[StreamGiftsRequest, StreamGiftsResponse]
+
+
+class Taken(NamedTuple):
+    """A gift as it was taken: what is sent again is that, whatever the caller does to his."""
+
+    gift: SendGiftRequest
+    size: int
+
+
+Outbox = asyncio.Queue[Taken | None]  # None is the last
 
 
 async def send_gifts(
-    service: GiftServiceStub, gifts: Gifts, *, window: int, patience_s: float
+    rpc: StreamGifts, gifts: Gifts, *, window: int, patience_s: float
 ) -> AsyncGenerator[GiftOutcome]:
     """The outcome of each gift as it is decided; at most `window` are under way at a time."""
-    stream = GiftStream(service, window=window, patience_s=patience_s)
+    stream = GiftStream(rpc, window=window, patience_s=patience_s)
     work = asyncio.create_task(stream.send(gifts))
     try:
         while (outcome := await stream.outcomes.get()) is not None:
@@ -42,17 +50,18 @@ async def send_gifts(
 class GiftStream:
     """The gifts that are under way."""
 
-    def __init__(self, service: GiftServiceStub, *, window: int, patience_s: float) -> None:
+    def __init__(self, rpc: StreamGifts, *, window: int, patience_s: float) -> None:
         self.outcomes: asyncio.Queue[GiftOutcome | None] = asyncio.Queue()  # None is the last
         self.room = asyncio.Semaphore(window)
-        self._service = service
+        self._rpc = rpc
         self._patience_s = patience_s
         self._patience = asyncio.timeout(None)
-        self._undecided: dict[str, SendGiftRequest] = {}
+        self._undecided: dict[str, Taken] = {}
         self._outbox: Outbox = asyncio.Queue()
         self._news = asyncio.Event()
         self._all_taken = False
         self._source_error: Exception | None = None
+        self._last_error: GiftpayError | None = None
         self._failures = 0
 
     async def send(self, gifts: Gifts) -> None:
@@ -79,11 +88,14 @@ class GiftStream:
         self._news.set()
 
     def _add(self, gift: SendGiftRequest) -> None:
+        check_type(gift, SendGiftRequest, "send_gifts")
         [key] = name_commands([gift])
         if key in self._undecided:
             raise ValueError(f"The key {key} is under way already.")
-        taken = SendGiftRequest()
-        taken.CopyFrom(gift)  # what is sent again is what was sent, whatever the caller does
+        copy = SendGiftRequest()
+        copy.CopyFrom(gift)
+        taken = Taken(copy, copy.ByteSize() + FRAME_BYTES)
+        check_size(taken.size, (key,))
         self._undecided[key] = taken
         self._outbox.put_nowait(taken)
         if len(self._undecided) == 1:
@@ -98,8 +110,9 @@ class GiftStream:
                     await self._stream_until_lost()
         except TimeoutError:
             if self._undecided:
-                message = f"No outcome for {self._patience_s} s."
-                raise OutcomeUnknown(message, keys=tuple(self._undecided)) from None
+                last = f" ({self._last_error.message})" if self._last_error else ""
+                message = f"No outcome for {self._patience_s} s.{last}"
+                raise OutcomeUnknown(message, keys=tuple(self._undecided)) from self._last_error
 
     async def _more(self) -> bool:
         """Whether there is something to send, as soon as that is known."""
@@ -120,16 +133,15 @@ class GiftStream:
         try:
             await self._read(packed(outbox))
         except GiftpayError as error:
-            if error.code not in UNANSWERED:
+            if not may_pass(error):
                 error.keys = tuple(self._undecided)
                 raise
+            self._last_error = error
         finally:
             outbox.put_nowait(None)
 
     async def _read(self, requests: AsyncIterator[StreamGiftsRequest]) -> None:
-        # The stub's type promises a grpc call; `StreamRpc` makes it a generator.
-        stream = cast(AsyncGenerator[StreamGiftsResponse], self._service.StreamGifts(requests))
-        async with aclosing(stream):
+        async with aclosing(self._rpc(requests)) as stream:
             async for response in stream:
                 decided = [self._decide(outcome) for outcome in response.outcomes]
                 if any(decided):
@@ -143,7 +155,7 @@ class GiftStream:
         if isinstance(refused, OutcomeUnknown):
             return False
         if self._undecided.pop(outcome.idempotency_key, None):
-            self._failures = 0
+            self._failures, self._last_error = 0, None
             self.outcomes.put_nowait(outcome)
         return True
 
@@ -156,15 +168,19 @@ class GiftStream:
 
 async def packed(outbox: Outbox) -> AsyncIterator[StreamGiftsRequest]:
     """What waits, in as few messages as possible."""
-    last = False
-    while not last:
-        waiting = [await outbox.get()]
-        while len(waiting) < MESSAGE_MAX and not outbox.empty():
-            waiting.append(outbox.get_nowait())
-        gifts = [gift for gift in waiting if gift is not None]
-        last = len(gifts) < len(waiting)
-        if gifts:
+    gifts: list[SendGiftRequest] = []
+    size = 0
+    while (taken := await outbox.get()) is not None:
+        if gifts and (len(gifts) == MESSAGE_MAX or size + taken.size > REQUEST_MAX_BYTES):
             yield StreamGiftsRequest(gifts=gifts)
+            gifts, size = [], 0
+        gifts.append(taken.gift)
+        size += taken.size
+        if outbox.empty():
+            yield StreamGiftsRequest(gifts=gifts)
+            gifts, size = [], 0
+    if gifts:
+        yield StreamGiftsRequest(gifts=gifts)
 
 
 async def each(gifts: Gifts) -> AsyncIterator[SendGiftRequest]:

@@ -35,17 +35,19 @@ class Command(Protocol):
 FindCommands = Callable[[Message], Iterable[Command]]
 
 
-def command_finder(request: Descriptor) -> FindCommands | None:
-    """How to find the commands in such a request; None for a read, which has none.
+def command_finder(request: type[Message]) -> FindCommands | None:
+    """How to find the commands in a request of this type; None for a read, which has none."""
+    return _command_finder(cast(Descriptor, request.DESCRIPTOR))
 
-    The key is field 1 of every command. GetTransaction names a key too, as another field: a read.
-    """
+
+def _command_finder(request: Descriptor) -> FindCommands | None:
+    # The key is field 1 of every command. GetTransaction names a key as another field: a read.
     first = request.fields_by_number.get(1)
     if first is None:
         return None
     if first.name == "idempotency_key":
         return lambda command: (cast(Command, command),)
-    if first.message_type is not None and command_finder(first.message_type):
+    if first.message_type is not None and _command_finder(first.message_type):
         return attrgetter(first.name)
     return None
 

@@ -15,6 +15,7 @@ What a call can end with, other than its answer:
     │   │   ├── TopUpNotFound           .top_up_id
     │   │   └── RedemptionNotFound      .redemption_id
     │   ├── Malformed                   .violations
+    │   │   ├── RequestTooLarge         .size .limit
     │   │   └── InvalidArgument         .field .limit
     │   ├── Exhausted                   .retry_after
     │   │   └── Overloaded              .queued

@@ -1,6 +1,7 @@
 """From a status or a refusal on the wire to the exception that says it."""
 
 from collections.abc import Mapping
+from enum import Enum
 from typing import TypedDict, TypeVar, Unpack, cast
 
 import grpc
@@ -33,11 +34,45 @@ class Facts(TypedDict, total=False):
     code: grpc.StatusCode
 
 
+class End(Enum):
+    """How a call ended, as far as its connection is concerned."""
+
+    ANSWERED = "the server has answered, if only by refusing"
+    LOST = "it broke off on the way, and says nothing of the request"
+    GIVEN_UP = "nobody waits any longer: its deadline came, or its caller left"
+
+
+# What gRPC and proxies end calls with that broke off. Others, such as UNIMPLEMENTED and
+# PERMISSION_DENIED, speak of the request or of who sends it: they would be the same once more.
+BROKEN = {
+    grpc.StatusCode.ABORTED,
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.DATA_LOSS,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.UNKNOWN,
+}
 UNANSWERED = {
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.CANCELLED,
 }
+TOO_LARGE = "message larger than max"  # as Core says it, of either end
+
+
+def end_of(error: GiftpayError) -> End:
+    """How a call ended that raised this."""
+    if error.reason or TOO_LARGE in error.message:
+        return End.ANSWERED
+    if error.code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return End.GIVEN_UP
+    return End.LOST if error.code in BROKEN else End.ANSWERED
+
+
+def may_pass(error: GiftpayError) -> bool:
+    """Whether the same call, made again, may be answered. Keys make that safe."""
+    return error.code in UNANSWERED if error.reason else end_of(error) is not End.ANSWERED
 
 
 def refusal_error(refusal: Refusal, *, key: str = "") -> GiftpayError:
@@ -56,8 +91,10 @@ def call_error(error: grpc.aio.AioRpcError, keys: Keys | None) -> GiftpayError:
     """
     status = _status(error)
     info = _detail(status, ErrorInfo())
+    if info.domain != DOMAIN:
+        info.Clear()
     facts = Facts(reason=info.reason, metadata=info.metadata, code=error.code())
-    if error.code() in UNANSWERED or info.domain != DOMAIN:
+    if error.code() in UNANSWERED or not info.reason:
         return unanswered(f"{error.code().name}: {error.details()}", keys, **facts)
     refused = _type(info.reason)(error.details() or "", keys=keys or (), **facts)
     return _with_details(refused, status)

@@ -1,8 +1,9 @@
 """The client for blocking code: the same calls, on an event loop in a private thread."""
 
 import asyncio
+import os
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import AbstractAsyncContextManager, contextmanager
 from itertools import islice
@@ -10,8 +11,10 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 import grpc
 
+from giftpay.channel import INHERITED
 from giftpay.client import TIMEOUT_S, WINDOW, Client, connect
 from giftpay.errors import OutcomeUnknown
+from giftpay.limits import MetadataLike
 from giftpay.sync_services import SyncServices
 from giftpay.v1 import Entry, GiftOutcome, SendGiftRequest, Unit
 
@@ -49,12 +52,25 @@ def connect_sync(
     *,
     timeout: float = TIMEOUT_S,
     credentials: grpc.ChannelCredentials | None = None,
+    connections: int = 1,
+    wait: float = 0.0,
+    interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
+    metadata: MetadataLike = (),
 ) -> Iterator[SyncClient]:
-    """What `giftpay.connect` is, for blocking code.
+    """What `giftpay.connect` is, for blocking code; the interceptors run in a thread of its own.
 
     Leaving it ends the calls that other threads have under way with OutcomeUnknown or Unavailable.
     """
-    thread = LoopThread(connect(target, timeout=timeout, credentials=credentials))
+    opening = connect(
+        target,
+        timeout=timeout,
+        credentials=credentials,
+        connections=connections,
+        wait=wait,
+        interceptors=interceptors,
+        metadata=metadata,
+    )
+    thread = LoopThread(opening)
     client = thread.start()
     try:
         yield SyncClient(client, thread)
@@ -71,6 +87,7 @@ class LoopThread:
         self._thread = threading.Thread(target=self._main, name="giftpay", daemon=True)
         self._lock = threading.Lock()
         self._closed = False
+        self._process = os.getpid()
 
     def start(self) -> Client:
         """The client, once it is connected."""
@@ -79,13 +96,17 @@ class LoopThread:
 
     def stop(self) -> None:
         """Close the client and wait for the thread to end."""
+        if self._is_inherited:
+            return  # the thread stayed in the parent, and so did whoever holds the lock
         with self._lock:
-            self._closed = True
-        self._loop.call_soon_threadsafe(self._closing.set)
+            if not self._closed:
+                self._closed = True
+                self._loop.call_soon_threadsafe(self._closing.set)
         self._thread.join()
 
     def run(self, function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call on the loop and wait for the result."""
+        self._check_caller()
 
         async def call() -> T:
             return await function(*args, **kwargs)
@@ -101,6 +122,17 @@ class LoopThread:
         finally:
             future.cancel()  # if the wait was interrupted
 
+    @property
+    def _is_inherited(self) -> bool:
+        return os.getpid() != self._process
+
+    def _check_caller(self) -> None:
+        """Raise RuntimeError for who would wait without end."""
+        if self._is_inherited:
+            raise RuntimeError(INHERITED)
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("The client's own thread, as an interceptor's, cannot wait for it.")
+
     def iterate(self, messages: AsyncGenerator[T]) -> Iterator[T]:
         """The messages, each awaited when the caller asks for it."""
         steps = Steps(messages)
@@ -108,16 +140,19 @@ class LoopThread:
             while (message := self.run(steps.advance)) is not None:
                 yield message
         finally:
-            if not self._closed:
+            if not (self._closed or self._is_inherited):
                 self.run(steps.close)
 
     def _main(self) -> None:
         try:
             asyncio.run(self._hold())
-        except Exception as error:
+        except BaseException as error:
             if self._opened.done():
                 raise
             self._opened.set_exception(error)
+        finally:
+            with self._lock:  # whatever ended it, nobody waits for it from now on
+                self._closed = True
 
     async def _hold(self) -> None:
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()

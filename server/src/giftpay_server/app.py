@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import aiohttp
 import grpc
 import grpc.aio
+from giftpay.keepalive import SERVER_OPTIONS
 
 from giftpay_server.catalog.sample import load_sample
 from giftpay_server.catalog.store import Catalogs
@@ -201,7 +202,9 @@ def _stop_if_it_failed(journal: asyncio.Task[None]) -> None:
 @asynccontextmanager
 async def _listening(parts: Parts) -> AsyncIterator[str]:
     config = parts.config
-    server = grpc.aio.server(options=[("grpc.so_reuseport", int(config.share_port))])
+    server = grpc.aio.server(
+        options=[*SERVER_OPTIONS, ("grpc.so_reuseport", int(config.share_port))]
+    )
     health = await add_services(server, parts)
     try:
         port = server.add_insecure_port(config.listen)

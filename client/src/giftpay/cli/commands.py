@@ -6,7 +6,8 @@ import click
 
 from giftpay.cli import books, catalog, gift, redemption, top_up, wallet
 from giftpay.cli.session import Session
-from giftpay.client import DEFAULT_TARGET, TIMEOUT_S
+from giftpay.client import TIMEOUT_S
+from giftpay.target import DEFAULT_TARGET
 
 EPILOG = """
 Exit codes: 0 done, 1 refused or not clean, 2 wrong use, 3 no answer (of a command: the outcome is

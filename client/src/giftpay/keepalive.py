@@ -1,0 +1,20 @@
+"""How soon a dead connection is found: one measure for both ends.
+
+Core answers pings that come sooner than the server's floor with GOAWAY (too_many_pings), so that
+what the client sends and what the server permits belong together.
+"""
+
+PING_AFTER_S = 5.0
+"""A connection with calls under way on which nothing came for so long is sent a ping."""
+ANSWER_WITHIN_S = 4.0
+"""Without any answer by then it is dead: within the 10 seconds that a call has by default."""
+
+CLIENT_OPTIONS = (
+    ("grpc.keepalive_time_ms", int(PING_AFTER_S * 1000)),
+    ("grpc.keepalive_timeout_ms", int(ANSWER_WITHIN_S * 1000)),
+    # By default Core sends two pings and then one a minute, unless data is sent between them.
+    ("grpc.http2.max_pings_without_data", 0),
+)
+
+# Half of the client's interval: pings do not arrive as evenly as they are sent.
+SERVER_OPTIONS = (("grpc.http2.min_ping_interval_without_data_ms", int(PING_AFTER_S * 500)),)

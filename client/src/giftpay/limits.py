@@ -1,0 +1,53 @@
+"""What the client refuses before anything is sent: the size of a message, a time, metadata."""
+
+import math
+import re
+from collections.abc import Iterable
+from numbers import Real
+
+REQUEST_MAX_BYTES = 4 << 20
+"""What the server takes in one message: gRPC's default."""
+ANSWER_MAX_BYTES = 16 << 20
+"""More than any answer to a request of that size: its own texts once more, and what is added."""
+TIMEOUT_MAX_S = 86_400.0 * 366
+"""What gRPC's clock can surely hold."""
+
+Metadata = tuple[tuple[str, str | bytes], ...]
+MetadataLike = Iterable[tuple[str, str | bytes]]
+
+KEY = re.compile(r"[a-z0-9_.-]+")
+VALUE = re.compile(r"[\x20-\x7e]*")
+
+
+def checked_seconds(name: str, seconds: float, *, least: float | None = None) -> float:
+    """The time as it was given; ValueError unless it is finite and above 0, or `least` or more."""
+    if not isinstance(seconds, Real) or isinstance(seconds, bool):
+        raise TypeError(f"{name} must be a number of seconds, not {seconds!r}.")
+    low_enough = seconds > 0 if least is None else least <= seconds
+    if not (low_enough and math.isfinite(seconds) and seconds <= TIMEOUT_MAX_S):
+        bound = "above 0" if least is None else f"from {least:g}"
+        raise ValueError(f"{name} must be a finite number of seconds {bound}, not {seconds!r}.")
+    return float(seconds)
+
+
+def checked_metadata(metadata: MetadataLike) -> Metadata:
+    """The pairs as they are sent; TypeError or ValueError that names the key of a wrong one."""
+    return tuple([_pair(pair) for pair in metadata])
+
+
+def _pair(pair: tuple[str, str | bytes]) -> tuple[str, str | bytes]:
+    if not isinstance(pair, tuple) or len(pair) != 2:
+        raise TypeError(f"Metadata are pairs of a key and a value, not {type(pair).__name__}.")
+    key, value = pair
+    if not isinstance(key, str):
+        raise TypeError(f"A key of metadata is a text, not {key!r}.")
+    if not KEY.fullmatch(key) or key.startswith("grpc-"):
+        raise ValueError(f"The metadata {key!r}: a key has a-z, 0-9, _ . - and not grpc- first.")
+    # The value may be a secret, which no error repeats.
+    wanted: type = bytes if key.endswith("-bin") else str
+    if not isinstance(value, wanted):
+        kind = type(value).__name__
+        raise TypeError(f"The metadata {key!r} must be {wanted.__name__}, not {kind}.")
+    if isinstance(value, str) and not VALUE.fullmatch(value):
+        raise ValueError(f"The metadata {key!r} must be printable ASCII, or bytes as ...-bin.")
+    return key, value

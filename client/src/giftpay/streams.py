@@ -1,0 +1,123 @@
+"""Calls with a stream of answers: one stream each, since what it delivered cannot be taken back."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
+from typing import Any, Generic, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from giftpay.channel import Channel
+from giftpay.checks import check_size, check_type
+from giftpay.connections import Connection, Method
+from giftpay.errors import Keys
+from giftpay.keys import command_finder, name_commands
+from giftpay.limits import MetadataLike, checked_seconds
+from giftpay.status import End, call_error, end_of
+
+Request = TypeVar("Request", bound=Message)
+Response = TypeVar("Response", bound=Message)
+Start = Callable[[Connection], Any]
+
+
+class ServerStreamRpc(Generic[Request, Response]):
+    """One request, and a stream of answers."""
+
+    def __init__(self, channel: Channel, method: Method[Request, Response]) -> None:
+        self._channel, self._method = channel, method
+
+    def __call__(
+        self, request: Request, *, timeout: float | None = None, metadata: MetadataLike = ()
+    ) -> AsyncGenerator[Response]:
+        self._channel.check_usable()
+        check_type(request, self._method.request, self._method.name)
+        options = _options(self._channel, timeout, metadata)
+        return _messages(
+            self._channel,
+            lambda connection: connection.server_stream(self._method)(request, **options),
+            keys=None,
+        )
+
+
+class BidiStreamRpc(Generic[Request, Response]):
+    """A stream of commands, and a stream of answers."""
+
+    def __init__(self, channel: Channel, method: Method[Request, Response]) -> None:
+        self._channel, self._method = channel, method
+        self._find = command_finder(method.request)
+
+    def __call__(
+        self,
+        requests: AsyncIterable[Request],
+        *,
+        timeout: float | None = None,
+        metadata: MetadataLike = (),
+    ) -> AsyncGenerator[Response]:
+        self._channel.check_usable()
+        if not isinstance(requests, AsyncIterable):
+            kind = type(requests).__name__
+            raise TypeError(f"{self._method.name} takes an asynchronous iterable, not a {kind}.")
+        options = _options(self._channel, timeout, metadata)
+        source = Source(self._checked(requests))
+        return _messages(
+            self._channel,
+            lambda connection: connection.bidi_stream(self._method)(source, **options),
+            keys=(),
+            source=source,
+        )
+
+    async def _checked(self, requests: AsyncIterable[Request]) -> AsyncIterator[Request]:
+        async for request in requests:
+            check_type(request, self._method.request, self._method.name)
+            keys = None if self._find is None else name_commands(self._find(request))
+            check_size(request.ByteSize(), keys)
+            yield request
+
+
+class Source:
+    """What is sent, and what went wrong with it: gRPC alone only cancels the call."""
+
+    def __init__(self, requests: AsyncIterator[Any]) -> None:
+        self._requests = requests
+        self.error: Exception | None = None
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        try:
+            async for request in self._requests:
+                yield request
+        except Exception as error:
+            self.error = error
+            raise
+
+
+def _options(channel: Channel, timeout: float | None, metadata: MetadataLike) -> dict[str, Any]:
+    timeout_s = None if timeout is None else checked_seconds("timeout", timeout)
+    return {"timeout": timeout_s, "metadata": channel.metadata_of(metadata)}
+
+
+async def _messages(
+    channel: Channel, start: Start, *, keys: Keys | None, source: Source | None = None
+) -> AsyncGenerator[Any]:
+    """The answers of one stream, on one connection."""
+    channel.check_open(keys)
+    connection, end = channel.connections.borrow(), End.GIVEN_UP
+    call = start(connection)
+    channel.streams.add(call)
+    try:
+        async for message in call:
+            connection.heard()
+            yield message
+        end = End.ANSWERED
+    except grpc.aio.AioRpcError as status:
+        error = call_error(status, keys)
+        end = end_of(error)
+        raise error from status
+    except asyncio.CancelledError:
+        channel.check_open(keys)
+        if source is not None and source.error is not None:
+            raise source.error from None
+        raise
+    finally:
+        channel.streams.discard(call)
+        call.cancel()
+        channel.connections.release(connection, end)

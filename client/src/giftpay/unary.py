@@ -1,0 +1,108 @@
+"""A call with one request and one answer: its key, its deadline, and safe repetition."""
+
+import asyncio
+import random
+from collections.abc import Coroutine
+from time import monotonic
+from typing import Any, Generic, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from giftpay.channel import Channel
+from giftpay.checks import check_size, check_type
+from giftpay.connections import Method
+from giftpay.errors import GiftpayError, Keys, OutcomeUnknown
+from giftpay.keys import command_finder, name_commands
+from giftpay.limits import Metadata, MetadataLike
+from giftpay.status import End, call_error, end_of, may_pass
+
+BACKOFF_FIRST_S = 0.05
+BACKOFF_MAX_S = 1.0
+
+Request = TypeVar("Request", bound=Message)
+Response = TypeVar("Response", bound=Message)
+
+
+class UnaryRpc(Generic[Request, Response]):
+    """Repeats the call until there is an answer or the deadline has come."""
+
+    def __init__(self, channel: Channel, method: Method[Request, Response]) -> None:
+        self._channel, self._method = channel, method
+        self._find = command_finder(method.request)
+
+    def __call__(
+        self, request: Request, *, timeout: float | None = None, metadata: MetadataLike = ()
+    ) -> Coroutine[Any, Any, Response]:
+        self._channel.check_usable()
+        check_type(request, self._method.request, self._method.name)
+        timeout_s, sent_metadata = (
+            self._channel.timeout_of(timeout),
+            self._channel.metadata_of(metadata),
+        )
+        keys = None if self._find is None else name_commands(self._find(request))
+        payload = request.SerializeToString()
+        check_size(len(payload), keys)
+        return self._answer(payload, keys, timeout_s, sent_metadata)
+
+    async def _answer(
+        self, payload: bytes, keys: Keys | None, timeout_s: float, metadata: Metadata
+    ) -> Response:
+        deadline, failures = monotonic() + timeout_s, 0
+        earlier: GiftpayError | None = None
+        try:
+            while True:
+                try:
+                    return await self._attempt(payload, keys, deadline - monotonic(), metadata)
+                except GiftpayError as error:
+                    wait_s = backoff_s(failures)
+                    if not may_pass(error) or monotonic() + wait_s >= deadline:
+                        cut = error.code is grpc.StatusCode.DEADLINE_EXCEEDED
+                        # What the deadline cuts short says nothing; the attempt before it did.
+                        last = earlier if cut and earlier is not None else error
+                        raise _final(last, failures) from error.__cause__
+                    earlier = error
+                failures += 1
+                await asyncio.sleep(wait_s)
+        except asyncio.CancelledError:
+            self._channel.check_open(keys)
+            raise
+
+    async def _attempt(
+        self, payload: bytes, keys: Keys | None, timeout_s: float, metadata: Metadata
+    ) -> Response:
+        connections, end = self._channel.connections, End.GIVEN_UP
+        connection = connections.borrow()
+        try:
+            send = connection.unary(self._method)
+            answer: Response = await send(payload, timeout=timeout_s, metadata=metadata)
+            end = End.ANSWERED
+            return answer
+        except grpc.aio.AioRpcError as status:
+            error = call_error(status, keys)
+            end = end_of(error)
+            raise error from status
+        finally:
+            connections.release(connection, end)
+
+
+def backoff_s(failures: int) -> float:
+    """How long to wait after one more failure than these.
+
+    Anything up to the bound ("full jitter"), so that those who failed together come back apart.
+    """
+    return random.uniform(0, min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(failures, 10)))
+
+
+def _final(error: GiftpayError, failures: int) -> GiftpayError:
+    """The error that a call ends with after so many attempts without an answer."""
+    if not failures or not error.keys or error.pinned:
+        return error
+    # It tells of the last attempt alone; an earlier one may have been carried out.
+    return OutcomeUnknown(
+        error.message,
+        reason=error.reason,
+        metadata=error.metadata,
+        code=error.code,
+        keys=error.keys,
+    )
