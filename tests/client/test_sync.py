@@ -1,12 +1,14 @@
 """The client for blocking code, from one thread and from many."""
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import giftpay
+import grpc
 import pytest
 from giftpay.v1 import (
     UNIT_COIN,
@@ -177,6 +179,50 @@ async def test_a_closed_client_says_so(scripted: ScriptedServer) -> None:
     client = await blocking(scripted, lambda client: client)
     with pytest.raises(RuntimeError, match="closed"):
         client.gifts.SendGift(SendGiftRequest())
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_a_thread_that_was_ended_lets_nobody_wait(scripted: ScriptedServer) -> None:
+    scripted.script("GetWallet", hang)
+
+    def end_it(client: giftpay.SyncClient) -> None:
+        with ThreadPoolExecutor(1) as threads:
+            waiting = threads.submit(client.wallets.GetWallet, GetWalletRequest())
+            client._thread._loop.call_soon_threadsafe(sys.exit)
+            with pytest.raises(giftpay.GiftpayError, match="closed"):
+                waiting.result(5)
+        with pytest.raises(RuntimeError, match="closed"):
+            client.wallets.GetWallet(GetWalletRequest())
+
+    await asyncio.wait_for(blocking(scripted, end_it), 10)
+
+
+class Waiting(grpc.aio.UnaryUnaryClientInterceptor):
+    """Calls the client that waits for it."""
+
+    client: giftpay.SyncClient | None = None
+    error: RuntimeError | None = None
+
+    async def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
+        try:
+            if self.client is not None:
+                self.client.wallets.GetWallet(GetWalletRequest())
+        except RuntimeError as error:
+            self.error = error
+        return await continuation(details, request)
+
+
+async def test_an_interceptor_cannot_wait_for_its_own_client(scripted: ScriptedServer) -> None:
+    waiting = Waiting()
+    scripted.script("GetWallet", GetWalletResponse())
+
+    def call() -> None:
+        with giftpay.connect_sync(scripted.address, interceptors=[waiting]) as client:
+            waiting.client = client
+            client.wallets.GetWallet(GetWalletRequest())
+
+    await asyncio.wait_for(asyncio.to_thread(call), 10)
+    assert "own thread" in str(waiting.error)
 
 
 async def hang(_: object, __: Context) -> None:

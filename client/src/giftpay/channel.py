@@ -10,8 +10,9 @@ from giftpay.limits import Metadata, MetadataLike, checked_metadata, checked_sec
 from giftpay.status import unanswered
 
 INHERITED = (
-    "This client was made before a fork: its connections and threads are the parent's. Make a "
-    'client in each process, in processes that are started by "spawn" or "forkserver".'
+    "A client was open when this process was forked: its connections and threads are the parent's, "
+    "and gRPC does not work here. Fork before there is a client, or start processes by "
+    '"spawn" or "forkserver", and make a client in each.'
 )
 
 
@@ -27,12 +28,14 @@ class Channel:
         self._metadata = metadata
         self._closed = False
         self._process = os.getpid()
+        _open.add(self)
 
     async def aclose(self) -> None:
         """End the calls under way and the connections."""
         self._closed = True
         if self.is_inherited:
             return  # the parent goes on with them
+        _open.discard(self)
         for call in self.streams:  # those that gRPC leaves open
             call.cancel()
         await self.connections.close()
@@ -61,3 +64,12 @@ class Channel:
     def metadata_of(self, call_metadata: MetadataLike) -> Metadata:
         """The metadata of a call: the client's, and then its own."""
         return self._metadata + checked_metadata(call_metadata)
+
+
+_open: set[Channel] = set()  # those of a parent included, in its forks
+
+
+def check_process() -> None:
+    """Raise RuntimeError where gRPC would hang: in a fork of a process with an open client."""
+    if any(channel.is_inherited for channel in _open):
+        raise RuntimeError(INHERITED)

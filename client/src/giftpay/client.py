@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import grpc
 
-from giftpay.channel import Channel
+from giftpay.channel import Channel, check_process
 from giftpay.connections import Connections, Wiring
 from giftpay.gift_stream import Gifts, send_gifts
 from giftpay.limits import Metadata, MetadataLike, checked_metadata, checked_seconds
@@ -70,11 +70,12 @@ def connect(
     Raises Unavailable, with the cause, if no giftpay server answers at the target; one that is not
     up yet is waited for `wait` seconds.
     """
+    check_process()
     return _connected(
         Wiring(_target(target), credentials, tuple(interceptors)),
         count=_count(connections),
         timeout_s=checked_seconds("timeout", timeout),
-        wait_s=checked_seconds("wait", wait, least=0.0),
+        wait_s=checked_seconds("wait", wait, zero=True),
         metadata=checked_metadata(metadata),
     )
 

@@ -11,7 +11,9 @@ ANSWER_WITHIN_S = 4.0
 
 CLIENT_OPTIONS = (
     ("grpc.keepalive_time_ms", int(PING_AFTER_S * 1000)),
+    # For what the kernel has sent and nobody has acknowledged; a ping has a minute, by default.
     ("grpc.keepalive_timeout_ms", int(ANSWER_WITHIN_S * 1000)),
+    ("grpc.http2.ping_timeout_ms", int(ANSWER_WITHIN_S * 1000)),
     # By default Core sends two pings and then one a minute, unless data is sent between them.
     ("grpc.http2.max_pings_without_data", 0),
 )

@@ -1,6 +1,5 @@
 """What the client refuses before anything is sent: the size of a message, a time, metadata."""
 
-import math
 import re
 from collections.abc import Iterable
 from numbers import Real
@@ -19,15 +18,14 @@ KEY = re.compile(r"[a-z0-9_.-]+")
 VALUE = re.compile(r"[\x20-\x7e]*")
 
 
-def checked_seconds(name: str, seconds: float, *, least: float | None = None) -> float:
-    """The time as it was given; ValueError unless it is finite and above 0, or `least` or more."""
+def checked_seconds(name: str, seconds: float, *, zero: bool = False) -> float:
+    """The time as it was given; ValueError unless it is finite and above 0, or may be `zero`."""
     if not isinstance(seconds, Real) or isinstance(seconds, bool):
         raise TypeError(f"{name} must be a number of seconds, not {seconds!r}.")
-    low_enough = seconds > 0 if least is None else least <= seconds
-    if not (low_enough and math.isfinite(seconds) and seconds <= TIMEOUT_MAX_S):
-        bound = "above 0" if least is None else f"from {least:g}"
-        raise ValueError(f"{name} must be a finite number of seconds {bound}, not {seconds!r}.")
-    return float(seconds)
+    if 0 < seconds <= TIMEOUT_MAX_S or (zero and seconds == 0):
+        return float(seconds)
+    bound = "from 0" if zero else "above 0"
+    raise ValueError(f"{name} must be a finite number of seconds {bound}, not {seconds!r}.")
 
 
 def checked_metadata(metadata: MetadataLike) -> Metadata:

@@ -66,11 +66,10 @@ async def _probe(wire: grpc.aio.Channel, target: str, timeout_s: float, metadata
     code, details = await _asked(wire, HEALTH, HEALTH_OF_GIFTPAY, timeout_s, metadata)
     if code is grpc.StatusCode.UNIMPLEMENTED:  # or something between passes on giftpay alone
         code, details = await _asked(wire, READ, b"", timeout_s, metadata)
-    if code in AWAY:
-        raise Unavailable(_no_answer(target, code, details), code=code)
-    if code in FOREIGN:
-        message = f"A gRPC server answers at {target}, but not giftpay's: {code.name}: {details}"
-        raise Unavailable(message, code=code)
+    if code in AWAY + FOREIGN:
+        sentences = [_sentence(target, code, details), *_proxy(target)]
+        said = details.removeprefix("failed to connect to all addresses; last error: ")
+        raise Unavailable(" ".join([*sentences, f"({code.name}: {said})"]), code=code)
 
 
 async def _asked(
@@ -85,13 +84,13 @@ async def _asked(
     return grpc.StatusCode.OK, ""
 
 
-def _no_answer(target: str, code: grpc.StatusCode, details: str) -> str:
-    causes = [cause for words, cause in CAUSES if words in details]
+def _sentence(target: str, code: grpc.StatusCode, details: str) -> str:
+    cause = next((cause for words, cause in CAUSES if words in details), "")
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        causes = ["something listens there and does not speak gRPC, or the network drops it"]
-    sentence = f"No giftpay server answers at {target}"
-    sentence += f": {causes[0]}." if causes else "."
-    return " ".join([sentence, *_proxy(target), f"({code.name}: {details})"])
+        cause = "something listens there and does not speak gRPC, or the network drops it"
+    if code in FOREIGN:
+        cause = "a gRPC server is there, without giftpay's services"
+    return f"No giftpay server answers at {target}" + (f": {cause}." if cause else ".")
 
 
 def _proxy(target: str) -> list[str]:
