@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 import grpc
+from giftpay import status
 from giftpay.v1 import SendGiftRequest
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
@@ -18,6 +19,11 @@ from grpc_status import rpc_status
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Play: TypeAlias = Callable[[Any, Context], Any]  # of the request, or of the stream of them
 Step: TypeAlias = Message | grpc.StatusCode | Play
+
+
+# Without giftpay's ErrorInfo: what gRPC or a proxy ends a call with that broke off, and others.
+BROKEN = sorted([*status.BROKEN, grpc.StatusCode.DEADLINE_EXCEEDED], key=str)
+HOPELESS = [code for code in grpc.StatusCode if code not in (*BROKEN, grpc.StatusCode.OK)]
 
 
 class ScriptedServer(grpc.GenericRpcHandler):
@@ -83,8 +89,8 @@ async def _ended(step: Message | grpc.StatusCode, context: Context) -> Message:
     if isinstance(step, grpc.StatusCode):
         await context.abort(step, "as scripted")
     if isinstance(step, status_pb2.Status):
-        status = rpc_status.to_status(step)
-        await context.abort(status.code, status.details, status.trailing_metadata)
+        ended = rpc_status.to_status(step)
+        await context.abort(ended.code, ended.details, ended.trailing_metadata)
     return step
 
 
@@ -123,7 +129,7 @@ def no(code: grpc.StatusCode, reason: str, *details: Message, **figures: object)
         domain="giftpay",
         metadata={name: str(figure) for name, figure in figures.items()},
     )
-    status = status_pb2.Status(code=code.value[0], message=f"{reason} as scripted.")
+    refusal = status_pb2.Status(code=code.value[0], message=f"{reason} as scripted.")
     for detail in (info, *details):
-        status.details.add().Pack(detail)
-    return status
+        refusal.details.add().Pack(detail)
+    return refusal

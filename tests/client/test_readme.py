@@ -48,12 +48,22 @@ async def test_the_second_block_reads_a_wallet(
 
 
 @pytest.mark.usefixtures("target")
-async def test_the_third_block_streams(
+async def test_the_third_block_reads_over_several_connections(
+    scripted: ScriptedServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wallet = Wallet(diamonds=Balance(available=7))
+    scripted.script("GetWallet", GetWalletResponse(wallet=wallet))
+    await run(BLOCKS[2])
+    assert capsys.readouterr().out == "7 diamonds\n"
+
+
+@pytest.mark.usefixtures("target")
+async def test_the_fourth_block_streams(
     scripted: ScriptedServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     scripted.script("StreamGifts", Ledger().play)
     scripted.script("WatchEntries", parts(part(*range(1, 101)), then="hang"))
-    await run(BLOCKS[2])
+    await run(BLOCKS[3])
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 200
     assert lines[0].endswith(" gift")
@@ -61,4 +71,4 @@ async def test_the_third_block_streams(
 
 
 def test_there_is_no_other_block() -> None:
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4

@@ -19,7 +19,7 @@ from giftpay.v1 import (
 )
 from grpc import StatusCode
 
-from tests.client.scripted import Context, ScriptedServer, no
+from tests.client.scripted import BROKEN, HOPELESS, Context, ScriptedServer, no
 
 Requests = AsyncIterator[StreamGiftsRequest]
 
@@ -94,6 +94,28 @@ async def test_a_lost_stream_is_replaced_and_only_the_undecided_are_sent_again(
     assert sorted(outcome.gift.count for outcome in outcomes) == list(range(1, 11))
     keys = [gift.idempotency_key for gift in sending]
     assert ledger.keys == [*keys[:4], keys[3], *keys[3:8], *keys[7:]]
+
+
+@pytest.mark.parametrize("code", BROKEN)
+async def test_whatever_a_stream_breaks_off_with_it_is_replaced(
+    scripted: ScriptedServer, caller: giftpay.Client, code: StatusCode
+) -> None:
+    ledger = Ledger()
+    scripted.script("StreamGifts", code, code, ledger.play)
+    assert len([outcome async for outcome in caller.send_gifts(gifts(3))]) == 3
+
+
+@pytest.mark.parametrize("code", HOPELESS)
+async def test_a_stream_that_would_end_the_same_way_is_not_replaced(
+    scripted: ScriptedServer, caller: giftpay.Client, code: StatusCode
+) -> None:
+    scripted.script("StreamGifts", code)
+    sending = gifts(2)
+    with pytest.raises(giftpay.OutcomeUnknown) as unknown:
+        await anext(caller.send_gifts(sending))
+    assert unknown.value.code is code
+    assert unknown.value.keys == tuple(gift.idempotency_key for gift in sending)
+    assert len(scripted.asked["StreamGifts"]) == 1
 
 
 async def test_an_outcome_that_is_none_is_asked_for_again(
@@ -202,6 +224,7 @@ async def test_a_server_that_stays_away_leaves_the_outcomes_unknown(
         with pytest.raises(giftpay.OutcomeUnknown) as unknown:
             await anext(caller.send_gifts([gift]))
     assert unknown.value.key == gift.idempotency_key
+    assert "UNAVAILABLE: as scripted" in unknown.value.message
     assert len(scripted.asked["StreamGifts"]) > 1
 
 
@@ -248,3 +271,16 @@ async def test_an_idle_stream_stays_open(scripted: ScriptedServer) -> None:
     async with giftpay.connect(scripted.address, timeout=0.3) as caller:
         assert len([outcome async for outcome in caller.send_gifts(source())]) == 2
     assert len(scripted.asked["StreamGifts"]) == 1
+
+
+async def test_closing_the_client_while_its_stream_is_away_leaves_the_outcomes_unknown(
+    scripted: ScriptedServer,
+) -> None:
+    scripted.script("StreamGifts", StatusCode.UNAVAILABLE)
+    [gift] = gifts(1)
+    async with giftpay.connect(scripted.address) as caller:
+        sending = asyncio.create_task(anext(caller.send_gifts([gift])))
+        await asyncio.sleep(0.2)
+    with pytest.raises(giftpay.OutcomeUnknown, match="closed") as unknown:
+        await sending
+    assert unknown.value.key == gift.idempotency_key

@@ -10,7 +10,7 @@ from giftpay import watch
 from giftpay.v1 import UNIT_COIN, Entry, WatchEntriesRequest, WatchEntriesResponse
 from grpc import StatusCode
 
-from tests.client.scripted import Context, Play, ScriptedServer, no
+from tests.client.scripted import BROKEN, HOPELESS, Context, Play, ScriptedServer, no
 
 
 def part(*seqs: int) -> WatchEntriesResponse:
@@ -52,7 +52,7 @@ async def test_the_past_comes_first_and_then_what_comes(
     assert asked == WatchEntriesRequest(owner_id="anna", unit=UNIT_COIN, after_seq=3)
 
 
-@pytest.mark.parametrize("lost", [StatusCode.UNAVAILABLE, StatusCode.CANCELLED, None])
+@pytest.mark.parametrize("lost", [*BROKEN, None])
 async def test_a_lost_stream_is_resumed_after_the_last_entry(
     scripted: ScriptedServer, caller: giftpay.Client, lost: StatusCode | None
 ) -> None:
@@ -65,6 +65,32 @@ async def test_a_lost_stream_is_resumed_after_the_last_entry(
     )
     assert await first(caller, 6) == [1, 2, 3, 4, 5, 6]
     assert [asked.after_seq for asked in scripted.asked["WatchEntries"]] == [0, 2, 2, 5]
+
+
+@pytest.mark.parametrize("code", HOPELESS)
+async def test_a_stream_that_would_end_the_same_way_is_not_resumed(
+    scripted: ScriptedServer, caller: giftpay.Client, code: StatusCode
+) -> None:
+    scripted.script("WatchEntries", parts(part(1), then=code))
+    with pytest.raises(giftpay.Unavailable) as ended:
+        await first(caller, 2)
+    assert ended.value.code is code
+    assert len(scripted.asked["WatchEntries"]) == 1
+
+
+async def test_a_stream_that_never_comes_is_reported(
+    scripted: ScriptedServer,
+    caller: giftpay.Client,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(watch, "FAILURES_REPORTED", 2)
+    broken = [StatusCode.INTERNAL] * 3
+    scripted.script("WatchEntries", *broken, parts(part(1), then="hang"))
+    assert await first(caller, 1) == [1]
+    [record] = caplog.records
+    assert "no stream after 2 attempts" in record.message
+    assert "INTERNAL: as scripted" in record.message
 
 
 async def test_a_slow_reader_resumes_where_it_is(

@@ -11,15 +11,22 @@ import giftpay
 import pytest
 from giftpay.client import TIMEOUT_S, Client
 from giftpay.keepalive import ANSWER_WITHIN_S, PING_AFTER_S
-from giftpay.v1 import UNIT_COIN, AdjustBalanceRequest, GetWalletRequest, SendGiftRequest
+from giftpay.v1 import (
+    UNIT_COIN,
+    UNIT_DIAMOND,
+    AdjustBalanceRequest,
+    GetWalletRequest,
+    SendGiftRequest,
+)
 from giftpay_server.app import Running
 
 from tests.conftest import OpenWallet
-from tests.faults.fault_proxy import CLIENT, EXISTING, FaultProxy, fault_proxy, tcp
-from tests.faults.faults import BlackHole
+from tests.faults.fault_proxy import CLIENT, DOWN, EXISTING, FaultProxy, fault_proxy, tcp
+from tests.faults.faults import BlackHole, Cut
 
 FOUND_WITHIN_S = PING_AFTER_S + ANSWER_WITHIN_S
 SLACK_S = 3  # of a busy machine
+GIFTS = 2_000
 QUIET_S = 5 * PING_AFTER_S  # longer than a server bears pings that come too soon
 
 
@@ -100,6 +107,43 @@ async def test_gifts_under_way_are_sent_again_over_a_new_connection(
     assert decided == 100
     wallet = (await caller.wallets.GetWallet(GetWalletRequest(owner_id=ben))).wallet
     assert wallet.diamonds.balance == 100
+
+
+@pytest.mark.parametrize("reset", [True, False])
+async def test_gifts_arrive_once_however_often_their_connection_ends(
+    proxy: FaultProxy, caller: Client, open_wallet: OpenWallet, reset: bool
+) -> None:
+    anna, ben = await open_wallet(coins=GIFTS), await open_wallet()
+    taps = [SendGiftRequest(sender_id=anna, recipient_id=ben, gift_id="rose") for _ in range(GIFTS)]
+    seen: set[str] = set()
+    async with aclosing(caller.watch(ben, UNIT_DIAMOND)) as entries:
+        async for outcome in caller.send_gifts(taps, window=GIFTS // 20):
+            assert outcome.WhichOneof("outcome") == "gift"
+            seen.add(outcome.idempotency_key)
+            if len(seen) % (GIFTS // 20) == 0:
+                proxy.cut(reset=reset)
+        seqs = [(await anext(entries)).seq for _ in range(GIFTS)]
+    assert seqs == list(range(1, GIFTS + 1))
+    assert len(seen) == GIFTS
+    assert proxy.taken > 5
+
+
+async def test_calls_arrive_once_however_often_their_connection_ends(
+    proxy: FaultProxy, caller: Client, open_wallet: OpenWallet
+) -> None:
+    anna, ben = await open_wallet(coins=100), await open_wallet()
+
+    async def send() -> None:
+        await caller.gifts.SendGift(
+            SendGiftRequest(sender_id=anna, recipient_id=ben, gift_id="rose")
+        )
+
+    for _ in range(10):
+        with proxy.failing(Cut(after=50), DOWN, on=EXISTING):
+            await asyncio.gather(*(send() for _ in range(10)))
+    wallet = (await caller.wallets.GetWallet(GetWalletRequest(owner_id=ben))).wallet
+    assert wallet.diamonds.balance == 100
+    assert proxy.taken > 5
 
 
 async def test_the_server_permits_the_pings_of_a_stream_that_is_quiet(

@@ -7,8 +7,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import grpc
 
-from giftpay.channel import Channel, check_process
+from giftpay.channel import Channel
 from giftpay.connections import Connections, Wiring
+from giftpay.forks import check_process
 from giftpay.gift_stream import Gifts, send_gifts
 from giftpay.limits import Metadata, MetadataLike, checked_metadata, checked_seconds
 from giftpay.reach import reach
@@ -65,7 +66,8 @@ def connect(
 
     A call has `timeout` seconds for all its attempts, unless it says otherwise. Plain text without
     `credentials`. Calls go over so many `connections`, each to the least busy. `interceptors` are
-    grpc.aio's and see every attempt; `metadata` are sent with every call.
+    grpc.aio's and see every attempt, and first of all a health check, whose request is bytes.
+    `metadata` are sent with every call.
 
     Raises Unavailable, with the cause, if no giftpay server answers at the target; one that is not
     up yet is waited for `wait` seconds.

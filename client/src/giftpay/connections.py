@@ -142,6 +142,7 @@ class Connections:
         self._current = deque(Connection(wiring) for _ in range(count))
         self._replaced: set[Connection] = set()  # with calls under way
         self._closing: set[asyncio.Future[None]] = set()
+        self._closed = False
 
     @property
     def wires(self) -> list[grpc.aio.Channel]:
@@ -158,17 +159,22 @@ class Connections:
     def release(self, connection: Connection, end: End) -> None:
         """The call has ended on it; one that proved to be dead is replaced."""
         connection.end(end)
-        if connection in self._current and _is_doubtful(connection, end):
-            self._current[self._current.index(connection)] = Connection(self._wiring)
-            self._replaced.add(connection)
+        if end is not End.ANSWERED and _is_doubtful(connection, end):
+            self._replace(connection)
         if not connection.calls and connection in self._replaced:
             self._replaced.discard(connection)
             closing = asyncio.ensure_future(connection.wire.close())
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
 
+    def _replace(self, connection: Connection) -> None:
+        if connection in self._current and not self._closed:
+            self._current[self._current.index(connection)] = Connection(self._wiring)
+            self._replaced.add(connection)
+
     async def close(self) -> None:
         """End the calls under way and the connections."""
+        self._closed = True
         open_ones = [*self._current, *self._replaced]
         await asyncio.gather(*(each.wire.close() for each in open_ones), *self._closing)
 
@@ -178,12 +184,10 @@ def _calls(connection: Connection) -> int:
 
 
 def _is_doubtful(connection: Connection, end: End) -> bool:
-    """Whether a new connection is better, after a call has ended so.
+    """Whether a new connection is better, after a call without an answer.
 
     One that Core knows to be broken is made anew by itself, with its own back-off.
     """
-    if end is End.ANSWERED:
-        return False
     if connection.silent_s >= PING_AFTER_S:
         return True
     believed = connection.wire.get_state() is grpc.ChannelConnectivity.READY

@@ -11,6 +11,7 @@ from giftpay.channel import Channel
 from giftpay.checks import check_size, check_type
 from giftpay.connections import Connection, Method
 from giftpay.errors import Keys
+from giftpay.forks import check_process
 from giftpay.keys import command_finder, name_commands
 from giftpay.limits import MetadataLike, checked_seconds
 from giftpay.status import End, call_error, end_of
@@ -29,7 +30,7 @@ class ServerStreamRpc(Generic[Request, Response]):
     def __call__(
         self, request: Request, *, timeout: float | None = None, metadata: MetadataLike = ()
     ) -> AsyncGenerator[Response]:
-        self._channel.check_usable()
+        check_process()
         check_type(request, self._method.request, self._method.name)
         options = _options(self._channel, timeout, metadata)
         return _messages(
@@ -53,7 +54,7 @@ class BidiStreamRpc(Generic[Request, Response]):
         timeout: float | None = None,
         metadata: MetadataLike = (),
     ) -> AsyncGenerator[Response]:
-        self._channel.check_usable()
+        check_process()
         if not isinstance(requests, AsyncIterable):
             kind = type(requests).__name__
             raise TypeError(f"{self._method.name} takes an asynchronous iterable, not a {kind}.")

@@ -1,7 +1,6 @@
 """The client for blocking code: the same calls, on an event loop in a private thread."""
 
 import asyncio
-import os
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
@@ -11,9 +10,9 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 import grpc
 
-from giftpay.channel import INHERITED
 from giftpay.client import TIMEOUT_S, WINDOW, Client, connect
 from giftpay.errors import OutcomeUnknown
+from giftpay.forks import CLIENTS, check_process
 from giftpay.limits import MetadataLike
 from giftpay.sync_services import SyncServices
 from giftpay.v1 import Entry, GiftOutcome, SendGiftRequest, Unit
@@ -87,7 +86,6 @@ class LoopThread:
         self._thread = threading.Thread(target=self._main, name="giftpay", daemon=True)
         self._lock = threading.Lock()
         self._closed = False
-        self._process = os.getpid()
 
     def start(self) -> Client:
         """The client, once it is connected."""
@@ -96,7 +94,7 @@ class LoopThread:
 
     def stop(self) -> None:
         """Close the client and wait for the thread to end."""
-        if self._is_inherited:
+        if CLIENTS.inherited:
             return  # the thread stayed in the parent, and so did whoever holds the lock
         with self._lock:
             if not self._closed:
@@ -122,14 +120,9 @@ class LoopThread:
         finally:
             future.cancel()  # if the wait was interrupted
 
-    @property
-    def _is_inherited(self) -> bool:
-        return os.getpid() != self._process
-
     def _check_caller(self) -> None:
         """Raise RuntimeError for who would wait without end."""
-        if self._is_inherited:
-            raise RuntimeError(INHERITED)
+        check_process()
         if threading.current_thread() is self._thread:
             raise RuntimeError("The client's own thread, as an interceptor's, cannot wait for it.")
 
@@ -140,7 +133,7 @@ class LoopThread:
             while (message := self.run(steps.advance)) is not None:
                 yield message
         finally:
-            if not (self._closed or self._is_inherited):
+            if not (self._closed or CLIENTS.inherited):
                 self.run(steps.close)
 
     def _main(self) -> None:
