@@ -15,54 +15,53 @@ class Admin:
             v1.AdjustBalanceResponse,
         )
         """AdjustBalance corrects one account against ADJUSTMENT. A positive amount of coins
-        mints a lot of its own; a negative one is a spend. A closed wallet gains nothing by
-        it, but can be emptied. Refused with WALLET_NOT_FOUND, WALLET_CLOSED,
-        INSUFFICIENT_COINS, INSUFFICIENT_DIAMONDS, BALANCE_LIMIT.
+        mints a lot of its own; a negative one is a spend. A closed wallet can be debited, but
+        not credited. Refused with WALLET_NOT_FOUND, WALLET_CLOSED, INSUFFICIENT_COINS,
+        INSUFFICIENT_DIAMONDS, BALANCE_LIMIT.
         """
         self.ReverseGift = rpcs.unary(
             "/giftpay.v1.AdminService/ReverseGift", v1.ReverseGiftRequest, v1.ReverseGiftResponse
         )
         """ReverseGift returns all coins of a gift to its sender, once. The recipient gives back
-        what is available of the diamonds; the policy says who bears the rest.
+        the diamonds that are available; the shortfall policy decides who bears the rest.
 
-        It is booked whatever the wallets' status: to GIFT_SALES and CREATOR_EARNINGS it is as
-        if there had been no gift, and what the platform bears reaches the recipient from
-        PLATFORM_LOSS first. Refused with GIFT_NOT_FOUND, GIFT_ALREADY_REVERSED,
-        BALANCE_LIMIT.
+        It is booked whatever the wallets' status. In GIFT_SALES and CREATOR_EARNINGS it
+        cancels the gift; a loss of the platform is first credited to the recipient from
+        PLATFORM_LOSS. Refused with GIFT_NOT_FOUND, GIFT_ALREADY_REVERSED, BALANCE_LIMIT.
         """
         self.ErasePersonalData = rpcs.unary(
             "/giftpay.v1.AdminService/ErasePersonalData",
             v1.ErasePersonalDataRequest,
             v1.ErasePersonalDataResponse,
         )
-        """ErasePersonalData erases what is known of an owner as a person: the words of the gifts
-        it sent, payout addresses, the date of coming of age. None of it is shown from the
-        moment that the command is decided; the rows are removed after that, of many gifts
-        within minutes. What is written later stays. The books stay as they are: who is of age
-        stays so, without a date, and every key keeps its answer. A redemption that was not
-        sent yet is cancelled for want of its address. Refused with WALLET_NOT_FOUND.
+        """ErasePersonalData erases an owner's personal data: the messages of gifts that it sent,
+        payout addresses and the date of coming of age. It is hidden as soon as the command is
+        decided; the rows are deleted afterwards, those of many gifts within minutes. Data
+        written later is kept. The books do not change: an adult remains an adult, without a
+        date, and every key keeps its answer. A redemption that was not sent yet is cancelled,
+        since its address is gone. Refused with WALLET_NOT_FOUND.
         """
         self.GetTrialBalance = rpcs.unary(
             "/giftpay.v1.AdminService/GetTrialBalance",
             v1.GetTrialBalanceRequest,
             v1.GetTrialBalanceResponse,
         )
-        """GetTrialBalance sums all accounts: per unit, the owners' balances and those of the
-        system accounts are zero together.
+        """GetTrialBalance sums all accounts by unit: the balances of owners and system accounts
+        add up to zero.
         """
         self.VerifyLedger = rpcs.unary(
             "/giftpay.v1.AdminService/VerifyLedger", v1.VerifyLedgerRequest, v1.VerifyLedgerResponse
         )
-        """VerifyLedger checks the books row by row and names the first row that is broken."""
+        """VerifyLedger audits the books row by row and returns the first broken row."""
         self.TraceTransaction = rpcs.unary(
             "/giftpay.v1.AdminService/TraceTransaction",
             v1.TraceTransactionRequest,
             v1.TraceTransactionResponse,
         )
-        """TraceTransaction follows the coins of a transaction: those that it took, back to the
-        purchases and grants that paid for them, and those that it brought, to what became of
-        each. Coins of a gift that was reversed are the same coins before and after. It
-        changes nothing. A transaction that moved no coins has nothing to trace. Refused with
+        """TraceTransaction traces the coins of a transaction: the debited ones back to the
+        purchases and grants that paid for them, and the credited ones forward to what became
+        of each. Coins that return by a reversal are the same coins as before. It changes
+        nothing. A transaction that moved no coins has nothing to trace. Refused with
         TRANSACTION_NOT_FOUND.
         """
 
@@ -77,13 +76,13 @@ class Catalog:
             v1.ListCoinPackagesResponse,
         )
         """ListCoinPackages lists the packages sold in a country now, cheapest first.
-        FAILED_PRECONDITION with NO_CATALOG when none was applied.
+        FAILED_PRECONDITION with NO_CATALOG when no catalog was applied.
         """
         self.ListGifts = rpcs.unary(
             "/giftpay.v1.CatalogService/ListGifts", v1.ListGiftsRequest, v1.ListGiftsResponse
         )
-        """ListGifts lists the gifts, cheapest first. FAILED_PRECONDITION with NO_CATALOG when
-        none was applied.
+        """ListGifts lists the gifts, cheapest first. FAILED_PRECONDITION with NO_CATALOG when no
+        catalog was applied.
         """
         self.GetCatalog = rpcs.unary(
             "/giftpay.v1.CatalogService/GetCatalog", v1.GetCatalogRequest, v1.GetCatalogResponse
@@ -99,11 +98,12 @@ class Catalog:
         )
         """ApplyCatalog replaces the whole catalog with a new version. For operators.
 
-        Gifts and packages that it no longer names stay readable, off sale. Malformed catalogs
-        are refused with INVALID_ARGUMENT naming each field (the first 20), and so is one in
-        which a gift on sale earns nothing. Refused with CATALOG_VERSION_CONFLICT when
-        `expected_version` is not the current one. Applying a catalog equal to the current
-        one, in whatever order it lists things, answers with it and makes no new version.
+        Gifts and packages that it no longer names remain readable, off sale. A malformed
+        catalog is refused with INVALID_ARGUMENT naming each field (the first 20), and so is
+        one in which a gift on sale earns nothing. Refused with CATALOG_VERSION_CONFLICT when
+        `expected_version` is not the current one. If the catalog equals the current one, in
+        any order of its lists, no new version is made, and the response has the current
+        version.
         """
 
 
@@ -116,7 +116,7 @@ class Gifts:
         )
         """SendGift sends one gift.
 
-        Sent again with the same key it answers as before and moves nothing. Refused with
+        A retry with the same key gets the same answer and moves nothing. Refused with
         WALLET_NOT_FOUND, WALLET_FROZEN, WALLET_CLOSED, GIFT_TO_SELF, UNKNOWN_GIFT,
         GIFT_OFF_SALE, PRICE_CHANGED, INSUFFICIENT_COINS, AMOUNT_LIMIT, BALANCE_LIMIT,
         NO_CATALOG.
@@ -126,22 +126,22 @@ class Gifts:
             v1.BatchSendGiftsRequest,
             v1.BatchSendGiftsResponse,
         )
-        """BatchSendGifts sends up to 1000 gifts, each decided by itself, in the order given: no
-        item sinks another, and there is an outcome for each. The call as a whole fails only
-        when it is malformed (no items, too many) or was not taken (OVERLOADED: none of it
-        was).
+        """BatchSendGifts sends up to 1000 gifts. Each is decided independently, in the order
+        given, and has an outcome of its own. The call as a whole fails only when it is
+        malformed (no items, too many) or was not accepted (OVERLOADED: then none of it was).
         """
         self.StreamGifts = rpcs.bidi_stream(
             "/giftpay.v1.GiftService/StreamGifts", v1.StreamGiftsRequest, v1.StreamGiftsResponse
         )
-        """StreamGifts sends gifts as they come; outcomes come back as they commit, in any order,
-        matched by key. The server reads no further while the outcomes of 1000 gifts of the
-        stream are not delivered; where others have filled its queue, a stream waits.
+        """StreamGifts sends gifts as they arrive; outcomes are returned as they commit, in any
+        order, matched by key. Flow control: the server reads no further while the outcomes of
+        1000 gifts of the stream are not delivered, and while other callers have filled its
+        queue.
         """
         self.GetGift = rpcs.unary(
             "/giftpay.v1.GiftService/GetGift", v1.GetGiftRequest, v1.GetGiftResponse
         )
-        """GetGift reads an accepted gift. NOT_FOUND with GIFT_NOT_FOUND."""
+        """GetGift reads a gift that was sent. NOT_FOUND with GIFT_NOT_FOUND."""
         self.ListGiftsReceived = rpcs.unary(
             "/giftpay.v1.GiftService/ListGiftsReceived",
             v1.ListGiftsReceivedRequest,
@@ -169,7 +169,7 @@ class Redemptions:
             v1.QuoteRedemptionRequest,
             v1.QuoteRedemptionResponse,
         )
-        """QuoteRedemption tells what an amount of diamonds is worth now. It moves and promises
+        """QuoteRedemption returns what an amount of diamonds is worth now. It moves and promises
         nothing. Refused with CURRENCY_NOT_SUPPORTED, BELOW_MINIMUM, AMOUNT_LIMIT, NO_CATALOG.
         """
         self.CreateRedemption = rpcs.unary(
@@ -177,7 +177,7 @@ class Redemptions:
             v1.CreateRedemptionRequest,
             v1.CreateRedemptionResponse,
         )
-        """CreateRedemption holds the diamonds and lets the payout begin.
+        """CreateRedemption places a hold on the diamonds and starts the payout.
 
         Refused with WALLET_NOT_FOUND, WALLET_FROZEN, WALLET_CLOSED, UNDER_AGE,
         AGE_UNVERIFIED, CURRENCY_NOT_SUPPORTED, BELOW_MINIMUM, AMOUNT_LIMIT, PRICE_CHANGED,
@@ -215,10 +215,10 @@ class TopUps:
         self.CreateTopUp = rpcs.unary(
             "/giftpay.v1.TopUpService/CreateTopUp", v1.CreateTopUpRequest, v1.CreateTopUpResponse
         )
-        """CreateTopUp makes an order for one package at its price now. It moves nothing.
+        """CreateTopUp makes an order for one package at its current price. It moves nothing.
 
-        Sent again with the same key it answers with the order as it was made; GetTopUp tells
-        how it stands. Refused with WALLET_NOT_FOUND, WALLET_FROZEN, WALLET_CLOSED, UNDER_AGE,
+        A retry with the same key gets the order as it was made; GetTopUp returns its current
+        state. Refused with WALLET_NOT_FOUND, WALLET_FROZEN, WALLET_CLOSED, UNDER_AGE,
         AGE_UNVERIFIED, UNKNOWN_PACKAGE, PACKAGE_OFF_SALE, PACKAGE_NOT_SOLD_IN_COUNTRY,
         NO_CATALOG, BALANCE_LIMIT, and with PERMISSION_DENIED for the provider TRUSTED without
         that right.
@@ -226,16 +226,16 @@ class TopUps:
         self.ConfirmTopUp = rpcs.unary(
             "/giftpay.v1.TopUpService/ConfirmTopUp", v1.ConfirmTopUpRequest, v1.ConfirmTopUpResponse
         )
-        """ConfirmTopUp credits the coins of an order once its payment is verified with the
-        provider.
+        """ConfirmTopUp verifies an order's payment with the provider, and then credits the
+        coins.
 
-        The coins are credited exactly once, however often and under however many keys it is
-        called: an order that is already paid by the same reference answers as it stands.
-        Payment is booked whatever the wallet's status and past the limit of a balance;
-        payment for a cancelled order is credited and flagged. Refused with TOP_UP_NOT_FOUND,
-        PAYMENT_REFERENCE_USED, PAYMENT_MISMATCH, TOP_UP_STATE (paid by another reference)
-        and, without pinning the key, PAYMENT_NOT_FOUND, PAYMENT_NOT_COMPLETE,
-        PROVIDER_UNAVAILABLE, and PERMISSION_DENIED as in CreateTopUp.
+        The coins are credited exactly once, however often it is called, also under several
+        keys: for an order that was already paid by the same reference, the response is its
+        current state. A payment is booked whatever the wallet's status, and beyond the limit
+        of a balance; that of a cancelled order is credited and flagged. Refused with
+        TOP_UP_NOT_FOUND, PAYMENT_REFERENCE_USED, PAYMENT_MISMATCH, TOP_UP_STATE (paid by
+        another reference) and, without pinning the key, PAYMENT_NOT_FOUND,
+        PAYMENT_NOT_COMPLETE, PROVIDER_UNAVAILABLE, and PERMISSION_DENIED as in CreateTopUp.
         """
         self.GetTopUp = rpcs.unary(
             "/giftpay.v1.TopUpService/GetTopUp", v1.GetTopUpRequest, v1.GetTopUpResponse
@@ -248,7 +248,7 @@ class TopUps:
         self.CancelTopUp = rpcs.unary(
             "/giftpay.v1.TopUpService/CancelTopUp", v1.CancelTopUpRequest, v1.CancelTopUpResponse
         )
-        """CancelTopUp gives up an order that was not paid. Cancelling a cancelled one changes
+        """CancelTopUp cancels an order that was not paid. Cancelling a cancelled one changes
         nothing. Refused with TOP_UP_NOT_FOUND, and with TOP_UP_STATE once it is paid.
         """
 
@@ -262,18 +262,15 @@ class Wallets:
         )
         """OpenWallet opens a wallet with two empty accounts.
 
-        Opening one that is open with the same details answers with it as it stands now, also
-        under another key. An age that is left unset agrees with any, and a mere
-        `age_verified` with any date of birth by which the owner is of age, and the other way
-        round. Refused with WALLET_EXISTS when the details differ, and with WALLET_CLOSED when
-        it was closed.
+        If the wallet is already open with the same details, the response is its current
+        state, also under another key. An unset age matches any; `age_verified` matches any
+        date of birth of an adult, and the other way round. Refused with WALLET_EXISTS when
+        the details differ, and with WALLET_CLOSED when it was closed.
         """
         self.GetWallet = rpcs.unary(
             "/giftpay.v1.WalletService/GetWallet", v1.GetWalletRequest, v1.GetWalletResponse
         )
-        """GetWallet reads a wallet, now or as it stood at a time. NOT_FOUND with
-        WALLET_NOT_FOUND.
-        """
+        """GetWallet reads a wallet, now or as of a time. NOT_FOUND with WALLET_NOT_FOUND."""
         self.ListEntries = rpcs.unary(
             "/giftpay.v1.WalletService/ListEntries", v1.ListEntriesRequest, v1.ListEntriesResponse
         )
@@ -285,27 +282,28 @@ class Wallets:
             v1.WatchEntriesRequest,
             v1.WatchEntriesResponse,
         )
-        """WatchEntries follows one account: every entry after `after_seq`, once, in seq order
-        and without a gap, the past first and then what comes. When quiet, an answer without
-        entries repeats the last delivered position every 10 seconds.
+        """WatchEntries streams one account: every entry after `after_seq` exactly once, in seq
+        order and without a gap, first the existing ones and then new ones as they are
+        committed. A heartbeat, a message without entries, repeats the last delivered position
+        every 10 seconds while there is nothing new.
 
-        Ended with SLOW_READER when the reader, all buffers between being full, takes longer
-        than 30 seconds to make room for a message, and with SHUTTING_DOWN when the server
-        stops; resume after the last seq that was delivered. NOT_FOUND with WALLET_NOT_FOUND.
-        INVALID_ARGUMENT of `after_seq` where it is beyond the account's end; a stream ends so
-        too when the database was restored to before what it delivered.
+        Ended with SLOW_READER when all buffers are full and the reader takes no message for
+        longer than 30 seconds, and with SHUTTING_DOWN when the server stops; resume after the
+        last seq that was delivered. NOT_FOUND with WALLET_NOT_FOUND. INVALID_ARGUMENT of
+        `after_seq` if it is beyond the account's last seq; a stream also ends so when the
+        database was restored to an earlier state than it delivered.
         """
         self.GetTransaction = rpcs.unary(
             "/giftpay.v1.WalletService/GetTransaction",
             v1.GetTransactionRequest,
             v1.GetTransactionResponse,
         )
-        """GetTransaction tells what was decided under a transaction id or an idempotency key,
-        refusals included. NOT_FOUND with TRANSACTION_NOT_FOUND when nothing was decided, or
-        the transaction is another caller's and was named by key.
+        """GetTransaction returns the outcome of a command by its transaction id or idempotency
+        key, refusals included. NOT_FOUND with TRANSACTION_NOT_FOUND when nothing was decided,
+        or when it was named by key and is another caller's.
 
-        A call that is still under way may yet be decided: to be sure of it, send the same key
-        again.
+        A call in flight may still be decided afterwards: to be sure, send it again with the
+        same key.
         """
         self.UpdateWallet = rpcs.unary(
             "/giftpay.v1.WalletService/UpdateWallet",
@@ -314,9 +312,9 @@ class Wallets:
         )
         """UpdateWallet freezes, unfreezes or closes a wallet, or records the owner's age.
 
-        A frozen wallet neither sends, receives, buys nor starts a payout; what a provider
-        already did is still booked. Closing is for good and refused with WALLET_NOT_EMPTY
-        unless both balances are zero, nothing is held and no top-up is pending. Refused with
+        A frozen wallet cannot send, receive, buy or start a payout; what a provider already
+        did is still booked. Closing is permanent, and refused with WALLET_NOT_EMPTY unless
+        both balances are zero, nothing is held and no top-up is pending. Refused with
         WALLET_NOT_FOUND, and once it is closed with WALLET_CLOSED.
         """
 
