@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 import pytest
-from giftpay.v1 import UNIT_COIN
 from giftpay_server.journal import feed as feeds
 from giftpay_server.journal.feed import Feed
-from giftpay_server.ledger.model import Account, Draft
 from giftpay_server.postgres.pool import Connect, Connection, connector
 
-MOVED = Draft(accounts={("anna", UNIT_COIN): Account("anna", UNIT_COIN)})
+from tests.journal.drafts import moved
+
+MOVED = moved("anna")
 ATTEMPTS = 4
 
 

@@ -71,6 +71,7 @@ async def impatient_server(parts: Parts, feed: Feed) -> AsyncIterator[str]:
         feed,
         parts.clock,
         parts.registry,
+        parts.reads,
         heartbeat_s=HEARTBEAT_S,
         write_max_s=WRITE_MAX_S,
     )

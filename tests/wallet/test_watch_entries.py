@@ -24,10 +24,10 @@ from giftpay.v1 import (
 from giftpay_server.app import Running, serving
 from giftpay_server.config import Config
 from giftpay_server.journal.feed import Feed
-from giftpay_server.ledger.model import Account, Draft
-from giftpay_server.wallet.watch import LINES_MAX
+from giftpay_server.wallet.pieces import FRAME_ENTRIES
 
 from tests.conftest import MovableClock, OpenWallet
+from tests.journal.drafts import moved
 from tests.wallet.conftest import HEARTBEAT_S, WRITE_MAX_S, Impatient, adjust, give
 
 PATIENCE_S = 15.0  # far more than anything here takes
@@ -47,7 +47,7 @@ async def take(stream: AsyncIterator[WatchEntriesResponse], count: int) -> list[
     """So many entries, however they are packed."""
     entries: list[Entry] = []
     async for part in stream:
-        assert len(part.entries) <= LINES_MAX
+        assert len(part.entries) <= FRAME_ENTRIES
         entries += part.entries
         assert not part.entries or part.last_seq == entries[-1].seq
         if len(entries) >= count:
@@ -159,8 +159,7 @@ async def test_a_hint_without_an_entry_sends_nothing(
 
 
 def wake(feed: Feed, owner_id: str) -> None:
-    account = Account(owner_id, UNIT_COIN)
-    feed.announce(Draft(accounts={(owner_id, UNIT_COIN): account}))
+    feed.announce(moved(owner_id))
 
 
 async def test_a_quiet_stream_repeats_the_last_position(

@@ -33,6 +33,7 @@ from giftpay_server.services import add_services
 from giftpay_server.settings import ConfigError
 from giftpay_server.slices import REGISTRY
 from giftpay_server.wire.identity import LOCAL
+from giftpay_server.wire.lane import ReadLane
 
 log = logging.getLogger(__name__)
 
@@ -157,7 +158,8 @@ async def _ledger(
     async with _background(feed.listen(connect)), _draining(journal):
         if config.sample_catalog:
             await load_sample(journal)
-        yield Parts(config, REGISTRY, clock, watch, pool, catalogs, feed, journal, http)
+        reads = ReadLane()
+        yield Parts(config, REGISTRY, clock, watch, pool, catalogs, feed, journal, http, reads)
 
 
 @asynccontextmanager

@@ -23,6 +23,7 @@ from giftpay_server.ledger.model import OpenItems
 from giftpay_server.ledger.movements import Movement, Movements, merged
 from giftpay_server.postgres.clock import ClockWatch
 from giftpay_server.postgres.pool import Pool
+from giftpay_server.wire.lane import ReadLane
 
 Clock = Callable[[], datetime]
 
@@ -97,3 +98,4 @@ class Parts:
     feed: Feed
     journal: Journal
     http: aiohttp.ClientSession
+    reads: ReadLane  # of the pages of all lists

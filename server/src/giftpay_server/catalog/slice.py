@@ -7,7 +7,9 @@ from giftpay_server.registration import Slice
 
 CATALOG = Slice(
     service_name="CatalogService",
-    service=lambda parts: CatalogService(parts.journal, parts.pool, parts.catalogs, parts.clock),
+    service=lambda parts: CatalogService(
+        parts.journal, parts.pool, parts.reads, parts.catalogs, parts.clock
+    ),
     tables=TABLES,
     checks=CHECKS,
 )

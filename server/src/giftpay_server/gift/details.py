@@ -10,11 +10,12 @@ from giftpay_server.registration import TransactionRequest
 def add_gift(entry: Entry, asked: TransactionRequest) -> None:
     """Adds the gift's details to an entry."""
     request = SendGiftRequest.FromString(asked.request)
-    entry.gift.gift_id = request.gift_id
-    entry.gift.count = request.count
-    entry.gift.message = asked.text
-    entry.gift.context = request.context
-    entry.gift.combo_id = request.combo_id
+    gift = entry.gift
+    gift.gift_id = request.gift_id
+    gift.count = request.count
+    gift.message = asked.text
+    gift.context = request.context
+    gift.combo_id = request.combo_id
 
 
 def reversed_gift_id(request: bytes) -> str:

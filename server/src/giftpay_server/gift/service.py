@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 from giftpay.v1 import (
@@ -10,7 +10,6 @@ from giftpay.v1 import (
     BatchSendGiftsResponse,
     GetGiftRequest,
     GetGiftResponse,
-    Gift,
     ListGiftsReceivedRequest,
     ListGiftsReceivedResponse,
     ListGiftsSentRequest,
@@ -30,16 +29,18 @@ from giftpay_server.ledger.replay import personal_value
 from giftpay_server.postgres.pool import Pool
 from giftpay_server.wire.commands import ask, carry_out
 from giftpay_server.wire.identity import Call
-from giftpay_server.wire.pages import NUMBER_MAX, Page, open_page
+from giftpay_server.wire.lane import ReadLane
+from giftpay_server.wire.pages import NUMBER_MAX, Listing, open_page, read_page
 from giftpay_server.wire.refusals import RefusedError
 
 
 class GiftService:
     """Implements giftpay.v1.GiftService."""
 
-    def __init__(self, journal: Journal, pool: Pool) -> None:
+    def __init__(self, journal: Journal, pool: Pool, reads: ReadLane) -> None:
         self._journal = journal
         self._pool = pool
+        self._reads = reads
 
     async def SendGift(self, request: SendGiftRequest, call: Call) -> SendGiftResponse:
         asked = ask(request, call)
@@ -70,34 +71,29 @@ class GiftService:
             raise RefusedError(not_found(request.transaction_id))
         return GetGiftResponse(gift=sent_gift(sent))
 
-    async def ListGiftsReceived(
-        self, request: ListGiftsReceivedRequest, call: Call
-    ) -> ListGiftsReceivedResponse:
-        page = open_page(request)
-        found = await list_received(
-            self._pool,
-            request.owner_id,
-            context=request.context,
-            before=page.number(first=NUMBER_MAX),
-            limit=page.limit,
+    async def ListGiftsReceived(self, request: ListGiftsReceivedRequest, call: Call) -> bytes:
+        owner_id, context = request.owner_id, request.context
+        listing = Listing(
+            read=lambda before, limit: list_received(
+                self._pool, owner_id, context=context, before=before, limit=limit
+            ),
+            place=_place,
+            show=lambda found: ListGiftsReceivedResponse(gifts=map(sent_gift, found)),
         )
-        gifts, token = _page(page, found)
-        return ListGiftsReceivedResponse(gifts=gifts, next_page_token=token)
-
-    async def ListGiftsSent(
-        self, request: ListGiftsSentRequest, call: Call
-    ) -> ListGiftsSentResponse:
         page = open_page(request)
-        found = await list_sent(
-            self._pool,
-            request.owner_id,
-            before=page.number(first=NUMBER_MAX),
-            limit=page.limit,
+        return await read_page(self._reads, page, listing, first=page.number(first=NUMBER_MAX))
+
+    async def ListGiftsSent(self, request: ListGiftsSentRequest, call: Call) -> bytes:
+        listing = Listing(
+            read=lambda before, limit: list_sent(
+                self._pool, request.owner_id, before=before, limit=limit
+            ),
+            place=_place,
+            show=lambda found: ListGiftsSentResponse(gifts=map(sent_gift, found)),
         )
-        gifts, token = _page(page, found)
-        return ListGiftsSentResponse(gifts=gifts, next_page_token=token)
+        page = open_page(request)
+        return await read_page(self._reads, page, listing, first=page.number(first=NUMBER_MAX))
 
 
-def _page(page: Page, found: Sequence[SentGift]) -> tuple[list[Gift], str]:
-    shown, token = page.cut(found, lambda sent: [sent.seq])
-    return [sent_gift(sent) for sent in shown], token
+def _place(sent: SentGift) -> int:
+    return sent.seq

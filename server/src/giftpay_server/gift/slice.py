@@ -19,7 +19,7 @@ from giftpay_server.registration import Details, Slice
 
 GIFTS = Slice(
     service_name="GiftService",
-    service=lambda parts: GiftService(parts.journal, parts.pool),
+    service=lambda parts: GiftService(parts.journal, parts.pool, parts.reads),
     tables=TABLES,
     checks=CHECKS,
     movements={

@@ -127,7 +127,7 @@ async def list_sent(pool: Pool, owner_id: str, *, before: int, limit: int) -> li
     return await _listed(pool, LIST_SENT, owner_id, before, limit)
 
 
-CHUNK = 1_000  # entries read at once
+CHUNK = 200  # entries read at once
 
 
 async def _listed(

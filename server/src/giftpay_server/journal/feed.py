@@ -45,6 +45,7 @@ class Feed:
         self._name = os.urandom(6).hex()  # so that we do not listen to ourselves
         self._news: set[str] = set()  # whose accounts moved since the last hint
         self._stirred = asyncio.Event()
+        self.unnamed = asyncio.Event()  # somewhere so many accounts moved that no hint names them
         self._linked: bool | None = None  # to the other servers; None: not tried yet
         self.closed = False
 
@@ -61,8 +62,8 @@ class Feed:
                 del self._waiting[owner_id]
 
     def announce(self, draft: Draft) -> None:
-        """Wakes those who follow an account that moved: here at once, elsewhere by a hint."""
-        moved = {owner for owner, _ in draft.accounts}
+        """Wakes those who follow an owner with new entries: here at once, elsewhere by a hint."""
+        moved = {entry.owner_id for entry in draft.entries}
         if self._waiting:
             self._wake(moved)
         if len(self._news) < NEWS_MAX:
@@ -73,6 +74,7 @@ class Feed:
         """Wakes everyone for the last time: the server is stopping."""
         self.closed = True
         self._wake(list(self._waiting))
+        self.unnamed.set()
 
     async def listen(self, connect: Connect) -> None:
         """Passes on the hints of the other servers; ends where the database takes none."""
@@ -126,7 +128,10 @@ class Feed:
     def _hinted(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         name, *owners = str(payload).split(" ")
         if name != self._name:
-            self._wake(list(self._waiting) if owners == ["*"] else owners)
+            if owners == ["*"]:
+                self.unnamed.set()
+            else:
+                self._wake(owners)
 
     def _wake(self, owners: Iterable[str]) -> None:
         for owner_id in owners:

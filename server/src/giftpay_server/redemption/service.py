@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from giftpay.v1 import (
     CancelRedemptionRequest,
     CancelRedemptionResponse,
@@ -33,16 +35,18 @@ from giftpay_server.redemption.rules import not_found, quote_message
 from giftpay_server.redemption.store import list_redemptions, read_redemption
 from giftpay_server.wire.commands import ask, carry_out
 from giftpay_server.wire.identity import Call
-from giftpay_server.wire.pages import open_page
+from giftpay_server.wire.lane import ReadLane
+from giftpay_server.wire.pages import Listing, open_page, read_page
 from giftpay_server.wire.refusals import RefusedError
 
 
 class RedemptionService:
     """Implements giftpay.v1.RedemptionService."""
 
-    def __init__(self, journal: Journal, pool: Pool, catalogs: Catalogs) -> None:
+    def __init__(self, journal: Journal, pool: Pool, reads: ReadLane, catalogs: Catalogs) -> None:
         self._journal = journal
         self._pool = pool
+        self._reads = reads
         self._catalogs = catalogs
 
     async def QuoteRedemption(
@@ -69,21 +73,16 @@ class RedemptionService:
     ) -> GetRedemptionResponse:
         return GetRedemptionResponse(redemption=await self._redemption(request.redemption_id))
 
-    async def ListRedemptions(
-        self, request: ListRedemptionsRequest, call: Call
-    ) -> ListRedemptionsResponse:
+    async def ListRedemptions(self, request: ListRedemptionsRequest, call: Call) -> bytes:
         page = open_page(request)
-        found = await list_redemptions(
-            self._pool,
-            request.owner_id,
-            state=request.state,
-            before=page.before_row(),
-            limit=page.limit,
+        listing = Listing(
+            read=lambda before, limit: list_redemptions(
+                self._pool, request.owner_id, state=request.state, before=before, limit=limit
+            ),
+            place=lambda each: (each.row.create_time, each.row.redemption_id),
+            show=_shown,
         )
-        shown, token = page.cut(found, lambda each: (each.row.create_time, each.row.redemption_id))
-        return ListRedemptionsResponse(
-            redemptions=map(redemption_message, shown), next_page_token=token
-        )
+        return await read_page(self._reads, page, listing, first=page.before_row())
 
     async def CancelRedemption(
         self, request: CancelRedemptionRequest, call: Call
@@ -104,3 +103,7 @@ class RedemptionService:
         if stored is None:
             raise RefusedError(not_found(redemption_id))
         return redemption_message(stored)
+
+
+def _shown(found: Sequence[StoredRedemption]) -> ListRedemptionsResponse:
+    return ListRedemptionsResponse(redemptions=map(redemption_message, found))

@@ -33,7 +33,7 @@ def _workers(parts: Parts) -> Sequence[Runner[Due]]:
 
 REDEMPTIONS = Slice(
     service_name="RedemptionService",
-    service=lambda parts: RedemptionService(parts.journal, parts.pool, parts.catalogs),
+    service=lambda parts: RedemptionService(parts.journal, parts.pool, parts.reads, parts.catalogs),
     tables=TABLES,
     checks=CHECKS,
     movements={

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from giftpay.v1 import (
     PAYMENT_PROVIDER_TRUSTED,
@@ -37,7 +37,8 @@ from giftpay_server.top_up.store import is_decided, list_top_ups, read_top_up
 from giftpay_server.wire.commands import Asked, ask, carry_out
 from giftpay_server.wire.fields import InvalidArgumentError
 from giftpay_server.wire.identity import Call, Right
-from giftpay_server.wire.pages import open_page
+from giftpay_server.wire.lane import ReadLane
+from giftpay_server.wire.pages import Listing, open_page, read_page
 from giftpay_server.wire.refusals import RefusedError
 
 
@@ -49,10 +50,15 @@ class TopUpService:
     """
 
     def __init__(
-        self, journal: Journal, pool: Pool, providers: Mapping[int, PaymentProvider]
+        self,
+        journal: Journal,
+        pool: Pool,
+        reads: ReadLane,
+        providers: Mapping[int, PaymentProvider],
     ) -> None:
         self._journal = journal
         self._pool = pool
+        self._reads = reads
         self._providers = providers
 
     async def CreateTopUp(self, request: CreateTopUpRequest, call: Call) -> CreateTopUpResponse:
@@ -73,17 +79,16 @@ class TopUpService:
             raise RefusedError(not_found(request.top_up_id))
         return GetTopUpResponse(top_up=row.message())
 
-    async def ListTopUps(self, request: ListTopUpsRequest, call: Call) -> ListTopUpsResponse:
+    async def ListTopUps(self, request: ListTopUpsRequest, call: Call) -> bytes:
         page = open_page(request)
-        found = await list_top_ups(
-            self._pool,
-            request.owner_id,
-            state=request.state,
-            before=page.before_row(),
-            limit=page.limit,
+        listing = Listing(
+            read=lambda before, limit: list_top_ups(
+                self._pool, request.owner_id, state=request.state, before=before, limit=limit
+            ),
+            place=lambda row: (row.create_time, row.top_up_id),
+            show=_shown,
         )
-        rows, token = page.cut(found, lambda row: (row.create_time, row.top_up_id))
-        return ListTopUpsResponse(top_ups=[row.message() for row in rows], next_page_token=token)
+        return await read_page(self._reads, page, listing, first=page.before_row())
 
     async def CancelTopUp(self, request: CancelTopUpRequest, call: Call) -> CancelTopUpResponse:
         row = await read_top_up(self._pool, request.top_up_id)
@@ -115,3 +120,7 @@ class TopUpService:
 
 def _top_up(outcome: Outcome) -> TopUp:
     return read_answer(outcome.transaction, into=TopUp())
+
+
+def _shown(rows: Sequence[TopUpRow]) -> ListTopUpsResponse:
+    return ListTopUpsResponse(top_ups=[row.message() for row in rows])

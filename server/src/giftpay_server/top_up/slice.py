@@ -33,7 +33,7 @@ def _providers(parts: Parts) -> Mapping[int, PaymentProvider]:
 
 TOP_UPS = Slice(
     service_name="TopUpService",
-    service=lambda parts: TopUpService(parts.journal, parts.pool, _providers(parts)),
+    service=lambda parts: TopUpService(parts.journal, parts.pool, parts.reads, _providers(parts)),
     tables={**TABLES, **OPEN_ITEMS},
     checks=CHECKS,
     movements={

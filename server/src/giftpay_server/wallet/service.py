@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from time import monotonic
@@ -25,7 +25,6 @@ from giftpay.v1 import (
     UpdateWalletResponse,
     Wallet,
     WatchEntriesRequest,
-    WatchEntriesResponse,
 )
 
 from giftpay_server.journal.feed import Feed
@@ -35,19 +34,17 @@ from giftpay_server.postgres.pool import Pool, as_durable_as_a_commit
 from giftpay_server.protobuf import time_of
 from giftpay_server.registration import Registry
 from giftpay_server.wallet import store
+from giftpay_server.wallet.followers import Followers
 from giftpay_server.wallet.messages import open_command, update_command, wallet_message
-from giftpay_server.wallet.statement import (
-    entry_messages,
-    read_page,
-    transaction_message,
-)
+from giftpay_server.wallet.reader import beyond
+from giftpay_server.wallet.statement import Statements, Told, transaction_message
 from giftpay_server.wallet.store import Standing
-from giftpay_server.wallet.watch import check_resume, follow
 from giftpay_server.wire.commands import ask, carry_out
 from giftpay_server.wire.fields import InvalidArgumentError
 from giftpay_server.wire.identity import Call
 from giftpay_server.wire.keys import transaction_id
-from giftpay_server.wire.pages import open_page
+from giftpay_server.wire.lane import ReadLane
+from giftpay_server.wire.pages import NUMBER_MAX, Listing, open_page, read_page
 from giftpay_server.wire.refusals import RefusedError
 
 DURABLE_MAX = 2  # connections of the pool that may wait for a standby; the others are for reads
@@ -68,16 +65,18 @@ class WalletService:
         feed: Feed,
         clock: Callable[[], datetime],
         registry: Registry,
+        reads: ReadLane,
         *,
         heartbeat_s: float = HEARTBEAT_S,
         write_max_s: float = WRITE_MAX_S,
     ) -> None:
         self._journal = journal
         self._pool = pool
-        self._feed = feed
         self._clock = clock
         self._registry = registry
-        self._heartbeat_s = heartbeat_s
+        self._reads = reads
+        self._statements = Statements(pool, registry.details)
+        self._followers = Followers(pool, feed, self._statements, reads, heartbeat_s=heartbeat_s)
         self._write_max_s = write_max_s
         self._durable = asyncio.Semaphore(DURABLE_MAX)
 
@@ -94,34 +93,35 @@ class WalletService:
             return GetWalletResponse(wallet=await self._wallet_at(request.owner_id, at))
         return GetWalletResponse(wallet=await self._wallet(request.owner_id))
 
-    async def ListEntries(self, request: ListEntriesRequest, call: Call) -> ListEntriesResponse:
+    async def ListEntries(self, request: ListEntriesRequest, call: Call) -> bytes:
         account, page = (request.owner_id, request.unit), open_page(request)
-        after_seq = request.after_seq if request.HasField("after_seq") else None
-        found = await read_page(self._pool, account, page, after_seq=after_seq)
-        if not found:
-            await self._wallet(request.owner_id)  # nothing was booked, or there is no wallet
-        lines, token = page.cut(found, lambda line: [line.entry.seq])
-        entries = await entry_messages(self._pool, lines, self._registry.details)
-        return ListEntriesResponse(entries=entries, next_page_token=token)
+        oldest_first = request.HasField("after_seq")
+        lines_from = self._statements.after if oldest_first else self._statements.before
 
-    async def WatchEntries(
-        self, request: WatchEntriesRequest, call: Call
-    ) -> AsyncIterator[WatchEntriesResponse]:
-        account = request.owner_id, request.unit
-        last_seq = await self._resumed(account, request.after_seq)
-        lines = follow(
-            self._pool, self._feed, account, after_seq=last_seq, heartbeat_s=self._heartbeat_s
-        )
-        async with aclosing(lines) as batches:
-            async for batch in batches:
-                last_seq = batch[-1].entry.seq if batch else last_seq
-                entries = await entry_messages(self._pool, batch, self._registry.details)
+        async def read(seq: int, limit: int) -> Sequence[Told]:
+            lines = await lines_from(account, seq, limit)
+            if not lines:
+                await self._wallet(request.owner_id)  # nothing was booked, or there is no wallet
+            return lines
+
+        listing = Listing(read=read, place=lambda told: told.line.entry.seq, show=self._shown)
+        first = page.number(first=request.after_seq if oldest_first else NUMBER_MAX)
+        return await read_page(self._reads, page, listing, first=first)
+
+    async def WatchEntries(self, request: WatchEntriesRequest, call: Call) -> AsyncIterator[bytes]:
+        account, after_seq = (request.owner_id, request.unit), request.after_seq
+        last_seq = await self._last_seq(account)
+        if after_seq > last_seq:
+            raise beyond(last_seq)
+        following = self._followers.follow(account, after_seq=after_seq, last_seq=last_seq)
+        async with aclosing(following) as frames:
+            async for frame in frames:
                 begun = monotonic()
-                yield WatchEntriesResponse(entries=entries, last_seq=last_seq)
+                yield frame.data
                 # gRPC resumes us when it has taken the message, and it takes no more than its
                 # buffer and the reader's window hold. The status cannot overtake what it took.
                 if monotonic() > begun + self._write_max_s:
-                    raise RefusedError(refuse(ERROR_REASON_SLOW_READER, last_seq=last_seq))
+                    raise RefusedError(refuse(ERROR_REASON_SLOW_READER, last_seq=frame.last_seq))
 
     async def GetTransaction(
         self, request: GetTransactionRequest, call: Call
@@ -162,12 +162,15 @@ class WalletService:
             raise RefusedError(refuse(ERROR_REASON_WALLET_NOT_FOUND, owner_id=owner_id))
         return wallet_message(standing, today=self._clock().date())
 
-    async def _resumed(self, account: AccountKey, after_seq: int) -> int:
+    async def _last_seq(self, account: AccountKey) -> int:
         owner_id, unit = account
         wallet = await self._wallet(owner_id)
-        balance = wallet.coins if unit == UNIT_COIN else wallet.diamonds
-        check_resume(after_seq, balance.last_seq)
-        return after_seq
+        return wallet.coins.last_seq if unit == UNIT_COIN else wallet.diamonds.last_seq
+
+    def _shown(self, lines: Sequence[Told]) -> ListEntriesResponse:
+        shown = ListEntriesResponse()
+        self._statements.write(lines, shown.entries)
+        return shown
 
 
 def _named(request: GetTransactionRequest, call: Call) -> str:

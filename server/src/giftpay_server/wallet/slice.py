@@ -6,6 +6,6 @@ from giftpay_server.wallet.service import WalletService
 WALLETS = Slice(
     service_name="WalletService",
     service=lambda parts: WalletService(
-        parts.journal, parts.pool, parts.feed, parts.clock, parts.registry
+        parts.journal, parts.pool, parts.feed, parts.clock, parts.registry, parts.reads
     ),
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
 from giftpay.v1 import (
     Entry,
@@ -13,71 +14,93 @@ from giftpay.v1 import (
     Unit,
 )
 from giftpay.v1 import Transaction as TransactionMessage
+from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 
 from giftpay_server.ledger.model import AccountKey, Outcome, Transaction
-from giftpay_server.postgres.pool import Pool
+from giftpay_server.postgres.pool import Connection, Pool
 from giftpay_server.protobuf import timestamp
 from giftpay_server.registration import Details, TransactionRequest
-from giftpay_server.wallet.store import Line, list_after, list_before, read_asked
-from giftpay_server.wire.pages import NUMBER_MAX, Page
+from giftpay_server.wallet.store import Line, list_after, list_before, list_news, read_asked
 from giftpay_server.wire.refusals import refusal_of
 
-
-async def read_page(
-    pool: Pool, account: AccountKey, page: Page, *, after_seq: int | None
-) -> Sequence[Line]:
-    """A page of a statement and one line more: after a seq, or newest first if there is none."""
-    read, first = (list_before, NUMBER_MAX) if after_seq is None else (list_after, after_seq)
-    seq = page.number(first=first)
-    async with pool.acquire() as connection:
-        return await read(connection, account, seq=seq, limit=page.limit)
+Entries: TypeAlias = "RepeatedCompositeFieldContainer[Entry]"
 
 
-async def entry_messages(
-    pool: Pool, lines: Sequence[Line], details: Mapping[int, Details]
-) -> list[Entry]:
-    """Lines of a statement, each with what its kind's slice says of it."""
-    undone = [_undone(line.asked, details) for line in lines]
-    asked = await read_asked(pool, {each for each in undone if each})
-    return [
-        _entry_message(
-            line, reversed_id, asked[reversed_id] if reversed_id else line.asked, details
-        )
-        for line, reversed_id in zip(lines, undone, strict=True)
-    ]
+class Told(NamedTuple):
+    """A line of a statement, and the transaction that its kind's slice tells of."""
+
+    line: Line
+    reversed_id: str  # of a reversal: what it undid
+    subject: TransactionRequest  # that one, or the line's own
 
 
-def _undone(asked: TransactionRequest, details: Mapping[int, Details]) -> str:
-    """The transaction that a reversal undid; empty for any other."""
-    return details[asked.kind].reversed_id(asked.request) if asked.kind in details else ""
+class Statements:
+    """Reads the statements of accounts, each line with what its kind's slice says of it."""
 
+    def __init__(self, pool: Pool, details: Mapping[int, Details]) -> None:
+        self._pool = pool
+        self._details = details
 
-def _entry_message(
-    line: Line, reversed_id: str, subject: TransactionRequest, details: Mapping[int, Details]
-) -> Entry:
-    entry, kind = line.entry, line.asked.kind
-    message = Entry(
-        owner_id=entry.owner_id,
-        unit=Unit.ValueType(entry.unit),
-        seq=entry.seq,
-        transaction_id=entry.transaction_id,
-        amount=entry.amount,
-        balance=entry.balance,
-        system_account=SystemAccount.ValueType(entry.system),
-        kind=TransactionKind.ValueType(kind),
-        counterpart_id=_counterpart(entry.owner_id, line.asked.entries),
-        reversed_transaction_id=reversed_id,
-        create_time=timestamp(line.create_time),
-    )
-    if kind in details:
-        details[kind].add(message, subject)
-    return message
+    async def before(self, account: AccountKey, seq: int, limit: int) -> list[Told]:
+        """The lines below a seq, newest first."""
+        async with self._pool.acquire() as connection:
+            lines = await list_before(connection, account, seq=seq, limit=limit)
+            return await self._with_subjects(connection, lines)
+
+    async def after(self, account: AccountKey, seq: int, limit: int) -> list[Told]:
+        """The lines above a seq, oldest first."""
+        async with self._pool.acquire() as connection:
+            lines = await list_after(connection, account, seq=seq, limit=limit)
+            return await self._with_subjects(connection, lines)
+
+    async def news(self, account: AccountKey, seq: int, limit: int) -> tuple[list[Told], int]:
+        """The lines above a seq, oldest first, and the seq that the account has reached."""
+        async with self._pool.acquire() as connection:
+            lines, last_seq = await list_news(connection, account, seq=seq, limit=limit)
+            return await self._with_subjects(connection, lines), last_seq
+
+    def write(self, lines: Iterable[Told], entries: Entries) -> None:
+        """Adds the lines to an answer's entries: in their place, where nothing is copied."""
+        for told in lines:
+            self._write(told, entries.add())
+
+    async def _with_subjects(self, connection: Connection, lines: Sequence[Line]) -> list[Told]:
+        undone = [self._undone(line.asked) for line in lines]
+        asked = await read_asked(connection, {each for each in undone if each})
+        return [
+            Told(line, reversed_id, asked[reversed_id] if reversed_id else line.asked)
+            for line, reversed_id in zip(lines, undone, strict=True)
+        ]
+
+    def _undone(self, asked: TransactionRequest) -> str:
+        """The transaction that a reversal undid; empty for any other."""
+        details = self._details.get(asked.kind)
+        return details.reversed_id(asked.request) if details is not None else ""
+
+    def _write(self, told: Told, message: Entry) -> None:
+        entry, line = told.line.entry, told.line
+        message.owner_id = entry.owner_id
+        message.unit = Unit.ValueType(entry.unit)
+        message.seq = entry.seq
+        message.transaction_id = entry.transaction_id
+        message.amount = entry.amount
+        message.balance = entry.balance
+        message.system_account = SystemAccount.ValueType(entry.system)
+        message.kind = TransactionKind.ValueType(line.asked.kind)
+        message.counterpart_id = _counterpart(entry.owner_id, line.asked.entries)
+        message.reversed_transaction_id = told.reversed_id
+        message.create_time.CopyFrom(timestamp(line.create_time))
+        if (details := self._details.get(line.asked.kind)) is not None:
+            details.add(message, told.subject)
 
 
 def _counterpart(owner_id: str, entries: str) -> str:
     """The other owner of a transaction, by the list of its entries."""
-    owners = (ref.partition("/")[0] for ref in entries.split())
-    return next((other for other in owners if other != owner_id), "")
+    for ref in entries.split():
+        other = ref.partition("/")[0]
+        if other != owner_id:
+            return other
+    return ""
 
 
 def transaction_message(transaction: Transaction) -> TransactionMessage:

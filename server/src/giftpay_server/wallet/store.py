@@ -203,6 +203,20 @@ async def list_news(
     return await _with_asked(connection, [row for row in rows if row["seq"] is not None]), last_seq
 
 
+READ_POSITIONS = """
+    SELECT a.owner_id, a.unit, a.seq
+      FROM unnest($1::text[], $2::smallint[]) AS followed (owner_id, unit)
+      JOIN account a ON a.owner_id = followed.owner_id AND a.unit = followed.unit
+"""
+
+
+async def read_positions(pool: Pool, accounts: Collection[AccountKey]) -> dict[AccountKey, int]:
+    """The seqs that some accounts have reached; an account that is gone has none."""
+    owners, units = zip(*accounts, strict=True)
+    rows = await pool.fetch(READ_POSITIONS, owners, units)
+    return {(row["owner_id"], row["unit"]): row["seq"] for row in rows}
+
+
 READ_ASKED = """
     SELECT t.id, t.kind, t.request, t.entries, p.value AS text
       FROM transactions t

@@ -66,7 +66,7 @@ def _handler(
     return make(
         guard(taking(behavior, identify)),
         request_deserializer=_decoder(GetMessageClass(method.input_type)),
-        response_serializer=GetMessageClass(method.output_type).SerializeToString,
+        response_serializer=_encode,
     )
 
 
@@ -82,6 +82,10 @@ def _decoder(kind: type[Message]) -> Callable[[bytes], Message | _NoMessage]:
             return _NoMessage()
 
     return decode
+
+
+def _encode(response: Message | bytes) -> bytes:
+    return response if isinstance(response, bytes) else response.SerializeToString()
 
 
 def _taking_one(

@@ -6,21 +6,24 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from giftpay.v1 import options_pb2
 from google.protobuf.message import Message
 
 from giftpay_server.wire.fields import InvalidArgumentError
+from giftpay_server.wire.lane import PART, ReadLane
 
 NUMBER_MAX = 2**63 - 1
 NEWEST = datetime.max.replace(tzinfo=UTC), str(UUID(int=2**128 - 1))
 
 Item = TypeVar("Item")
+Place = TypeVar("Place")
 Value = TypeVar("Value")
 
 
@@ -32,22 +35,6 @@ class Page:
     size: int
     position: list[Any] | None  # where the page before ended; None on the first
 
-    @property
-    def limit(self) -> int:
-        """How many items to look for: one more than the page has, to know whether more follows."""
-        return self.size + 1
-
-    def cut(
-        self, found: Sequence[Item], place: Callable[[Item], Sequence[Any]]
-    ) -> tuple[Sequence[Item], str]:
-        """What of the found belongs on the page, and the token of the next one; empty on the last.
-
-        `place` is where an item lies in the list: what the page after it goes on from, as numbers,
-        texts and times.
-        """
-        shown = found[: self.size]
-        return shown, self._token(place(shown[-1])) if len(found) > self.size else ""
-
     def number(self, *, first: int) -> int:
         """Where to go on in a numbered list; `first` says where the first page begins."""
         match self.position:
@@ -55,6 +42,15 @@ class Page:
                 return first
             case [int(number)] if 0 <= number <= NUMBER_MAX:
                 return number
+        raise _not_of_this_list()
+
+    def text(self) -> str:
+        """Where to go on in a list by texts; empty on the first page."""
+        match self.position:
+            case None:
+                return ""
+            case [str(text)]:
+                return text
         raise _not_of_this_list()
 
     def before_row(self) -> tuple[datetime, str]:
@@ -66,10 +62,51 @@ class Page:
                 return _parsed(_utc, time), str(_parsed(UUID, row_id))
         raise _not_of_this_list()
 
-    def _token(self, place: Sequence[Any]) -> str:
-        values = [self.filters, *place]
+    def next_token(self, place: object) -> str:
+        """The token of the page that follows an item's place in the list."""
+        values = [self.filters, *(place if isinstance(place, tuple) else (place,))]
         text = json.dumps(values, separators=(",", ":"), default=datetime.isoformat)
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing(Generic[Item, Place]):
+    """How the items of a list are read and shown.
+
+    A place is where an item lies: a number, or a tuple of numbers, texts and times.
+    """
+
+    read: Callable[[Place, int], Awaitable[Sequence[Item]]]  # from a place on, so many at most
+    place: Callable[[Item], Place]
+    show: Callable[[Sequence[Item]], Message]  # as a part of the answer
+
+
+async def read_page(
+    lane: ReadLane, page: Page, listing: Listing[Item, Place], *, first: Place
+) -> bytes:
+    """The answer with the page's items and the token of the next one, as it goes on the wire.
+
+    Read and built by parts: a page of a thousand keeps neither others' reads waiting nor the loop.
+    """
+    place, left, parts = first, page.size, []
+    while True:
+        size = min(left, PART)
+        # One more than is shown, to know whether more follows.
+        read = partial(listing.read, place, size + 1)
+        found, part = await lane.part(read, listing.show, most=size)
+        parts.append(part)
+        left -= size
+        if len(found) <= size:
+            return b"".join(parts)
+        place = listing.place(found[size - 1])
+        if not left:
+            return b"".join(parts) + _with_token(listing, page.next_token(place))
+
+
+def _with_token(listing: Listing[Any, Any], token: str) -> bytes:
+    answer: Any = listing.show([])
+    answer.next_page_token = token
+    return bytes(answer.SerializeToString())
 
 
 def open_page(request: Any, *filters: object) -> Page:
