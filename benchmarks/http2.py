@@ -27,6 +27,7 @@ FRAME_HEADER_BYTES = 9
 # Without a table the server writes its trailers out, so that a status is found by its bytes.
 OUR_SETTINGS = struct.pack(">HIHI", HEADER_TABLE_SIZE, 0, INITIAL_WINDOW_SIZE, WINDOW_MAX)
 STATUS = b"grpc-status"
+CANCEL = struct.pack(">I", 8)
 
 Ended = Callable[["Connection", float, int], None]  # seconds, gRPC status (-1: none)
 Received = Callable[["Connection", bytes], None]
@@ -90,6 +91,12 @@ class Connection(asyncio.Protocol):
         self._unsent.append((stream, b"", END_STREAM))
         self._flush()
 
+    def cancel(self, stream: int) -> None:
+        """Gives up a call; `ended` does not hear of it."""
+        self._transport.write(_frame(RST_STREAM, 0, stream, CANCEL))
+        self._started.pop(stream, None)
+        self._windows.pop(stream, None)
+
     def data_received(self, data: bytes) -> None:
         data = self._rest + data if self._rest else data
         at, end = 0, len(data)
@@ -105,7 +112,7 @@ class Connection(asyncio.Protocol):
 
     def _take(self, kind: int, flags: int, stream: int, body: bytes) -> None:
         if kind == DATA:
-            self._take_data(body)
+            self._take_data(stream, body)
         elif kind == HEADERS:
             if flags & END_STREAM:
                 self._end(stream, _status(body))
@@ -118,7 +125,7 @@ class Connection(asyncio.Protocol):
         elif kind == RST_STREAM:
             self._end(stream, -1)
 
-    def _take_data(self, body: bytes) -> None:
+    def _take_data(self, stream: int, body: bytes) -> None:
         if self._received is not None:
             self._received(self, body)
         self._consumed += len(body)

@@ -57,6 +57,10 @@ class Session(_Connection):
     fetchrow = _watched(asyncpg.Connection.fetchrow)
     fetchval = _watched(asyncpg.Connection.fetchval)
 
+    def get_reset_query(self) -> str:
+        """Nothing: what we set ends with its transaction, and each read would wait once more."""
+        return ""
+
     async def examine(self, error: BaseException) -> None:
         """Closes the connection at once if the error means that it is unusable."""
         if is_unusable(error):

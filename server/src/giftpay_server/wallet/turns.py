@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable
-from time import perf_counter
+
+from giftpay_server.rest import Rest
 
 AT_ONCE = 8  # each then hands a message to gRPC, which takes about 0.1 ms
 
@@ -26,12 +27,12 @@ class Turns:
             self._calling = asyncio.create_task(self._call_all())
 
     async def _call_all(self) -> None:
+        rest = Rest()
         while self._line:
-            begun = perf_counter()
+            rest.begin()
             self._call_some()
             await asyncio.sleep(0)  # they go on before us
-            # The loop is others' for as long as it was theirs: a command takes several turns of it.
-            await asyncio.sleep(perf_counter() - begun)
+            await rest.take()
         self._calling = None
 
     def _call_some(self) -> None:

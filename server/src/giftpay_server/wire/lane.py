@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from time import perf_counter
 from typing import TypeVar
 
 from google.protobuf.message import Message
 
+from giftpay_server.rest import Rest
+
 PART = 100  # items, read at once
 PORTION = 25  # items, built in one turn of the loop: about a quarter of a millisecond
-PARTS_READ_AT_ONCE = 2
+PARTS_READ_AT_ONCE = 4
 
 Item = TypeVar("Item")
 
@@ -37,10 +38,9 @@ class ReadLane:
 
 
 async def _built(items: Sequence[Item], show: Show[Item]) -> bytes:
-    built = []
+    built, rest = [], Rest()
     for at in range(0, max(len(items), 1), PORTION):  # of none, what the answer says beside them
-        begun = perf_counter()
+        rest.begin()
         built.append(show(items[at : at + PORTION]).SerializeToString())
-        # The loop is others' for as long as it was ours: a command takes several turns of it.
-        await asyncio.sleep(perf_counter() - begun)
+        await rest.take()
     return b"".join(built)
