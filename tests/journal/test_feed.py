@@ -9,8 +9,10 @@ from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 import pytest
+from giftpay.v1 import UNIT_COIN
 from giftpay_server.journal import feed as feeds
 from giftpay_server.journal.feed import Feed
+from giftpay_server.ledger.model import Account, Draft
 from giftpay_server.postgres.pool import Connect, Connection, connector
 
 from tests.journal.drafts import moved
@@ -87,6 +89,27 @@ async def test_a_connection_that_ends_while_it_is_opened_is_opened_again(
     async with listening(feed, connect), listening(other, connector(dsn)):
         await asyncio.wait_for(hint_arrives(feed, other), 10)
     assert len(caplog.messages) == 2
+
+
+async def test_who_has_no_new_entry_is_not_woken() -> None:
+    feed = Feed()
+    refused = Draft(accounts={("anna", UNIT_COIN): Account("anna", UNIT_COIN)})
+    with feed.watching("anna") as woken:
+        feed.announce(refused)
+        assert not woken.is_set()
+        feed.announce(MOVED)
+        assert woken.is_set()
+
+
+async def test_more_owners_than_a_hint_can_name_are_hinted_without_their_names(dsn: str) -> None:
+    feed, other = Feed(), Feed()
+    names = [f"owner-{number:06d}" for number in range(feeds.HINT_MAX // 10)]
+    async with listening(feed, connector(dsn)), listening(other, connector(dsn)):
+        await asyncio.wait_for(hint_arrives(feed, other), 10)
+        with feed.watching(names[0]) as woken:
+            other.announce(Draft(entries=[moved(name).entries[0] for name in names]))
+            await asyncio.wait_for(feed.unnamed.wait(), 10)
+            assert not woken.is_set()  # so many are asked for together
 
 
 async def hint_arrives(feed: Feed, other: Feed) -> None:

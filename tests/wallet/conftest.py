@@ -64,7 +64,9 @@ class Impatient:
 
 
 @asynccontextmanager
-async def impatient_server(parts: Parts, feed: Feed) -> AsyncIterator[str]:
+async def impatient_server(
+    parts: Parts, feed: Feed, *, heartbeat_s: float = HEARTBEAT_S
+) -> AsyncIterator[str]:
     wallets = WalletService(
         parts.journal,
         parts.pool,
@@ -72,7 +74,7 @@ async def impatient_server(parts: Parts, feed: Feed) -> AsyncIterator[str]:
         parts.clock,
         parts.registry,
         parts.reads,
-        heartbeat_s=HEARTBEAT_S,
+        heartbeat_s=heartbeat_s,
         write_max_s=WRITE_MAX_S,
     )
     server = grpc.aio.server()

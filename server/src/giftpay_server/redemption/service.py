@@ -32,7 +32,7 @@ from giftpay_server.redemption.messages import (
     redemption_message,
 )
 from giftpay_server.redemption.rules import not_found, quote_message
-from giftpay_server.redemption.store import list_redemptions, read_redemption
+from giftpay_server.redemption.store import StoredRedemption, list_redemptions, read_redemption
 from giftpay_server.wire.commands import ask, carry_out
 from giftpay_server.wire.identity import Call
 from giftpay_server.wire.lane import ReadLane

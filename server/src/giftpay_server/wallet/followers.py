@@ -24,7 +24,7 @@ from giftpay_server.wallet.pieces import Frame, Pieces, heartbeat
 from giftpay_server.wallet.reader import Reader
 from giftpay_server.wallet.statement import Statements, Told
 from giftpay_server.wallet.store import read_positions
-from giftpay_server.wallet.turns import Turns
+from giftpay_server.wallet.turns import Turns, Waiting
 from giftpay_server.wire.lane import PART, ReadLane
 
 SWEEP_S = 3.0  # the truth; the feed's hints only make it sooner
@@ -129,11 +129,15 @@ class Followers:
         with self._feed.watching(reader.account[0]) as reader.woken:
             while not self._feed.closed:
                 reader.woken.clear()  # before the look: what is booked after it wakes us again
-                if not await self._look(reader):
-                    await reader.woken.wait()
+                called, more = await self._look(reader)
+                if more:
+                    continue
+                if called:  # what is booked until the last of them goes on, is one look
+                    await asyncio.wait(called[-1:])
+                await reader.woken.wait()
 
-    async def _look(self, reader: Reader) -> bool:
-        """Takes what is new; whether there may be more."""
+    async def _look(self, reader: Reader) -> tuple[list[Waiting], bool]:
+        """Takes what is new; who was called for it, and whether there may be more."""
         ahead, last_seq = reader.ahead(), 0
 
         async def read() -> Sequence[Told]:
@@ -142,11 +146,12 @@ class Followers:
             return lines
 
         lines, data = await self._looks.part(read, self._shown)
+        called: list[Waiting] = []
         if lines:
             frame = Frame(data, lines[-1].line.entry.seq)
-            reader.move(frame, now=asyncio.get_running_loop().time())
+            called = reader.move(frame, now=asyncio.get_running_loop().time())
         reader.end(ahead, last_seq)
-        return len(lines) == PART
+        return called, len(lines) == PART
 
     def _shown(self, lines: Sequence[Told]) -> WatchEntriesResponse:
         shown = WatchEntriesResponse()
@@ -157,16 +162,18 @@ class Followers:
 
     async def _sweep(self) -> None:
         """Wakes the readers of accounts that moved, by one query for many of them."""
-        while self._readers:
-            await asyncio.sleep(SWEEP_REST_S)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._feed.unnamed.wait(), SWEEP_S - SWEEP_REST_S)
-            self._feed.unnamed.clear()
-            self._pieces.trim(now=asyncio.get_running_loop().time())
-            readers = iter(list(self._readers.values()))
-            while some := list(islice(readers, SWEPT_AT_ONCE)):
-                await self._sweep_some(some)
-        self._sweeping = None
+        try:
+            while self._readers:
+                await asyncio.sleep(SWEEP_REST_S)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._feed.unnamed.wait(), SWEEP_S - SWEEP_REST_S)
+                self._feed.unnamed.clear()
+                self._pieces.trim(now=asyncio.get_running_loop().time())
+                readers = iter(list(self._readers.values()))
+                while some := list(islice(readers, SWEPT_AT_ONCE)):
+                    await self._sweep_some(some)
+        finally:
+            self._sweeping = None
 
     async def _sweep_some(self, readers: Sequence[Reader]) -> None:
         try:

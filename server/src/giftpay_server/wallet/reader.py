@@ -50,18 +50,23 @@ class Reader:
             await waiting
         finally:
             timer.cancel()
-            del self._parked[waiting]
+            self._parked.pop(waiting, None)
 
     def ahead(self) -> list[Waiting]:
         """Who waits to see the reader reach a position that it has not yet."""
         return [waiting for waiting, position in self._parked.items() if position > self.tip]
 
-    def move(self, frame: Frame, *, now: float) -> None:
+    def move(self, frame: Frame, *, now: float) -> list[Waiting]:
         """Keeps what is new and calls who waits for it."""
         self._pieces.put(self._book, self.tip, frame, now=now)
         self._joints.append(self.tip)
+        self._drop_joints()
         self.tip = frame.last_seq
-        self._turns.call([each for each, position in self._parked.items() if position < self.tip])
+        called = [waiting for waiting, seq in self._parked.items() if seq < self.tip]
+        for waiting in called:
+            del self._parked[waiting]
+        self._turns.call(called)
+        return called
 
     def end(self, ahead: list[Waiting], last_seq: int) -> None:
         """Ends who is beyond the account's own end.
@@ -72,6 +77,7 @@ class Reader:
             ahead = list(self._parked)
             self.tip, self._book = last_seq, next(BOOKS)
             self._joints.clear()
+            self._joined = None
         for waiting in ahead:
             if self._parked.get(waiting, 0) > last_seq and not waiting.done():
                 waiting.set_exception(beyond(last_seq))
@@ -97,9 +103,12 @@ class Reader:
 
     def next_joint(self, position: int) -> int:
         """Where what is kept begins after a position, or else the tip."""
+        self._drop_joints()
+        return next((joint for joint in self._joints if joint > position), self.tip)
+
+    def _drop_joints(self) -> None:
         while self._joints and not self._pieces.has(self._book, self._joints[0]):
             self._joints.popleft()
-        return next((joint for joint in self._joints if joint > position), self.tip)
 
 
 def beyond(last_seq: int) -> InvalidArgumentError:
