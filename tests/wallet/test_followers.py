@@ -9,10 +9,8 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-import grpc.aio
 import pytest
 from asyncpg.connection import LoggedQuery
-from giftpay.channel import Channel
 from giftpay.client import Client, connect
 from giftpay.v1 import UNIT_COIN, UNIT_DIAMOND, WatchEntriesRequest
 from giftpay_server.app import Running, serving
@@ -39,9 +37,9 @@ class Memory:
 
 
 MEMORIES = {
-    "all is kept": Memory(2**24, 5.0),
-    "a little is kept": Memory(5_000, 5.0),
-    "nothing is kept": Memory(0, 5.0),
+    "all is kept": Memory(2**24, 2.0),
+    "a little is kept": Memory(5_000, 2.0),
+    "nothing is kept": Memory(0, 2.0),
     "nothing is kept for long": Memory(2**24, 0.01),
 }
 
@@ -122,8 +120,8 @@ async def counted(server: Running) -> AsyncIterator[Counted]:
             connection.add_query_logger(note)
         parts = replace(server.parts, pool=pool)
         address = await stack.enter_async_context(impatient_server(parts, feed, heartbeat_s=10))
-        wire = await stack.enter_async_context(grpc.aio.insecure_channel(address))
-        yield Counted(Client(Channel(wire, timeout=10)), feed, statements)
+        calling = await stack.enter_async_context(connect(address))
+        yield Counted(calling, feed, statements)
 
 
 @pytest.mark.parametrize("crowd", [1, 50])

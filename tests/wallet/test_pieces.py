@@ -6,7 +6,7 @@ import pytest
 from giftpay.v1 import Entry, WatchEntriesResponse
 from giftpay_server.wallet import pieces
 from giftpay_server.wallet.pieces import AGE_MAX_S, FRAME_ENTRIES, Frame, Pieces
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 BOOK, OTHER = 1, 2
@@ -20,6 +20,7 @@ def frame(first: int, last: int, *, message: str = "") -> Frame:
     return Frame(shown.SerializeToString(), last)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 100), min_size=1), st.data())
 def test_what_is_kept_is_joined_in_order_without_a_gap(
     sizes: list[int], data: st.DataObject

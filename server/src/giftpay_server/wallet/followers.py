@@ -64,7 +64,8 @@ class Followers:
             while True:
                 await reader.turn(position, until=quiet_until)
                 self._check(reader)
-                frame = reader.frame(position) or await self._catch_up(reader, position)
+                kept = reader.frame(position, now=loop.time())
+                frame = kept or await self._catch_up(reader, position)
                 if frame.last_seq > position or loop.time() >= quiet_until:
                     yield frame
                     position, quiet_until = frame.last_seq, loop.time() + self._heartbeat_s
@@ -78,8 +79,9 @@ class Followers:
 
     async def _catch_up(self, reader: Reader, position: int) -> Frame:
         """What follows a position that is kept no more; one of an account's followers reads it."""
+        loop = asyncio.get_running_loop()
         async with reader.catching_up:
-            if (kept := reader.frame(position)) is not None:
+            if (kept := reader.frame(position, now=loop.time())) is not None:
                 return kept
             limit = min(PART, reader.next_joint(position) - position)
             read = partial(self._statements.after, reader.account, position, limit)
@@ -88,7 +90,7 @@ class Followers:
                 reader.woken.set()
                 return heartbeat(position)
             frame = Frame(data, lines[-1].line.entry.seq)
-            reader.keep(position, frame, now=asyncio.get_running_loop().time())
+            reader.keep(position, frame, now=loop.time())
             return frame
 
     @contextmanager

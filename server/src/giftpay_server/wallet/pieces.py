@@ -7,7 +7,7 @@ from typing import NamedTuple
 from giftpay.v1 import WatchEntriesResponse
 
 BYTES_MAX = 16 * 2**20  # of all accounts together
-AGE_MAX_S = 5.0  # so that what was erased is soon read without its words
+AGE_MAX_S = 2.0  # as long may be sent what was erased meanwhile
 FRAME_BYTES = 64 * 2**10  # from where on no further piece is joined
 FRAME_ENTRIES = 500
 

@@ -87,10 +87,11 @@ class Reader:
         self.ended, self.failure = True, error
         self._turns.call(list(self._parked))
 
-    def frame(self, position: int) -> Frame | None:
+    def frame(self, position: int, *, now: float) -> Frame | None:
         """What follows a position as far as it is kept; without entries where nothing follows."""
         if position >= self.tip:
             return heartbeat(position)
+        self._pieces.trim(now=now)
         if not self._pieces.has(self._book, position):
             return None
         if self._joined is None or self._joined[:2] != (position, self.tip):
