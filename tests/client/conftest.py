@@ -28,6 +28,13 @@ async def caller(scripted: ScriptedServer) -> AsyncIterator[giftpay.Client]:
 
 
 @pytest.fixture
+async def coalescing(scripted: ScriptedServer) -> AsyncIterator[giftpay.Client]:
+    """The same, whose calls of SendGift travel in batches."""
+    async with giftpay.connect(scripted.address, timeout=3, coalesce=True) as client:
+        yield client
+
+
+@pytest.fixture
 def run(scripted: ScriptedServer) -> Run:
     """Runs a command line against the scripted server."""
 

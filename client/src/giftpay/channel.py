@@ -1,12 +1,18 @@
 """What all calls of a client share: connections, time, metadata, and whether it is open."""
 
-import grpc
+from typing import Protocol
 
 from giftpay.connections import Connections
 from giftpay.errors import Keys
 from giftpay.forks import CLIENTS, check_process
 from giftpay.limits import Metadata, MetadataLike, checked_metadata, checked_seconds
 from giftpay.status import unanswered
+
+
+class Cancellable(Protocol):
+    """Something under way."""
+
+    def cancel(self) -> object: ...
 
 
 class Channel:
@@ -17,7 +23,7 @@ class Channel:
     ) -> None:
         self.connections = connections
         self.timeout = timeout
-        self.streams: set[grpc.aio.Call] = set()
+        self.open_ended: set[Cancellable] = set()  # what does not end with its connection
         self._metadata = metadata
         self._closed = False
         CLIENTS.count += 1
@@ -28,8 +34,8 @@ class Channel:
         if CLIENTS.inherited:
             return  # the parent goes on with them
         CLIENTS.count -= 1
-        for call in self.streams:  # those that gRPC leaves open
-            call.cancel()
+        for each in self.open_ended:
+            each.cancel()
         await self.connections.close()
 
     def check_usable(self) -> None:

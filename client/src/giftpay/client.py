@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import grpc
 
 from giftpay.channel import Channel
+from giftpay.coalescing import coalesced
 from giftpay.connections import Connections, Wiring
 from giftpay.forks import check_process
 from giftpay.gift_stream import Gifts, send_gifts
@@ -28,8 +29,10 @@ CONNECTIONS_MAX = 64  # as many as the server has processes
 class Client(Services):
     """The services of giftpay.v1 over one or more connections; made by `giftpay.connect`."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, *, coalesce: bool) -> None:
         super().__init__(Rpcs(channel))
+        if coalesce:
+            self.gifts.SendGift = coalesced(channel, self.gifts)
         self._timeout = channel.timeout
 
     def watch(
@@ -61,13 +64,15 @@ def connect(
     wait: float = 0.0,
     interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
     metadata: MetadataLike = (),
+    coalesce: bool = False,
 ) -> AbstractAsyncContextManager[Client]:
     """A client of the server at `target`: host:port, else GIFTPAY_TARGET, else localhost:50051.
 
     A call has `timeout` seconds for all its attempts, unless it says otherwise. Plain text without
     `credentials`. Calls go over so many `connections`, each to the least busy. `interceptors` are
     grpc.aio's and see every attempt, and first of all a health check, whose request is bytes.
-    `metadata` are sent with every call.
+    `metadata` are sent with every call. With `coalesce`, SendGift calls that are under way
+    together travel as one BatchSendGifts.
 
     Raises Unavailable, with the cause, if no giftpay server answers at the target; one that is not
     up yet is waited for `wait` seconds.
@@ -79,6 +84,7 @@ def connect(
         timeout_s=checked_seconds("timeout", timeout),
         wait_s=checked_seconds("wait", wait, zero=True),
         metadata=checked_metadata(metadata),
+        coalesce=coalesce,
     )
 
 
@@ -100,7 +106,13 @@ def _count(connections: int) -> int:
 
 @asynccontextmanager
 async def _connected(
-    wiring: Wiring, *, count: int, timeout_s: float, wait_s: float, metadata: Metadata
+    wiring: Wiring,
+    *,
+    count: int,
+    timeout_s: float,
+    wait_s: float,
+    metadata: Metadata,
+    coalesce: bool,
 ) -> AsyncIterator[Client]:
     connections = Connections(wiring, count)
     channel = Channel(connections, timeout=timeout_s, metadata=metadata)
@@ -112,6 +124,6 @@ async def _connected(
         for failure in await asyncio.gather(*reaching, return_exceptions=True):
             if failure is not None:
                 raise failure
-        yield Client(channel)
+        yield Client(channel, coalesce=coalesce)
     finally:
         await channel.aclose()

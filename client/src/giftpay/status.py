@@ -107,6 +107,14 @@ def unanswered(message: str, keys: Keys | None, **facts: Unpack[Facts]) -> Giftp
     return OutcomeUnknown(message, keys=keys, **facts)
 
 
+def as_unknown(error: GiftpayError, keys: Keys) -> OutcomeUnknown:
+    """What an error says, where the commands with these keys may have been carried out."""
+    facts = Facts(reason=error.reason, metadata=error.metadata)
+    if error.code is not None:
+        facts["code"] = error.code
+    return OutcomeUnknown(error.message, keys=keys, **facts)
+
+
 def _type(reason: str) -> type[GiftpayError]:
     """The type for the full name of a reason, also for one that is not known yet."""
     return TYPES.get(reason, Refused)

@@ -103,7 +103,7 @@ async def _messages(
     channel.check_open(keys)
     connection, end = channel.connections.borrow(), End.GIVEN_UP
     call = start(connection)
-    channel.streams.add(call)
+    channel.open_ended.add(call)
     try:
         async for message in call:
             connection.heard()
@@ -119,6 +119,6 @@ async def _messages(
             raise source.error from None
         raise
     finally:
-        channel.streams.discard(call)
+        channel.open_ended.discard(call)
         call.cancel()
         channel.connections.release(connection, end)

@@ -55,6 +55,7 @@ def connect_sync(
     wait: float = 0.0,
     interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
     metadata: MetadataLike = (),
+    coalesce: bool = False,
 ) -> Iterator[SyncClient]:
     """What `giftpay.connect` is, for blocking code; the interceptors run in a thread of its own.
 
@@ -68,6 +69,7 @@ def connect_sync(
         wait=wait,
         interceptors=interceptors,
         metadata=metadata,
+        coalesce=coalesce,
     )
     thread = LoopThread(opening)
     client = thread.start()

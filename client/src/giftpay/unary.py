@@ -2,7 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from functools import partial
+from itertools import repeat
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
@@ -12,16 +14,17 @@ from google.protobuf.message import Message
 from giftpay.channel import Channel
 from giftpay.checks import check_size, check_type
 from giftpay.connections import Method
-from giftpay.errors import GiftpayError, Keys, OutcomeUnknown
+from giftpay.errors import GiftpayError, Keys
 from giftpay.keys import command_finder, name_commands
 from giftpay.limits import Metadata, MetadataLike
-from giftpay.status import End, call_error, end_of, may_pass
+from giftpay.status import End, as_unknown, call_error, end_of, may_pass
 
 BACKOFF_FIRST_S = 0.05
 BACKOFF_MAX_S = 1.0
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
+Attempt = Callable[[float], Awaitable[Response]]  # within so many seconds
 
 
 class UnaryRpc(Generic[Request, Response]):
@@ -34,26 +37,30 @@ class UnaryRpc(Generic[Request, Response]):
     def __call__(
         self, request: Request, *, timeout: float | None = None, metadata: MetadataLike = ()
     ) -> Coroutine[Any, Any, Response]:
+        payload, keys = self.prepare(request)
+        limit_s, sent = self._channel.timeout_of(timeout), self._channel.metadata_of(metadata)
+        attempt = partial(self.attempt, payload, keys, sent)
+        return self.answer(repeat(attempt), keys, limit_s)
+
+    def prepare(self, request: Request) -> tuple[bytes, Keys | None]:
+        """The bytes to send, and the keys of the commands in them; None for a read."""
         self._channel.check_usable()
         check_type(request, self._method.request, self._method.name)
-        timeout_s, sent_metadata = (
-            self._channel.timeout_of(timeout),
-            self._channel.metadata_of(metadata),
-        )
         keys = None if self._find is None else name_commands(self._find(request))
         payload = request.SerializeToString()
         check_size(len(payload), keys)
-        return self._answer(payload, keys, timeout_s, sent_metadata)
+        return payload, keys
 
-    async def _answer(
-        self, payload: bytes, keys: Keys | None, timeout_s: float, metadata: Metadata
+    async def answer(
+        self, attempts: Iterator[Attempt[Response]], keys: Keys | None, timeout_s: float
     ) -> Response:
+        """Make one attempt after the other, until one is answered or the time is over."""
         deadline, failures = monotonic() + timeout_s, 0
         earlier: GiftpayError | None = None
         try:
             while True:
                 try:
-                    return await self._attempt(payload, keys, deadline - monotonic(), metadata)
+                    return await next(attempts)(deadline - monotonic())
                 except GiftpayError as error:
                     wait_s = backoff_s(failures)
                     if not may_pass(error) or monotonic() + wait_s >= deadline:
@@ -68,9 +75,10 @@ class UnaryRpc(Generic[Request, Response]):
             self._channel.check_open(keys)
             raise
 
-    async def _attempt(
-        self, payload: bytes, keys: Keys | None, timeout_s: float, metadata: Metadata
+    async def attempt(
+        self, payload: bytes, keys: Keys | None, metadata: Metadata, timeout_s: float
     ) -> Response:
+        """Make one attempt, on one connection."""
         connections, end = self._channel.connections, End.GIVEN_UP
         connection = connections.borrow()
         try:
@@ -99,10 +107,4 @@ def _final(error: GiftpayError, failures: int) -> GiftpayError:
     if not failures or not error.keys or error.pinned:
         return error
     # It tells of the last attempt alone; an earlier one may have been carried out.
-    return OutcomeUnknown(
-        error.message,
-        reason=error.reason,
-        metadata=error.metadata,
-        code=error.code,
-        keys=error.keys,
-    )
+    return as_unknown(error, error.keys)

@@ -1,0 +1,222 @@
+"""Gathers gifts that are under way together into batches, and hands out what becomes of each.
+
+There is no timer: what comes while batches are under way is the next batch. What a batch could not
+answer goes alone, under the same key.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from enum import Enum, auto
+from time import monotonic
+
+import grpc
+
+from giftpay.errors import GiftpayError, Keys, Refused
+from giftpay.gift_outcomes import is_paired, outcome_answer, packed
+from giftpay.limits import REQUEST_MAX_BYTES
+from giftpay.status import as_unknown, may_pass, unanswered
+from giftpay.unary import Attempt
+from giftpay.v1 import BatchSendGiftsResponse, GiftOutcome, SendGiftResponse
+
+GIFTS_MAX = 1000  # as many as the server takes in a batch
+FRAME_BYTES = 6  # at most, of a gift in a batch: its tag and its length
+GATHER_MAX = 16  # turns of the event loop, as long as each brings more
+# A batch is answered as a whole, so that a gift whose row another session holds delays those beside
+# it. After this time they go alone, and the next batch does not wait any longer.
+SLOW_S = 2.0
+
+SendBatch = Callable[[bytes, float], Awaitable[BatchSendGiftsResponse]]  # within so many seconds
+
+
+class Apart(Enum):
+    """Why a gift is to go alone."""
+
+    UNDECIDED = auto()  # nothing is under its key as yet, as far as this attempt goes
+    UNKNOWN = auto()  # a batch with it may have been carried out
+
+
+Decided = GiftOutcome | GiftpayError | Apart
+
+
+class Waiting:
+    """A gift, and where its caller waits for what becomes of it."""
+
+    __slots__ = ("decided", "expires", "keys", "payload", "turn")
+
+    def __init__(self, payload: bytes, keys: Keys, timeout_s: float) -> None:
+        self.payload, self.keys = payload, keys
+        self.expires = monotonic() + timeout_s
+        self.decided: asyncio.Future[Decided]
+        self.decided = asyncio.get_running_loop().create_future()
+        self.turn: Turn | None = None  # if it goes alone, as nothing else waits
+
+    @property
+    def left_s(self) -> float:
+        """How long its caller still waits."""
+        return self.expires - monotonic()
+
+    def settle(self, decided: Decided) -> None:
+        """Wake the caller, unless it is gone."""
+        if not self.decided.done():
+            self.decided.set_result(decided)
+
+    def expire(self) -> None:
+        """Wake the caller, as its time is over."""
+        cut = grpc.StatusCode.DEADLINE_EXCEEDED
+        self.settle(unanswered(f"{cut.name}: Deadline Exceeded", self.keys, code=cut))
+
+
+class Turn:
+    """The right to have a call under way; it ends with the call, or when that is slow."""
+
+    def __init__(self, ended: Callable[[], None], gifts: Sequence[Waiting]) -> None:
+        self._ended, self._gifts = ended, gifts
+        self._slow = asyncio.get_running_loop().call_later(SLOW_S, self._give_up)
+        self._over = False
+
+    def end(self) -> None:
+        """Let the next go."""
+        self._slow.cancel()
+        if not self._over:
+            self._over = True
+            self._ended()
+
+    def _give_up(self) -> None:
+        for gift in self._gifts:
+            gift.settle(Apart.UNKNOWN)
+        self.end()
+
+
+class GiftBatches:
+    """Gathers gifts and sends them in batches."""
+
+    def __init__(self, send: SendBatch, *, under_way_max: int) -> None:
+        self._send = send
+        self._under_way_max = under_way_max
+        self._waiting: deque[Waiting] = deque()
+        self._under_way = 0
+        self._gathering = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def attempt(
+        self, payload: bytes, keys: Keys, alone: Attempt[SendGiftResponse], timeout_s: float
+    ) -> SendGiftResponse:
+        """Send a serialised gift in a batch, or `alone`; raises what SendGift would."""
+        gift = Waiting(payload, keys, timeout_s)
+        self._waiting.append(gift)
+        self._stir()
+        expiry = asyncio.get_running_loop().call_later(timeout_s, gift.expire)
+        try:
+            match _answer(await gift.decided, keys):
+                case SendGiftResponse() as response:
+                    return response
+                case Apart() as why:
+                    return await _sent_alone(gift, alone, why)
+                case error:
+                    raise error
+        finally:
+            expiry.cancel()
+            if gift.turn is not None:
+                gift.turn.end()
+
+    def cancel(self) -> None:
+        """Cancel what waits; what is under way ends with its connection."""
+        for gift in self._waiting:
+            gift.decided.cancel()
+
+    def _stir(self) -> None:
+        """See to it that what waits departs, once there is a turn."""
+        if self._waiting and not self._gathering and self._under_way < self._under_way_max:
+            self._gathering = True
+            self._gather_on(GATHER_MAX)
+
+    def _gather_on(self, turns: int) -> None:
+        asyncio.get_running_loop().call_soon(self._gather, turns - 1, len(self._waiting))
+
+    def _gather(self, turns: int, before: int) -> None:
+        if turns and len(self._waiting) > before:
+            self._gather_on(turns)  # what is ready together goes together
+            return
+        self._gathering = False
+        while self._under_way < self._under_way_max and (gifts := self._next()):
+            self._depart(gifts)
+
+    def _next(self) -> list[Waiting]:
+        gifts: list[Waiting] = []
+        left = REQUEST_MAX_BYTES
+        while self._waiting and len(gifts) < GIFTS_MAX:
+            gift = self._waiting[0]
+            if not gift.decided.done():  # otherwise its caller is gone
+                left -= FRAME_BYTES + len(gift.payload)
+                if gifts and left < 0:
+                    break
+                gifts.append(gift)
+            self._waiting.popleft()
+        return gifts
+
+    def _depart(self, gifts: list[Waiting]) -> None:
+        self._under_way += 1
+        turn = Turn(self._ended, gifts)
+        if len(gifts) == 1:
+            gifts[0].turn = turn
+            gifts[0].settle(Apart.UNDECIDED)
+            return
+        task = asyncio.create_task(self._carry(gifts, turn))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _ended(self) -> None:
+        self._under_way -= 1
+        self._stir()
+
+    async def _carry(self, gifts: Sequence[Waiting], turn: Turn) -> None:
+        """Send a batch and settle each of its gifts."""
+        try:
+            payload = packed([gift.payload for gift in gifts])
+            response = await self._send(payload, max(gift.left_s for gift in gifts))
+            _settle(gifts, response)
+        except asyncio.CancelledError:
+            for gift in gifts:
+                gift.decided.cancel()
+            raise
+        except Exception as error:
+            for gift in gifts:
+                gift.settle(_after(error, gift))
+        finally:
+            turn.end()
+
+
+def _answer(decided: Decided, keys: Keys) -> SendGiftResponse | GiftpayError | Apart:
+    if isinstance(decided, GiftOutcome):
+        return outcome_answer(decided, keys) or Apart.UNDECIDED
+    return decided
+
+
+async def _sent_alone(
+    gift: Waiting, alone: Attempt[SendGiftResponse], why: Apart
+) -> SendGiftResponse:
+    try:
+        return await alone(gift.left_s)
+    except GiftpayError as error:
+        if why is Apart.UNKNOWN and isinstance(error, Refused) and not error.pinned:
+            raise as_unknown(error, gift.keys) from error
+        raise
+
+
+def _settle(gifts: Sequence[Waiting], response: BatchSendGiftsResponse) -> None:
+    if is_paired([gift.keys for gift in gifts], response.outcomes):
+        for gift, outcome in zip(gifts, response.outcomes, strict=True):
+            gift.settle(outcome)
+    else:
+        for gift in gifts:
+            gift.settle(Apart.UNKNOWN)
+
+
+def _after(error: Exception, gift: Waiting) -> GiftpayError | Apart:
+    """What a gift comes to whose batch ended so."""
+    if isinstance(error, Refused):
+        return Apart.UNDECIDED
+    if isinstance(error, GiftpayError) and may_pass(error):
+        return as_unknown(error, gift.keys)
+    return Apart.UNKNOWN

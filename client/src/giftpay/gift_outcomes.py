@@ -1,0 +1,56 @@
+"""Between single gifts and batches of them: requests packed, outcomes turned into answers."""
+
+from collections.abc import Sequence
+
+import grpc
+
+from giftpay.errors import Exhausted, GiftpayError, Keys, Malformed
+from giftpay.status import UNANSWERED, Facts, refusal_error, unanswered
+from giftpay.v1 import ErrorReason, GiftOutcome, Refusal, SendGiftResponse, options_pb2
+
+GIFTS_TAG = b"\x0a"  # of BatchSendGiftsRequest.gifts: field 1, bytes with their length
+STATUSES = {code.value[0]: code for code in grpc.StatusCode}
+CODES = {  # of a call that is refused for a reason
+    value.number: STATUSES[value.GetOptions().Extensions[options_pb2.refusal].status]
+    for value in ErrorReason.DESCRIPTOR.values
+}
+
+
+def packed(gifts: Sequence[bytes]) -> bytes:
+    """A serialised BatchSendGiftsRequest of serialised SendGiftRequests."""
+    parts: list[bytes] = []
+    for gift in gifts:
+        parts += GIFTS_TAG, varint(len(gift)), gift
+    return b"".join(parts)
+
+
+def varint(number: int) -> bytes:
+    """A number as protobuf writes a length: seven bits a byte, the least first."""
+    if number < 0x80:
+        return bytes((number,))
+    return bytes((number & 0x7F | 0x80,)) + varint(number >> 7)
+
+
+def is_paired(keys: Sequence[Keys], outcomes: Sequence[GiftOutcome]) -> bool:
+    """Whether there is an outcome for each gift, in their order."""
+    return keys == [(outcome.idempotency_key,) for outcome in outcomes]
+
+
+def outcome_answer(outcome: GiftOutcome, keys: Keys) -> SendGiftResponse | GiftpayError | None:
+    """What SendGift returns or raises; None where only SendGift itself can say it."""
+    if outcome.HasField("gift"):
+        return SendGiftResponse(gift=outcome.gift, replayed=outcome.replayed)
+    return _refused(outcome.refusal, keys) if outcome.HasField("refusal") else None
+
+
+def _refused(refusal: Refusal, keys: Keys) -> GiftpayError | None:
+    code = CODES.get(refusal.reason)
+    error = refusal_error(refusal, key=keys[0])
+    # A status names all that is malformed and says when to come back; a refusal does not.
+    if code is None or isinstance(error, Malformed | Exhausted):
+        return None
+    if code in UNANSWERED:
+        facts = Facts(reason=error.reason, metadata=error.metadata, code=code)
+        return unanswered(f"{code.name}: {error.message}", keys, **facts)
+    error.code = code
+    return error
