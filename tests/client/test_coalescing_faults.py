@@ -155,18 +155,16 @@ async def test_a_lone_caller_that_leaves_makes_room(
 async def test_a_slow_batch_delays_neither_its_own_gifts_nor_those_behind_it_for_long(
     scripted: ScriptedServer,
 ) -> None:
-    scripted.script("BatchSendGifts", hang, hang, batch)
+    scripted.script("BatchSendGifts", hang, batch)
     scripted.script("SendGift", single)
     async with giftpay.connect(scripted.address, timeout=20, coalesce=True) as client:
         under_way = calls(client, gifts(2))
         await asyncio.sleep(0.05)
         under_way += calls(client, gifts(4)[2:])
-        await asyncio.sleep(0.05)
-        under_way += calls(client, gifts(6)[4:])
         async with asyncio.timeout(10):
             answers = await asyncio.gather(*under_way)
-    assert [answer.gift.count for answer in answers] == [1, 2, 3, 4, 5, 6]
-    assert {gift.count for gift in scripted.asked["SendGift"]} == {1, 2, 3, 4}
+    assert [answer.gift.count for answer in answers] == [1, 2, 3, 4]
+    assert {gift.count for gift in scripted.asked["SendGift"]} == {1, 2}
 
 
 async def test_closing_the_client_ends_what_is_under_way_and_what_waits(
@@ -174,12 +172,11 @@ async def test_closing_the_client_ends_what_is_under_way_and_what_waits(
 ) -> None:
     scripted.script("BatchSendGifts", hang)
     async with giftpay.connect(scripted.address, timeout=20, coalesce=True) as client:
-        under_way = []
-        for n in range(0, 6, 2):
-            under_way += calls(client, gifts(6)[n : n + 2])
-            await asyncio.sleep(0.1)
+        under_way = calls(client, gifts(2))
+        await asyncio.sleep(0.1)
+        under_way += calls(client, gifts(4)[2:])
+        await asyncio.sleep(0)
     ended = await asyncio.gather(*under_way, return_exceptions=True)
-    assert len(scripted.asked["BatchSendGifts"]) == 2
     for number, error in enumerate(ended, start=1):
         assert isinstance(error, giftpay.OutcomeUnknown)
         assert error.keys == (f"k{number}",)

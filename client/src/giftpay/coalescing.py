@@ -21,7 +21,7 @@ from giftpay.v1 import (
     SendGiftResponse,
 )
 
-UNDER_WAY_MAX = 2  # on each connection: one is decided while the next is on its way
+UNDER_WAY_MAX = 1  # on each connection: more batches are smaller ones, and cost more
 
 
 def coalesced(channel: Channel, gifts: Gifts) -> "CoalescedSendGift":

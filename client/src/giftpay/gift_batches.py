@@ -7,85 +7,20 @@ answer goes alone, under the same key.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from enum import Enum, auto
-from time import monotonic
-
-import grpc
 
 from giftpay.errors import GiftpayError, Keys, Refused
 from giftpay.gift_outcomes import is_paired, outcome_answer, packed
 from giftpay.limits import REQUEST_MAX_BYTES
-from giftpay.status import as_unknown, may_pass, unanswered
+from giftpay.status import as_unknown, may_pass
 from giftpay.unary import Attempt
 from giftpay.v1 import BatchSendGiftsResponse, GiftOutcome, SendGiftResponse
+from giftpay.waiting_gifts import Apart, Deadlines, Decided, Turn, Waiting
 
 GIFTS_MAX = 1000  # as many as the server takes in a batch
 FRAME_BYTES = 6  # at most, of a gift in a batch: its tag and its length
 GATHER_MAX = 16  # turns of the event loop, as long as each brings more
-# A batch is answered as a whole, so that a gift whose row another session holds delays those beside
-# it. After this time they go alone, and the next batch does not wait any longer.
-SLOW_S = 2.0
 
 SendBatch = Callable[[bytes, float], Awaitable[BatchSendGiftsResponse]]  # within so many seconds
-
-
-class Apart(Enum):
-    """Why a gift is to go alone."""
-
-    UNDECIDED = auto()  # nothing is under its key as yet, as far as this attempt goes
-    UNKNOWN = auto()  # a batch with it may have been carried out
-
-
-Decided = GiftOutcome | GiftpayError | Apart
-
-
-class Waiting:
-    """A gift, and where its caller waits for what becomes of it."""
-
-    __slots__ = ("decided", "expires", "keys", "payload", "turn")
-
-    def __init__(self, payload: bytes, keys: Keys, timeout_s: float) -> None:
-        self.payload, self.keys = payload, keys
-        self.expires = monotonic() + timeout_s
-        self.decided: asyncio.Future[Decided]
-        self.decided = asyncio.get_running_loop().create_future()
-        self.turn: Turn | None = None  # if it goes alone, as nothing else waits
-
-    @property
-    def left_s(self) -> float:
-        """How long its caller still waits."""
-        return self.expires - monotonic()
-
-    def settle(self, decided: Decided) -> None:
-        """Wake the caller, unless it is gone."""
-        if not self.decided.done():
-            self.decided.set_result(decided)
-
-    def expire(self) -> None:
-        """Wake the caller, as its time is over."""
-        cut = grpc.StatusCode.DEADLINE_EXCEEDED
-        self.settle(unanswered(f"{cut.name}: Deadline Exceeded", self.keys, code=cut))
-
-
-class Turn:
-    """The right to have a call under way; it ends with the call, or when that is slow."""
-
-    def __init__(self, ended: Callable[[], None], gifts: Sequence[Waiting]) -> None:
-        self._ended, self._gifts = ended, gifts
-        self._slow = asyncio.get_running_loop().call_later(SLOW_S, self._give_up)
-        self._over = False
-
-    def end(self) -> None:
-        """Let the next go."""
-        self._slow.cancel()
-        if not self._over:
-            self._over = True
-            self._ended()
-
-    def _give_up(self) -> None:
-        for gift in self._gifts:
-            gift.settle(Apart.UNKNOWN)
-        self.end()
 
 
 class GiftBatches:
@@ -95,6 +30,7 @@ class GiftBatches:
         self._send = send
         self._under_way_max = under_way_max
         self._waiting: deque[Waiting] = deque()
+        self._deadlines = Deadlines()
         self._under_way = 0
         self._gathering = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -105,8 +41,8 @@ class GiftBatches:
         """Send a serialised gift in a batch, or `alone`; raises what SendGift would."""
         gift = Waiting(payload, keys, timeout_s)
         self._waiting.append(gift)
+        self._deadlines.add(gift)
         self._stir()
-        expiry = asyncio.get_running_loop().call_later(timeout_s, gift.expire)
         try:
             match _answer(await gift.decided, keys):
                 case SendGiftResponse() as response:
@@ -116,7 +52,7 @@ class GiftBatches:
                 case error:
                     raise error
         finally:
-            expiry.cancel()
+            self._deadlines.discard(gift)
             if gift.turn is not None:
                 gift.turn.end()
 
