@@ -1,11 +1,14 @@
 """What becomes of coalesced calls whose batch is not answered, and whose callers do not wait."""
 
 import asyncio
+from functools import partial
+from typing import Any
 
 import giftpay
 import pytest
 from giftpay.v1 import (
     ERROR_REASON_ACCOUNT_BUSY,
+    BatchSendGiftsRequest,
     BatchSendGiftsResponse,
     ErrorReason,
     Refusal,
@@ -13,7 +16,7 @@ from giftpay.v1 import (
 from grpc import StatusCode
 
 from tests.client.coalesced import OVERLOADED, Gate, batch, but, calls, ends, gifts, hang, single
-from tests.client.scripted import ScriptedServer, Step, no
+from tests.client.scripted import Context, ScriptedServer, Step, no
 
 
 @pytest.mark.parametrize(
@@ -165,6 +168,20 @@ async def test_a_slow_batch_delays_neither_its_own_gifts_nor_those_behind_it_for
             answers = await asyncio.gather(*under_way)
     assert [answer.gift.count for answer in answers] == [1, 2, 3, 4]
     assert {gift.count for gift in scripted.asked["SendGift"]} == {1, 2}
+
+
+async def test_a_server_that_is_usually_slow_is_not_asked_twice(
+    scripted: ScriptedServer, coalescing: giftpay.Client
+) -> None:
+    async def batch_after(seconds: float, request: BatchSendGiftsRequest, context: Context) -> Any:
+        await asyncio.sleep(seconds)
+        return await batch(request, context)
+
+    usual, slower = partial(batch_after, 0.3), partial(batch_after, 1.2)
+    scripted.script("BatchSendGifts", *[usual] * 5, slower)
+    for _ in range(6):
+        assert await ends(coalescing, gifts(2)) == [1, 2]
+    assert not scripted.asked["SendGift"]
 
 
 async def test_closing_the_client_ends_what_is_under_way_and_what_waits(

@@ -7,14 +7,16 @@ answer goes alone, under the same key.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from giftpay.errors import GiftpayError, Keys, Refused
 from giftpay.gift_outcomes import is_paired, outcome_answer, packed
 from giftpay.limits import REQUEST_MAX_BYTES
 from giftpay.status import as_unknown, may_pass
+from giftpay.turns import Turn, Turns
 from giftpay.unary import Attempt
 from giftpay.v1 import BatchSendGiftsResponse, GiftOutcome, SendGiftResponse
-from giftpay.waiting_gifts import Apart, Deadlines, Decided, Turn, Waiting
+from giftpay.waiting_gifts import Apart, Deadlines, Decided, Waiting
 
 GIFTS_MAX = 1000  # as many as the server takes in a batch
 FRAME_BYTES = 6  # at most, of a gift in a batch: its tag and its length
@@ -28,10 +30,9 @@ class GiftBatches:
 
     def __init__(self, send: SendBatch, *, under_way_max: int) -> None:
         self._send = send
-        self._under_way_max = under_way_max
+        self._turns = Turns(under_way_max, self._stir)
         self._waiting: deque[Waiting] = deque()
         self._deadlines = Deadlines()
-        self._under_way = 0
         self._gathering = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -63,7 +64,7 @@ class GiftBatches:
 
     def _stir(self) -> None:
         """See to it that what waits departs, once there is a turn."""
-        if self._waiting and not self._gathering and self._under_way < self._under_way_max:
+        if self._waiting and not self._gathering and self._turns.is_one_left:
             self._gathering = True
             self._gather_on(GATHER_MAX)
 
@@ -75,7 +76,7 @@ class GiftBatches:
             self._gather_on(turns)  # what is ready together goes together
             return
         self._gathering = False
-        while self._under_way < self._under_way_max and (gifts := self._next()):
+        while self._turns.is_one_left and (gifts := self._next()):
             self._depart(gifts)
 
     def _next(self) -> list[Waiting]:
@@ -92,8 +93,7 @@ class GiftBatches:
         return gifts
 
     def _depart(self, gifts: list[Waiting]) -> None:
-        self._under_way += 1
-        turn = Turn(self._ended, gifts)
+        turn = self._turns.take(partial(_settle_all, gifts, Apart.UNKNOWN))
         if len(gifts) == 1:
             gifts[0].turn = turn
             gifts[0].settle(Apart.UNDECIDED)
@@ -101,10 +101,6 @@ class GiftBatches:
         task = asyncio.create_task(self._carry(gifts, turn))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    def _ended(self) -> None:
-        self._under_way -= 1
-        self._stir()
 
     async def _carry(self, gifts: Sequence[Waiting], turn: Turn) -> None:
         """Send a batch and settle each of its gifts."""
@@ -145,8 +141,12 @@ def _settle(gifts: Sequence[Waiting], response: BatchSendGiftsResponse) -> None:
         for gift, outcome in zip(gifts, response.outcomes, strict=True):
             gift.settle(outcome)
     else:
-        for gift in gifts:
-            gift.settle(Apart.UNKNOWN)
+        _settle_all(gifts, Apart.UNKNOWN)
+
+
+def _settle_all(gifts: Sequence[Waiting], decided: Decided) -> None:
+    for gift in gifts:
+        gift.settle(decided)
 
 
 def _after(error: Exception, gift: Waiting) -> GiftpayError | Apart:
@@ -154,5 +154,7 @@ def _after(error: Exception, gift: Waiting) -> GiftpayError | Apart:
     if isinstance(error, Refused):
         return Apart.UNDECIDED
     if isinstance(error, GiftpayError) and may_pass(error):
-        return as_unknown(error, gift.keys)
+        lost = as_unknown(error, gift.keys)
+        lost.__cause__ = error.__cause__
+        return lost
     return Apart.UNKNOWN

@@ -1,7 +1,6 @@
-"""Gifts whose callers wait for what becomes of them, and whose turn it is to be sent."""
+"""Gifts whose callers wait: each until it is decided, or its time is over."""
 
 import asyncio
-from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from time import monotonic
 
@@ -9,11 +8,8 @@ import grpc
 
 from giftpay.errors import GiftpayError, Keys
 from giftpay.status import unanswered
+from giftpay.turns import Turn
 from giftpay.v1 import GiftOutcome
-
-# A batch is answered as a whole: a gift whose row another session holds delays those beside it.
-LATE_S = 0.2  # after this time the next batch waits no longer for the one before it,
-SLOW_S = 1.0  # and after this one, what is not answered goes alone
 
 
 class Apart(Enum):
@@ -52,32 +48,6 @@ class Waiting:
         """Wake the caller, as its time is over."""
         cut = grpc.StatusCode.DEADLINE_EXCEEDED
         self.settle(unanswered(f"{cut.name}: Deadline Exceeded", self.keys, code=cut))
-
-
-class Turn:
-    """The right to have a call under way; it ends with the call, or when that is late."""
-
-    def __init__(self, ended: Callable[[], None], gifts: Sequence[Waiting]) -> None:
-        self._ended, self._gifts = ended, gifts
-        self._is_over = False
-        loop = asyncio.get_running_loop()
-        self._late = loop.call_later(LATE_S, self._pass_on)
-        self._slow = loop.call_later(SLOW_S, self._give_up)
-
-    def end(self) -> None:
-        """The call has ended."""
-        self._late.cancel()
-        self._slow.cancel()
-        self._pass_on()
-
-    def _pass_on(self) -> None:
-        if not self._is_over:
-            self._is_over = True
-            self._ended()
-
-    def _give_up(self) -> None:
-        for gift in self._gifts:
-            gift.settle(Apart.UNKNOWN)
 
 
 class Deadlines:
