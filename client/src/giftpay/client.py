@@ -29,7 +29,7 @@ CONNECTIONS_MAX = 64  # as many as the server has processes
 class Client(Services):
     """The services of giftpay.v1 over one or more connections; made by `giftpay.connect`."""
 
-    def __init__(self, channel: Channel, *, coalesce: bool) -> None:
+    def __init__(self, channel: Channel, *, coalesce: bool = False) -> None:
         super().__init__(Rpcs(channel))
         if coalesce:
             self.gifts.SendGift = coalesced(channel, self.gifts)
