@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import giftpay
@@ -22,14 +19,6 @@ from grpc import StatusCode
 from tests.client.command_line import ANNA, ROSE, Run, words
 from tests.client.scripted import ScriptedServer, no
 from tests.client.test_watch import parts
-
-# A shell in the background leaves SIGINT ignored.
-INTERRUPTIBLE = """
-import signal
-from giftpay.cli import main
-signal.signal(signal.SIGINT, signal.default_int_handler)
-main()
-"""
 
 
 async def test_a_command_is_repeated_with_its_key(scripted: ScriptedServer, run: Run) -> None:
@@ -168,24 +157,6 @@ async def test_a_watched_statement_begins_with_the_last_entries(
     assert [asked.after_seq for asked in scripted.asked["WatchEntries"]] == [2, 3]
     assert [words(line)[0] for line in result.stdout.splitlines()] == ["seq", "3"]
     assert result.exit_code == 1
-
-
-async def test_interrupting_ends_with_130_and_no_traceback(scripted: ScriptedServer) -> None:
-    scripted.script(
-        "WatchEntries", parts(giftpay.v1.WatchEntriesResponse(entries=[ROSE]), then="hang")
-    )
-    line = ["--target", scripted.address, "statement", "anna", "--watch", "--after-seq=2"]
-    program = await asyncio.create_subprocess_exec(
-        *[sys.executable, "-c", INTERRUPTIBLE, *line],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert program.stdout
-    for _ in range(2):  # the heads and the entry: it is watching now
-        await asyncio.wait_for(program.stdout.readline(), 20)
-    program.send_signal(signal.SIGINT)
-    _, told = await asyncio.wait_for(program.communicate(), 20)
-    assert (program.returncode, told) == (130, b"")
 
 
 async def test_a_malformed_catalog_file_is_wrong_use(

@@ -15,6 +15,7 @@ from giftpay.v1 import (
     ListGiftsReceivedResponse,
     Money,
     OpenWalletResponse,
+    SendGiftResponse,
     UpdateWalletResponse,
     VerifyLedgerResponse,
     Wallet,
@@ -147,3 +148,9 @@ def test_that_nothing_was_looked_at_is_shown(capsys: pytest.CaptureFixture[str])
         "entries       0",
         "transactions  0",
     ]
+
+
+def test_what_people_write_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "Ça va\u202f? क्\u200dष 👨\u200d👩\u200d👧 🎁"
+    [line] = shown(SendGiftResponse(gift=Gift(message=text)), capsys)[-1:]
+    assert line.endswith(text)

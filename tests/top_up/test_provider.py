@@ -20,6 +20,7 @@ from giftpay.v1 import (
     CreateTopUpRequest,
     GetTransactionRequest,
     Money,
+    PaymentProvider,
     TopUp,
     TopUpServiceStub,
 )
@@ -219,6 +220,22 @@ async def test_nothing_is_ordered_from_a_provider_that_is_not_connected(
     with pytest.raises(giftpay.InvalidArgument) as refused:
         await alone.top_ups.CreateTopUp(request)
     assert refused.value.field == "provider"
+    assert refused.value.limit == "one that this server is connected to: none"
+
+
+@pytest.mark.parametrize("provider", [0, 99])
+async def test_who_names_no_provider_learns_which_there_are(
+    shop: Shop, open_wallet: OpenWallet, provider: PaymentProvider.ValueType
+) -> None:
+    request = CreateTopUpRequest(
+        owner_id=await open_wallet(), package_id=shop.package_id, provider=provider
+    )
+    with pytest.raises(giftpay.InvalidArgument) as refused:
+        await shop.client.top_ups.CreateTopUp(request)
+    assert (refused.value.field, refused.value.limit) == (
+        "provider",
+        "one that this server is connected to: PAYMENT_PROVIDER_SANDBOX, PAYMENT_PROVIDER_TRUSTED",
+    )
 
 
 async def test_an_order_outlives_the_connection_to_its_provider(

@@ -29,6 +29,7 @@
     minimum_diamonds = 2000
 
 A file says what is meant; whether it may be so (ranges, ids, dates) is the server's to decide.
+It has at most 4 MiB of UTF-8, with or without a byte order mark.
 """
 
 import json
@@ -45,10 +46,12 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from giftpay.money import format_money, parse_money
+from giftpay.toml_bounds import BYTES_MAX, check_bounds, place
 from giftpay.v1 import Catalog, Money, Rational
 
 T = TypeVar("T")
 
+TOLD_MAX = 160  # characters of the file in an error
 OUTPUT_ONLY = {"version", "create_time", "bonus_coins"}
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 RATE = re.compile(r"([0-9]{1,18})/([0-9]{1,18})", re.ASCII)
@@ -61,17 +64,20 @@ class CatalogFileError(ValueError):
 def load_catalog(path: str | Path) -> Catalog:
     """The catalog in a file; CatalogFileError, naming the place, if it holds none."""
     try:
-        return parse_catalog(Path(path).read_text(encoding="utf-8"))
-    except (CatalogFileError, UnicodeDecodeError) as error:
-        raise CatalogFileError(f"{path}: {error}") from None
+        with Path(path).open("rb") as file:
+            return parse_catalog(_decoded(file.read(BYTES_MAX + 1)))
+    except (CatalogFileError, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise CatalogFileError(f"{path}: {reason}") from None
 
 
 def parse_catalog(text: str) -> Catalog:
     """The catalog in a text."""
     try:
+        check_bounds(text)
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise CatalogFileError(str(error)) from None
+    except ValueError as error:
+        raise CatalogFileError(_shortened(str(error))) from None
     catalog = Catalog()
     _fill(catalog, table, "")
     return catalog
@@ -82,16 +88,26 @@ def format_catalog(catalog: Catalog) -> str:
     return "\n".join(_lines(catalog)) + "\n"
 
 
-def _fill(message: Message, table: Mapping[str, Any], place: str) -> None:
+def _decoded(data: bytes) -> str:
+    if len(data) > BYTES_MAX:
+        raise CatalogFileError(f"It has more than {BYTES_MAX // 2**20} MiB.")
+    try:
+        return data.decode("utf-8-sig")  # Windows' editors begin a file with a byte order mark
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8-sig")
+        raise CatalogFileError(f"It is not UTF-8 {place(before, len(before))}") from None
+
+
+def _fill(message: Message, table: Mapping[str, Any], path: str) -> None:
     """Set the message's fields from a table of the file."""
     for name, value in table.items():
-        where = f"{place}.{name}" if place else name
+        where = f"{path}.{_key(name)}" if path else _key(name)
         try:
             _set(message, _field(message, name), value, where)
         except CatalogFileError:
             raise
         except ValueError as error:
-            raise CatalogFileError(f"{where}: {error}") from None
+            raise CatalogFileError(f"{_shortened(where)}: {_shortened(str(error))}") from None
 
 
 def _field(message: Message, name: str) -> FieldDescriptor:
@@ -120,14 +136,14 @@ def _set(message: Message, field: FieldDescriptor, value: object, where: str) ->
         setattr(message, field.name, _as(type(target), value))
 
 
-def _item(table: object, place: str) -> tuple[dict[str, Any], str]:
+def _item(table: object, path: str) -> tuple[dict[str, Any], str]:
     """A table of a list, and its place with its id, where it has one."""
     try:
         fields = _as(dict, table)
     except ValueError as error:
-        raise CatalogFileError(f"{place}: {error}") from None
+        raise CatalogFileError(f"{path}: {error}") from None
     named = next((value for name, value in fields.items() if name.endswith("_id")), None)
-    return fields, f"{place} ({named})" if named else place
+    return fields, f"{path} ({_shortened(str(named))})" if named else path
 
 
 def _as(kind: type[T], value: object) -> T:
@@ -139,7 +155,7 @@ def _as(kind: type[T], value: object) -> T:
 def _rational(value: object) -> Rational:
     rate = RATE.fullmatch(_as(str, value))
     if rate is None:
-        raise ValueError(f'must be a rate such as "1/2", not "{value}"')
+        raise ValueError(f'must be a rate such as "1/2", not {json.dumps(value)}')
     return Rational(numerator=int(rate[1]), denominator=int(rate[2]))
 
 
@@ -148,7 +164,10 @@ def _timestamp(value: object) -> Timestamp:
     if time.tzinfo is None:
         raise ValueError(f"must have an offset, such as the Z in {time.isoformat()}Z")
     timestamp = Timestamp()
-    timestamp.FromDatetime(time)
+    try:
+        timestamp.FromDatetime(time)
+    except (ValueError, OverflowError):
+        raise ValueError(f"must be in the years 1 to 9999 in UTC, not {time.isoformat()}") from None
     return timestamp
 
 
@@ -197,6 +216,11 @@ def _text(value: object) -> str:
         case bool() | int():
             return json.dumps(value)
     return f"[{', '.join(map(_text, cast(Iterable[object], value)))}]"
+
+
+def _shortened(text: str) -> str:
+    """The text, or both its ends: of an error, what it is and where."""
+    return text if len(text) <= TOLD_MAX else f"{text[: TOLD_MAX // 2]}...{text[-TOLD_MAX // 2 :]}"
 
 
 def _key(name: str) -> str:

@@ -11,7 +11,7 @@ UNUSUAL = {
     4: "CLF UYW",
 }
 DECIMALS = {code: decimals for decimals, codes in UNUSUAL.items() for code in codes.split()}
-FORM = re.compile(r"([A-Z]{3}) (-?)([0-9]+)(?:\.([0-9]+))?", re.ASCII)
+FORM = re.compile(r"([A-Z]{3}) (-?)([0-9]{1,18})(?:\.([0-9]{1,18}))?", re.ASCII)
 
 
 def parse_money(text: str) -> Money:

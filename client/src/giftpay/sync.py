@@ -11,7 +11,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 import grpc
 
 from giftpay.client import TIMEOUT_S, WINDOW, Client, connect
-from giftpay.errors import OutcomeUnknown
+from giftpay.errors import GiftpayError, OutcomeUnknown
 from giftpay.forks import CLIENTS, check_process
 from giftpay.limits import MetadataLike
 from giftpay.sync_services import SyncServices
@@ -183,6 +183,7 @@ async def _next(messages: AsyncGenerator[T]) -> T | None:
 
 def _unless_spurious(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     # Where several loops of a process use gRPC, an event wakes all of them and all but one find
-    # nothing to read (grpc/grpc#25364). Nothing is lost by it.
-    if not isinstance(context.get("exception"), BlockingIOError):
+    # nothing to read (grpc/grpc#25364). Nothing is lost by it. And after Ctrl-C
+    # nobody waits to hear how the call ended.
+    if not isinstance(context.get("exception"), BlockingIOError | GiftpayError):
         loop.default_exception_handler(context)

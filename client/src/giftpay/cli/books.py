@@ -6,8 +6,9 @@ import click
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from giftpay.cli import views
+from giftpay.cli.exit_codes import ExitCode
 from giftpay.cli.options import parse_time, pass_session
-from giftpay.cli.session import REFUSED, Session
+from giftpay.cli.session import Session
 from giftpay.v1 import (
     GetTransactionRequest,
     GetTrialBalanceRequest,
@@ -15,7 +16,7 @@ from giftpay.v1 import (
     VerifyLedgerRequest,
 )
 
-UUID_FORM = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+UUID_FORM = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 
 
 @click.command()
@@ -30,7 +31,7 @@ def transaction(session: Session, *, key: str) -> None:
 
 def _named(key: str) -> GetTransactionRequest:
     if UUID_FORM.fullmatch(key):  # such a key is the transaction's id as well
-        return GetTransactionRequest(transaction_id=key)
+        return GetTransactionRequest(transaction_id=key.lower())
     return GetTransactionRequest(idempotency_key=key)
 
 
@@ -53,7 +54,7 @@ def verify(session: Session, *, since: Timestamp | None) -> None:
         answer = client.admin.VerifyLedger(VerifyLedgerRequest(since_time=since))
     session.show(answer)
     if not answer.clean:
-        raise click.exceptions.Exit(REFUSED)
+        raise click.exceptions.Exit(ExitCode.REFUSED)
 
 
 @click.command("trial-balance")

@@ -4,8 +4,9 @@ import click
 
 from giftpay.catalog_file import CatalogFileError, format_catalog, load_catalog
 from giftpay.cli.fields import moment
-from giftpay.cli.options import key_option, pass_session
+from giftpay.cli.options import INT64, key_option, pass_session
 from giftpay.cli.session import Session
+from giftpay.cli.views import printed
 from giftpay.v1 import (
     ApplyCatalogRequest,
     GetCatalogRequest,
@@ -22,7 +23,7 @@ def catalog() -> None:
 
 
 @catalog.command()
-@click.option("--version", type=int, default=0, metavar="N", help="The current one if not said.")
+@click.option("--version", type=INT64, default=0, metavar="N", help="The current one if not said.")
 @pass_session
 def show(session: Session, *, version: int) -> None:
     """Show the whole catalog, as the file that would apply it."""
@@ -58,7 +59,7 @@ def gifts(session: Session) -> None:
 
 @catalog.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
-@click.option("--expect-version", type=int, metavar="N", help="Only if this is the current one.")
+@click.option("--expect-version", type=INT64, metavar="N", help="Only if this is the current one.")
 @key_option
 @pass_session
 def apply(session: Session, *, file: str, expect_version: int | None, key: str | None) -> None:
@@ -66,7 +67,7 @@ def apply(session: Session, *, file: str, expect_version: int | None, key: str |
     try:
         whole = load_catalog(file)
     except CatalogFileError as error:
-        raise click.UsageError(str(error)) from None
+        raise click.UsageError(printed(str(error))) from None
     request = ApplyCatalogRequest(catalog=whole, expected_version=expect_version)
     with session.client() as client:
         answer = client.catalog.ApplyCatalog(session.keyed(request, key))

@@ -5,20 +5,24 @@ from importlib.metadata import version
 import click
 
 from giftpay.cli import books, catalog, gift, redemption, top_up, wallet
+from giftpay.cli.exit_codes import MEANINGS
+from giftpay.cli.options import Seconds
+from giftpay.cli.program import Program
 from giftpay.cli.session import Session
 from giftpay.client import TIMEOUT_S
 from giftpay.target import DEFAULT_TARGET
 
-EPILOG = """
-Exit codes: 0 done, 1 refused or not clean, 2 wrong use, 3 no answer (of a command: the outcome is
-unknown), 130 interrupted. Every command writes its key to the standard error before it is sent;
-repeated with --key it is done once.
+EPILOG = f"""
+Exit codes: {"; ".join(f"{code:d}, {meaning}" for code, meaning in MEANINGS.items())}.
+
+Every command writes its key to the standard error before it is sent; repeated with --key it is done
+once.
 """
 
-SECONDS = click.FloatRange(0, 86_400, min_open=True)
+SECONDS = Seconds(0, 86_400, min_open=True)
 
 
-@click.group(epilog=EPILOG)
+@click.group(cls=Program, epilog=EPILOG)
 @click.option("--target", metavar="HOST:PORT", help=f"GIFTPAY_TARGET, or {DEFAULT_TARGET}.")
 @click.option("--timeout", type=SECONDS, default=TIMEOUT_S, show_default=True, help="In seconds.")
 @click.version_option(version("giftpay"), message="%(prog)s %(version)s")

@@ -2,7 +2,7 @@
 
 import click
 
-from giftpay.cli.options import dry_run_option, key_option, pass_session
+from giftpay.cli.options import INT64, dry_run_option, key_option, pass_session
 from giftpay.cli.session import Session
 from giftpay.v1 import SendGiftRequest
 
@@ -15,7 +15,7 @@ from giftpay.v1 import SendGiftRequest
 @click.option("--message", default="", help="For the recipient to read.")
 @click.option("--context", default="", metavar="PLACE", help="Where, such as live/123.")
 @click.option("--combo", default="", metavar="ID", help="The combo that it belongs to.")
-@click.option("--expect", type=int, metavar="COINS", help="Only if it costs exactly this, in all.")
+@click.option("--expect", type=INT64, metavar="COINS", help="Only if all costs exactly this.")
 @dry_run_option
 @key_option
 @pass_session

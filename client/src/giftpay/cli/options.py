@@ -3,12 +3,38 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from math import isnan
 from typing import Any, TypeVar
 
 import click
 from google.protobuf.timestamp_pb2 import Timestamp
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+class Int64(click.types.IntParamType):
+    """A whole number that a message can hold."""
+
+    def convert(self, *given: Any) -> Any:
+        """As click reads one; the second and third of what is given are for the complaint."""
+        number = super().convert(*given)
+        if not -(2**63) <= number < 2**63:
+            self.fail(f"{number} has more than 64 bits.", *given[1:])
+        return number
+
+
+class Seconds(click.FloatRange):
+    """A time to wait."""
+
+    def convert(self, *given: Any) -> Any:
+        """As click reads a number in a range, in which it takes nan to be."""
+        seconds = super().convert(*given)
+        if isnan(seconds):
+            self.fail("nan is no time.", *given[1:])
+        return seconds
+
+
+INT64 = Int64()
 
 
 def parse_time(text: str) -> Timestamp:

@@ -2,7 +2,7 @@
 
 import click
 
-from giftpay.cli.options import dry_run_option, key_option, pass_session
+from giftpay.cli.options import INT64, dry_run_option, key_option, pass_session
 from giftpay.cli.session import Session
 from giftpay.money import parse_money
 from giftpay.v1 import (
@@ -20,7 +20,7 @@ def redeem() -> None:
 
 
 @redeem.command()
-@click.argument("diamonds", type=int)
+@click.argument("diamonds", type=INT64)
 @click.argument("currency")
 @pass_session
 def quote(session: Session, *, diamonds: int, currency: str) -> None:
@@ -33,7 +33,7 @@ def quote(session: Session, *, diamonds: int, currency: str) -> None:
 
 @redeem.command()
 @click.argument("owner")
-@click.argument("diamonds", type=int)
+@click.argument("diamonds", type=INT64)
 @click.argument("currency")
 @click.argument("destination")
 @click.option("--expect", type=parse_money, metavar="MONEY", help='Only if "EUR 9.75" is paid out.')

@@ -5,7 +5,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -15,13 +15,13 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from rich.console import Console, RenderableType
 
-from giftpay.cli.views import view
+from giftpay.cli.exit_codes import ExitCode
+from giftpay.cli.program import complain
+from giftpay.cli.views import printed, view
 from giftpay.errors import GiftpayError, Malformed, OutcomeUnknown, Refused
 from giftpay.keys import Command, new_key
 from giftpay.refusals import Internal
 from giftpay.sync import SyncClient, connect_sync
-
-REFUSED, UNANSWERED, INTERRUPTED = 1, 3, 130  # exit codes; 2 is click's for a wrong use
 
 Request = TypeVar("Request", bound=Command)
 
@@ -38,15 +38,19 @@ class Session:
     def client(self) -> Iterator[SyncClient]:
         """A client; what goes wrong with it is told in one line and in the exit code."""
         try:
-            with connect_sync(self.target, timeout=self.timeout) as client:
-                yield client
+            with ExitStack() as opened:
+                yield self._connect(opened)
         except GiftpayError as error:
-            click.echo(self._complaint(error), err=True)
-            raise click.exceptions.Exit(
-                REFUSED if isinstance(error, Refused) else UNANSWERED
-            ) from None
-        except KeyboardInterrupt:
-            raise click.exceptions.Exit(INTERRUPTED) from None
+            complain(self._complaint(error))
+            is_refused = isinstance(error, Refused)
+            code = ExitCode.REFUSED if is_refused else ExitCode.UNANSWERED
+            raise click.exceptions.Exit(code) from None
+
+    def _connect(self, opened: ExitStack) -> SyncClient:
+        try:
+            return opened.enter_context(connect_sync(self.target, timeout=self.timeout))
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
 
     def keyed(self, request: Request, key: str | None) -> Request:
         """The request with this key or a new one, which is told first: a retry needs it."""
@@ -96,14 +100,14 @@ def figures(error: GiftpayError) -> list[str]:
     """The figures that the sentences of the error do not repeat as they are."""
     if isinstance(error, Malformed):
         return []
-    return [f"{name}={figure}" for name, figure in sorted(error.metadata.items())]
+    return [f"{name}={printed(figure)}" for name, figure in sorted(error.metadata.items())]
 
 
 def sentences(error: GiftpayError) -> str:
     """What the error says, on one line."""
     if isinstance(error, Malformed) and error.violations:
-        return "; ".join(sentence for _, sentence in error.violations)
-    return error.message.replace("\n", " ")
+        return printed("; ".join(sentence for _, sentence in error.violations))
+    return printed(error.message.replace("\n", " "))
 
 
 def program() -> str:

@@ -5,9 +5,11 @@ import shlex
 
 import click
 
+from giftpay.cli.exit_codes import ExitCode
 from giftpay.cli.fields import word
 from giftpay.cli.options import dry_run_option, key_option, pass_session
-from giftpay.cli.session import REFUSED, Session, program
+from giftpay.cli.program import complain
+from giftpay.cli.session import Session, program
 from giftpay.v1 import (
     PAYMENT_PROVIDER_SANDBOX,
     TOP_UP_STATE_PENDING,
@@ -77,8 +79,8 @@ def pay(session: Session, *, top_up_id: str, sandbox: str) -> None:
         order = client.top_ups.GetTopUp(GetTopUpRequest(top_up_id=top_up_id)).top_up
     if order.state != TOP_UP_STATE_PENDING:
         state = word(TopUpState.DESCRIPTOR, order.state)
-        click.echo(f"refused: the order {top_up_id} is {state}", err=True)
-        raise click.exceptions.Exit(REFUSED)
+        complain(f"refused: the order {top_up_id} is {state}")
+        raise click.exceptions.Exit(ExitCode.REFUSED)
     if order.provider == PAYMENT_PROVIDER_SANDBOX:
         click.echo(_payment(order, sandbox))
     click.echo(f"{program()} top-up confirm {top_up_id} {top_up_id}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from unicodedata import category
 
 from google.protobuf.message import Message
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -16,6 +17,7 @@ from giftpay.v1 import SystemAccount, TrialBalance, Unit
 Row = Mapping[str, Cell]
 
 SHOWN_IF_ZERO = {"balance", "diamonds", "entries", "transactions"}  # elsewhere 0 says nothing
+JOINERS = "\u200c\u200d"
 UNBOUNDED = 100_000  # columns, where a width is asked for and not yet limited
 
 
@@ -101,8 +103,13 @@ def printed(cell: Cell) -> str:
     if isinstance(cell, int):
         return f"{cell:,}"
     return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in cell
+        letter if _is_harmless(letter) else "\N{REPLACEMENT CHARACTER}" for letter in cell
     )
+
+
+def _is_harmless(letter: str) -> bool:
+    # Python takes neither the joiners in emoji nor the spaces of French for printable.
+    return letter.isprintable() or letter in JOINERS or category(letter) == "Zs"
 
 
 def trial_balance(balances: Iterable[TrialBalance]) -> Iterator[Table]:

@@ -3,7 +3,7 @@
 import click
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from giftpay.cli.options import key_option, parse_time, pass_session
+from giftpay.cli.options import INT64, key_option, parse_time, pass_session
 from giftpay.cli.session import Session
 from giftpay.cli.statement_view import Statement
 from giftpay.sync import SyncClient
@@ -91,7 +91,7 @@ add_change("close", WALLET_STATUS_CLOSED, "Close the empty wallet of OWNER for g
 @click.argument("owner")
 @click.option("--unit", type=UNITS, default="coin", show_default=True)
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
-@click.option("--after-seq", type=int, help="Oldest first, from the entry after this one.")
+@click.option("--after-seq", type=INT64, help="Oldest first, from the entry after this one.")
 @click.option("--watch", is_flag=True, help="Oldest first, and then what comes, until interrupted.")
 @pass_session
 def statement(

@@ -126,7 +126,9 @@ class AdjustBalanceRequest(_message.Message):
     amount: _builtins.int
     """Signed, not zero, at most 10^12 either way."""
     reason: _builtins.str
-    """Why, for the record: 1 to 200 characters. Not for personal data."""
+    """Why, for the record: 1 to 200 printable characters in one line, with no space at either end. Not
+    for personal data.
+    """
     def __init__(
         self,
         *,
@@ -187,7 +189,9 @@ class ReverseGiftRequest(_message.Message):
     transaction_id: _builtins.str
     """The gift."""
     reason: _builtins.str
-    """Why, for the record: 1 to 200 characters. Not for personal data."""
+    """Why, for the record: 1 to 200 printable characters in one line, with no space at either end. Not
+    for personal data.
+    """
     shortfall_policy: Global___ShortfallPolicy.ValueType
     """Who bears what is missing."""
     def __init__(

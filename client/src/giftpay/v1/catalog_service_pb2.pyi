@@ -177,7 +177,7 @@ class CatalogGift(_message.Message):
     gift_id: _builtins.str
     """1 to 64 characters of A-Za-z0-9._:-"""
     name: _builtins.str
-    """For people, 1 to 100 characters."""
+    """For people, 1 to 100 printable characters in one line, with no space at either end."""
     coins: _builtins.int
     """What one costs, 1 to 10^9."""
     off_sale: _builtins.bool

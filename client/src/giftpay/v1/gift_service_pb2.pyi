@@ -121,7 +121,9 @@ class SendGiftRequest(_message.Message):
     count: _builtins.int
     """How many of it, 1 to 10000; 0 means 1."""
     message: _builtins.str
-    """Up to 200 characters for the recipient to read. Kept apart and erasable."""
+    """For the recipient to read, up to 200 printable characters in one line, with no space at either
+    end. Kept apart and erasable.
+    """
     context: _builtins.str
     """Where it is given, up to 64 characters of A-Za-z0-9._:-/ such as "live/123", "video/9" or
     "profile".

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18giftpay/v1/options.proto\x12\ngiftpay.v1\x1a google/protobuf/descriptor.proto\"}\n\rRefusalOption\x12&\n\x06status\x18\x01 \x01(\x0e\x32\x16.giftpay.v1.StatusCode\x12\x10\n\x08sentence\x18\x02 \x01(\t\x12\x0e\n\x06pinned\x18\x03 \x01(\x08\x12\x0f\n\x07\x66igures\x18\x04 \x01(\t\x12\x11\n\texception\x18\x05 \x01(\t\"\x7f\n\x06\x42ounds\x12\x1e\n\x04\x66orm\x18\x01 \x01(\x0e\x32\x10.giftpay.v1.Form\x12\r\n\x05least\x18\x02 \x01(\x03\x12\x0c\n\x04most\x18\x03 \x01(\x03\x12\x10\n\x08optional\x18\x04 \x01(\x08\x12\x0f\n\x07nonzero\x18\x05 \x01(\x08\x12\x15\n\rchecked_apart\x18\x06 \x01(\x08\":\n\x07Pattern\x12\r\n\x05regex\x18\x01 \x01(\t\x12\x11\n\tprintable\x18\x02 \x01(\x08\x12\r\n\x05limit\x18\x03 \x01(\t\")\n\x08Personal\x12\r\n\x05owner\x18\x01 \x01(\t\x12\x0e\n\x06hidden\x18\x02 \x01(\x08\"#\n\x04Page\x12\r\n\x05usual\x18\x01 \x01(\x05\x12\x0c\n\x04most\x18\x02 \x01(\x05*\xc2\x02\n\nStatusCode\x12\x1b\n\x17STATUS_CODE_UNSPECIFIED\x10\x00\x12 \n\x1cSTATUS_CODE_INVALID_ARGUMENT\x10\x03\x12\x19\n\x15STATUS_CODE_NOT_FOUND\x10\x05\x12\x1e\n\x1aSTATUS_CODE_ALREADY_EXISTS\x10\x06\x12!\n\x1dSTATUS_CODE_PERMISSION_DENIED\x10\x07\x12\"\n\x1eSTATUS_CODE_RESOURCE_EXHAUSTED\x10\x08\x12#\n\x1fSTATUS_CODE_FAILED_PRECONDITION\x10\t\x12\x17\n\x13STATUS_CODE_ABORTED\x10\n\x12\x18\n\x14STATUS_CODE_INTERNAL\x10\r\x12\x1b\n\x17STATUS_CODE_UNAVAILABLE\x10\x0e*\xe3\x05\n\x04\x46orm\x12\x14\n\x10\x46ORM_UNSPECIFIED\x10\x00\x12K\n\x07\x46ORM_ID\x10\x01\x1a>\xb2\xa0&:\n\x15[A-Za-z0-9._:-]{1,64}\x1a!1..64 characters of A-Za-z0-9._:-\x12R\n\x0c\x46ORM_CONTEXT\x10\x02\x1a@\xb2\xa0&<\n\x16[A-Za-z0-9._:/-]{1,64}\x1a\"1..64 characters of A-Za-z0-9._:/-\x12y\n\tFORM_UUID\x10\x03\x1aj\xb2\xa0&f\n<[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\x1a&a UUID of 36 characters, in lower case\x12\x33\n\x08\x46ORM_KEY\x10\x04\x1a%\xb2\xa0&!\n\x0c(?s).{1,128}\x1a\x11\x31..128 characters\x12\x42\n\x0c\x46ORM_COUNTRY\x10\x05\x1a\x30\xb2\xa0&,\n\x08[A-Z]{2}\x1a two capital letters (ISO 3166-1)\x12\x43\n\rFORM_CURRENCY\x10\x06\x1a\x30\xb2\xa0&,\n\x08[A-Z]{3}\x1a three capital letters (ISO 4217)\x12G\n\x0e\x46ORM_REFERENCE\x10\x07\x1a\x33\xb2\xa0&/\n\x0c[!-~]{1,128}\x1a\x1f\x31..128 visible ASCII characters\x12H\n\tFORM_TEXT\x10\x08\x1a\x39\xb2\xa0&5\n\x05[^\\0]\x1a,{least}..{most} characters, none of them NUL\x12X\n\tFORM_LINE\x10\t\x1aI\xb2\xa0&E\x10\x01\x1a\x41{least}..{most} printable characters, with no space at either end:O\n\x07refusal\x12!.google.protobuf.EnumValueOptions\x18\x85\xe4\x04 \x01(\x0b\x32\x19.giftpay.v1.RefusalOption:I\n\x07pattern\x12!.google.protobuf.EnumValueOptions\x18\x86\xe4\x04 \x01(\x0b\x32\x13.giftpay.v1.Pattern:C\n\x06\x62ounds\x12\x1d.google.protobuf.FieldOptions\x18\x85\xe4\x04 \x01(\x0b\x32\x12.giftpay.v1.Bounds:G\n\x08personal\x12\x1d.google.protobuf.FieldOptions\x18\x86\xe4\x04 \x01(\x0b\x32\x14.giftpay.v1.Personal:?\n\x04page\x12\x1d.google.protobuf.FieldOptions\x18\x87\xe4\x04 \x01(\x0b\x32\x10.giftpay.v1.Page:1\n\x08required\x12\x1d.google.protobuf.OneofOptions\x18\x85\xe4\x04 \x01(\x08:6\n\x0b\x63lient_name\x12\x1f.google.protobuf.ServiceOptions\x18\x85\xe4\x04 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18giftpay/v1/options.proto\x12\ngiftpay.v1\x1a google/protobuf/descriptor.proto\"}\n\rRefusalOption\x12&\n\x06status\x18\x01 \x01(\x0e\x32\x16.giftpay.v1.StatusCode\x12\x10\n\x08sentence\x18\x02 \x01(\t\x12\x0e\n\x06pinned\x18\x03 \x01(\x08\x12\x0f\n\x07\x66igures\x18\x04 \x01(\t\x12\x11\n\texception\x18\x05 \x01(\t\"\x7f\n\x06\x42ounds\x12\x1e\n\x04\x66orm\x18\x01 \x01(\x0e\x32\x10.giftpay.v1.Form\x12\r\n\x05least\x18\x02 \x01(\x03\x12\x0c\n\x04most\x18\x03 \x01(\x03\x12\x10\n\x08optional\x18\x04 \x01(\x08\x12\x0f\n\x07nonzero\x18\x05 \x01(\x08\x12\x15\n\rchecked_apart\x18\x06 \x01(\x08\"H\n\x07Pattern\x12\r\n\x05regex\x18\x01 \x01(\t\x12\x11\n\tprintable\x18\x02 \x01(\x08\x12\r\n\x05limit\x18\x03 \x01(\t\x12\x0c\n\x04most\x18\x04 \x01(\x05\")\n\x08Personal\x12\r\n\x05owner\x18\x01 \x01(\t\x12\x0e\n\x06hidden\x18\x02 \x01(\x08\"#\n\x04Page\x12\r\n\x05usual\x18\x01 \x01(\x05\x12\x0c\n\x04most\x18\x02 \x01(\x05*\xc2\x02\n\nStatusCode\x12\x1b\n\x17STATUS_CODE_UNSPECIFIED\x10\x00\x12 \n\x1cSTATUS_CODE_INVALID_ARGUMENT\x10\x03\x12\x19\n\x15STATUS_CODE_NOT_FOUND\x10\x05\x12\x1e\n\x1aSTATUS_CODE_ALREADY_EXISTS\x10\x06\x12!\n\x1dSTATUS_CODE_PERMISSION_DENIED\x10\x07\x12\"\n\x1eSTATUS_CODE_RESOURCE_EXHAUSTED\x10\x08\x12#\n\x1fSTATUS_CODE_FAILED_PRECONDITION\x10\t\x12\x17\n\x13STATUS_CODE_ABORTED\x10\n\x12\x18\n\x14STATUS_CODE_INTERNAL\x10\r\x12\x1b\n\x17STATUS_CODE_UNAVAILABLE\x10\x0e*\xd8\x05\n\x04\x46orm\x12\x14\n\x10\x46ORM_UNSPECIFIED\x10\x00\x12K\n\x07\x46ORM_ID\x10\x01\x1a>\xb2\xa0&:\n\x15[A-Za-z0-9._:-]{1,64}\x1a!1..64 characters of A-Za-z0-9._:-\x12R\n\x0c\x46ORM_CONTEXT\x10\x02\x1a@\xb2\xa0&<\n\x16[A-Za-z0-9._:/-]{1,64}\x1a\"1..64 characters of A-Za-z0-9._:/-\x12y\n\tFORM_UUID\x10\x03\x1aj\xb2\xa0&f\n<[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\x1a&a UUID of 36 characters, in lower case\x12\x66\n\x08\x46ORM_KEY\x10\x04\x1aX\xb2\xa0&T\x10\x01\x1aM{least}..{most} printable characters in one line, with no space at either end \x80\x01\x12\x42\n\x0c\x46ORM_COUNTRY\x10\x05\x1a\x30\xb2\xa0&,\n\x08[A-Z]{2}\x1a two capital letters (ISO 3166-1)\x12\x43\n\rFORM_CURRENCY\x10\x06\x1a\x30\xb2\xa0&,\n\x08[A-Z]{3}\x1a three capital letters (ISO 4217)\x12G\n\x0e\x46ORM_REFERENCE\x10\x07\x1a\x33\xb2\xa0&/\n\x0c[!-~]{1,128}\x1a\x1f\x31..128 visible ASCII characters\x12\x64\n\tFORM_LINE\x10\x08\x1aU\xb2\xa0&Q\x10\x01\x1aM{least}..{most} printable characters in one line, with no space at either end:O\n\x07refusal\x12!.google.protobuf.EnumValueOptions\x18\x85\xe4\x04 \x01(\x0b\x32\x19.giftpay.v1.RefusalOption:I\n\x07pattern\x12!.google.protobuf.EnumValueOptions\x18\x86\xe4\x04 \x01(\x0b\x32\x13.giftpay.v1.Pattern:C\n\x06\x62ounds\x12\x1d.google.protobuf.FieldOptions\x18\x85\xe4\x04 \x01(\x0b\x32\x12.giftpay.v1.Bounds:G\n\x08personal\x12\x1d.google.protobuf.FieldOptions\x18\x86\xe4\x04 \x01(\x0b\x32\x14.giftpay.v1.Personal:?\n\x04page\x12\x1d.google.protobuf.FieldOptions\x18\x87\xe4\x04 \x01(\x0b\x32\x10.giftpay.v1.Page:1\n\x08required\x12\x1d.google.protobuf.OneofOptions\x18\x85\xe4\x04 \x01(\x08:6\n\x0b\x63lient_name\x12\x1f.google.protobuf.ServiceOptions\x18\x85\xe4\x04 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,29 +39,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FORM'].values_by_name["FORM_UUID"]._loaded_options = None
   _globals['_FORM'].values_by_name["FORM_UUID"]._serialized_options = b'\262\240&f\n<[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\032&a UUID of 36 characters, in lower case'
   _globals['_FORM'].values_by_name["FORM_KEY"]._loaded_options = None
-  _globals['_FORM'].values_by_name["FORM_KEY"]._serialized_options = b'\262\240&!\n\014(?s).{1,128}\032\0211..128 characters'
+  _globals['_FORM'].values_by_name["FORM_KEY"]._serialized_options = b'\262\240&T\020\001\032M{least}..{most} printable characters in one line, with no space at either end \200\001'
   _globals['_FORM'].values_by_name["FORM_COUNTRY"]._loaded_options = None
   _globals['_FORM'].values_by_name["FORM_COUNTRY"]._serialized_options = b'\262\240&,\n\010[A-Z]{2}\032 two capital letters (ISO 3166-1)'
   _globals['_FORM'].values_by_name["FORM_CURRENCY"]._loaded_options = None
   _globals['_FORM'].values_by_name["FORM_CURRENCY"]._serialized_options = b'\262\240&,\n\010[A-Z]{3}\032 three capital letters (ISO 4217)'
   _globals['_FORM'].values_by_name["FORM_REFERENCE"]._loaded_options = None
   _globals['_FORM'].values_by_name["FORM_REFERENCE"]._serialized_options = b'\262\240&/\n\014[!-~]{1,128}\032\0371..128 visible ASCII characters'
-  _globals['_FORM'].values_by_name["FORM_TEXT"]._loaded_options = None
-  _globals['_FORM'].values_by_name["FORM_TEXT"]._serialized_options = b'\262\240&5\n\005[^\\0]\032,{least}..{most} characters, none of them NUL'
   _globals['_FORM'].values_by_name["FORM_LINE"]._loaded_options = None
-  _globals['_FORM'].values_by_name["FORM_LINE"]._serialized_options = b'\262\240&E\020\001\032A{least}..{most} printable characters, with no space at either end'
-  _globals['_STATUSCODE']._serialized_start=471
-  _globals['_STATUSCODE']._serialized_end=793
-  _globals['_FORM']._serialized_start=796
-  _globals['_FORM']._serialized_end=1535
+  _globals['_FORM'].values_by_name["FORM_LINE"]._serialized_options = b'\262\240&Q\020\001\032M{least}..{most} printable characters in one line, with no space at either end'
+  _globals['_STATUSCODE']._serialized_start=485
+  _globals['_STATUSCODE']._serialized_end=807
+  _globals['_FORM']._serialized_start=810
+  _globals['_FORM']._serialized_end=1538
   _globals['_REFUSALOPTION']._serialized_start=74
   _globals['_REFUSALOPTION']._serialized_end=199
   _globals['_BOUNDS']._serialized_start=201
   _globals['_BOUNDS']._serialized_end=328
   _globals['_PATTERN']._serialized_start=330
-  _globals['_PATTERN']._serialized_end=388
-  _globals['_PERSONAL']._serialized_start=390
-  _globals['_PERSONAL']._serialized_end=431
-  _globals['_PAGE']._serialized_start=433
-  _globals['_PAGE']._serialized_end=468
+  _globals['_PATTERN']._serialized_end=402
+  _globals['_PERSONAL']._serialized_start=404
+  _globals['_PERSONAL']._serialized_end=445
+  _globals['_PAGE']._serialized_start=447
+  _globals['_PAGE']._serialized_end=482
 # @@protoc_insertion_point(module_scope)

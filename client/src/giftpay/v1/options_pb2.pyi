@@ -93,9 +93,7 @@ class _FormEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Form.ValueType],
     """ISO 4217 in form; whether it is supported is the catalog's business."""
     FORM_REFERENCE: _Form.ValueType  # 7
     """A provider's reference."""
-    FORM_TEXT: _Form.ValueType  # 8
-    """Text that Postgres can store, bounded by the field."""
-    FORM_LINE: _Form.ValueType  # 9
+    FORM_LINE: _Form.ValueType  # 8
     """Printable text in one line, bounded by the field."""
 
 class Form(_Form, metaclass=_FormEnumTypeWrapper):
@@ -117,9 +115,7 @@ FORM_CURRENCY: Form.ValueType  # 6
 """ISO 4217 in form; whether it is supported is the catalog's business."""
 FORM_REFERENCE: Form.ValueType  # 7
 """A provider's reference."""
-FORM_TEXT: Form.ValueType  # 8
-"""Text that Postgres can store, bounded by the field."""
-FORM_LINE: Form.ValueType  # 9
+FORM_LINE: Form.ValueType  # 8
 """Printable text in one line, bounded by the field."""
 Global___Form: _TypeAlias = Form  # noqa: Y015
 
@@ -194,8 +190,8 @@ class Bounds(_message.Message):
     nonzero: _builtins.bool
     """0 is malformed, though it lies within."""
     checked_apart: _builtins.bool
-    """What is inside is checked by its service and not with the request: the items of a batch one by
-    one, a catalog as a whole.
+    """It is checked by its service and not with the request: the items of a batch one by one, a catalog
+    as a whole, a payment provider by those that the server is connected to.
     """
     def __init__(
         self,
@@ -224,24 +220,28 @@ class Pattern(_message.Message):
     REGEX_FIELD_NUMBER: _builtins.int
     PRINTABLE_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
+    MOST_FIELD_NUMBER: _builtins.int
     regex: _builtins.str
-    """A regular expression in the syntax of Python and RE2 both: for the whole of it, or where the
-    field bounds it, for each of its characters.
-    """
+    """A regular expression for the whole of it, in the syntax of Python and RE2 both."""
     printable: _builtins.bool
-    """Whether it is printable, without a space at either end."""
+    """In place of a regular expression: it is one line of printable text, as docs/wire.md has it
+    under "Text".
+    """
     limit: _builtins.str
     """What it must be, for whoever sent another."""
+    most: _builtins.int
+    """The most characters, where the field does not say."""
     def __init__(
         self,
         *,
         regex: _builtins.str = ...,
         printable: _builtins.bool = ...,
         limit: _builtins.str = ...,
+        most: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "printable", b"printable", "regex", b"regex"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "most", b"most", "printable", b"printable", "regex", b"regex"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

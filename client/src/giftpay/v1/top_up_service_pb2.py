@@ -27,7 +27,7 @@ from giftpay.v1 import options_pb2 as giftpay_dot_v1_dot_options__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fgiftpay/v1/top_up_service.proto\x12\ngiftpay.v1\x1a\x16giftpay/v1/money.proto\x1a\x18giftpay/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8a\x03\n\x05TopUp\x12\x11\n\ttop_up_id\x18\x01 \x01(\t\x12\x10\n\x08owner_id\x18\x02 \x01(\t\x12\x12\n\npackage_id\x18\x03 \x01(\t\x12-\n\x08provider\x18\x04 \x01(\x0e\x32\x1b.giftpay.v1.PaymentProvider\x12 \n\x05price\x18\x05 \x01(\x0b\x32\x11.giftpay.v1.Money\x12\r\n\x05\x63oins\x18\x06 \x01(\x03\x12\x13\n\x0b\x62onus_coins\x18\x07 \x01(\x03\x12%\n\x05state\x18\x08 \x01(\x0e\x32\x16.giftpay.v1.TopUpState\x12\x19\n\x11payment_reference\x18\t \x01(\t\x12\x19\n\x11paid_after_cancel\x18\n \x01(\x08\x12\x17\n\x0f\x63\x61talog_version\x18\x0b \x01(\x03\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08pay_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb7\x01\n\x12\x43reateTopUpRequest\x12\x1f\n\x0fidempotency_key\x18\x01 \x01(\tB\x06\xaa\xa0&\x02\x08\x04\x12\x18\n\x08owner_id\x18\x02 \x01(\tB\x06\xaa\xa0&\x02\x08\x01\x12\x1a\n\npackage_id\x18\x03 \x01(\tB\x06\xaa\xa0&\x02\x08\x01\x12\x33\n\x08provider\x18\x04 \x01(\x0e\x32\x1b.giftpay.v1.PaymentProviderB\x04\xaa\xa0&\x00\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\"J\n\x13\x43reateTopUpResponse\x12!\n\x06top_up\x18\x01 \x01(\x0b\x32\x11.giftpay.v1.TopUp\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"t\n\x13\x43onfirmTopUpRequest\x12\x1f\n\x0fidempotency_key\x18\x01 \x01(\tB\x06\xaa\xa0&\x02\x08\x04\x12\x19\n\ttop_up_id\x18\x02 \x01(\tB\x06\xaa\xa0&\x02\x08\x03\x12!\n\x11payment_reference\x18\x03 \x01(\tB\x06\xaa\xa0&\x02\x08\x07\"K\n\x14\x43onfirmTopUpResponse\x12!\n\x06top_up\x18\x01 \x01(\x0b\x32\x11.giftpay.v1.TopUp\x12\x10\n\x08replayed\x18\x02 \x01(\x08\",\n\x0fGetTopUpRequest\x12\x19\n\ttop_up_id\x18\x01 \x01(\tB\x06\xaa\xa0&\x02\x08\x03\"5\n\x10GetTopUpResponse\x12!\n\x06top_up\x18\x01 \x01(\x0b\x32\x11.giftpay.v1.TopUp\"\x8e\x01\n\x11ListTopUpsRequest\x12\x18\n\x08owner_id\x18\x01 \x01(\tB\x06\xaa\xa0&\x02\x08\x01\x12-\n\x05state\x18\x02 \x01(\x0e\x32\x16.giftpay.v1.TopUpStateB\x06\xaa\xa0&\x02 \x01\x12\x1c\n\tpage_size\x18\x03 \x01(\x05\x42\t\xba\xa0&\x05\x08\x32\x10\xe8\x07\x12\x12\n\npage_token\x18\x04 \x01(\t\"Q\n\x12ListTopUpsResponse\x12\"\n\x07top_ups\x18\x01 \x03(\x0b\x32\x11.giftpay.v1.TopUp\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"P\n\x12\x43\x61ncelTopUpRequest\x12\x1f\n\x0fidempotency_key\x18\x01 \x01(\tB\x06\xaa\xa0&\x02\x08\x04\x12\x19\n\ttop_up_id\x18\x02 \x01(\tB\x06\xaa\xa0&\x02\x08\x03\"J\n\x13\x43\x61ncelTopUpResponse\x12!\n\x06top_up\x18\x01 \x01(\x0b\x32\x11.giftpay.v1.TopUp\x12\x10\n\x08replayed\x18\x02 \x01(\x08*o\n\x0fPaymentProvider\x12 \n\x1cPAYMENT_PROVIDER_UNSPECIFIED\x10\x00\x12\x1c\n\x18PAYMENT_PROVIDER_SANDBOX\x10\x01\x12\x1c\n\x18PAYMENT_PROVIDER_TRUSTED\x10\x02*w\n\nTopUpState\x12\x1c\n\x18TOP_UP_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14TOP_UP_STATE_PENDING\x10\x01\x12\x15\n\x11TOP_UP_STATE_PAID\x10\x02\x12\x1a\n\x16TOP_UP_STATE_CANCELLED\x10\x03\x32\xa2\x03\n\x0cTopUpService\x12N\n\x0b\x43reateTopUp\x12\x1e.giftpay.v1.CreateTopUpRequest\x1a\x1f.giftpay.v1.CreateTopUpResponse\x12Q\n\x0c\x43onfirmTopUp\x12\x1f.giftpay.v1.ConfirmTopUpRequest\x1a .giftpay.v1.ConfirmTopUpResponse\x12\x45\n\x08GetTopUp\x12\x1b.giftpay.v1.GetTopUpRequest\x1a\x1c.giftpay.v1.GetTopUpResponse\x12K\n\nListTopUps\x12\x1d.giftpay.v1.ListTopUpsRequest\x1a\x1e.giftpay.v1.ListTopUpsResponse\x12N\n\x0b\x43\x61ncelTopUp\x12\x1e.giftpay.v1.CancelTopUpRequest\x1a\x1f.giftpay.v1.CancelTopUpResponse\x1a\x0b\xaa\xa0&\x07top_upsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fgiftpay/v1/top_up_service.proto\x12\ngiftpay.v1\x1a\x16giftpay/v1/money.proto\x1a\x18giftpay/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8a\x03\n\x05TopUp\x12\x11\n\ttop_up_id\x18\x01 \x01(\t\x12\x10\n\x08owner_id\x18\x02 \x01(\t\x12\x12\n\npackage_id\x18\x03 \x01(\t\x12-\n\x08provider\x18\x04 \x01(\x0e\x32\x1b.giftpay.v1.PaymentProvider\x12 \n\x05price\x18\x05 \x01(\x0b\x32\x11.giftpay.v1.Money\x12\r\n\x05\x63oins\x18\x06 \x01(\x03\x12\x13\n\x0b\x62onus_coins\x18\x07 \x01(\x03\x12%\n\x05state\x18\x08 \x01(\x0e\x32\x16.giftpay.v1.TopUpState\x12\x19\n\x11payment_reference\x18\t \x01(\t\x12\x19\n\x11paid_after_cancel\x18\n \x01(\x08\x12\x17\n\x0f\x63\x61talog_version\x18\x0b \x01(\x03\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08pay_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb9\x01\n\x12\x43reateTopUpRequest\x12\x1f\n\x0fidempotency_key\x18\x01 \x01(\tB\x06\xaa\xa0&\x02\x08\x04\x12\x18\n\x08owner_id\x18\x02 \x01(\tB\x06\xaa\xa0&\x02\x08\x01\x12\x1a\n\npackage_id\x18\x03 \x01(\tB\x06\xaa\xa0&\x02\x08\x01\x12\x35\n\x08provider\x18\x04 \x01(\x0e\x32\x1b.giftpay.v1.PaymentProviderB\x06\xaa\xa0&\x02\x30\x01\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\"J\n\x13\x43reateTopUpResponse\x12!\n\x06top_up\x18\x01 \x01(\x0b\x32\x11.giftpay.v1.TopUp\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"t\n\x13\x43onfirmTopUpRequest\x12\x1f\n\x0fidempotency_key\x18\x01 \x01(\tB\x06\xaa\xa0&\x02\x08\x04\x12\x19\n\ttop_up_id\x18\x02 \x01(\tB\x06\xaa\xa0&\x02\x08\x03\x12!\n\x11payment_reference\x18\x03 \x01(\tB\x06\xaa\xa0&\x02\x08\x07\"K\n\x14\x43onfirmTopUpResponse\x12!\n\x06top_up\x18\x01 \x01(\x0b\x32\x11.giftpay.v1.TopUp\x12\x10\n\x08replayed\x18\x02 \x01(\x08\",\n\x0fGetTopUpRequest\x12\x19\n\ttop_up_id\x18\x01 \x01(\tB\x06\xaa\xa0&\x02\x08\x03\"5\n\x10GetTopUpResponse\x12!\n\x06top_up\x18\x01 \x01(\x0b\x32\x11.giftpay.v1.TopUp\"\x8e\x01\n\x11ListTopUpsRequest\x12\x18\n\x08owner_id\x18\x01 \x01(\tB\x06\xaa\xa0&\x02\x08\x01\x12-\n\x05state\x18\x02 \x01(\x0e\x32\x16.giftpay.v1.TopUpStateB\x06\xaa\xa0&\x02 \x01\x12\x1c\n\tpage_size\x18\x03 \x01(\x05\x42\t\xba\xa0&\x05\x08\x32\x10\xe8\x07\x12\x12\n\npage_token\x18\x04 \x01(\t\"Q\n\x12ListTopUpsResponse\x12\"\n\x07top_ups\x18\x01 \x03(\x0b\x32\x11.giftpay.v1.TopUp\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"P\n\x12\x43\x61ncelTopUpRequest\x12\x1f\n\x0fidempotency_key\x18\x01 \x01(\tB\x06\xaa\xa0&\x02\x08\x04\x12\x19\n\ttop_up_id\x18\x02 \x01(\tB\x06\xaa\xa0&\x02\x08\x03\"J\n\x13\x43\x61ncelTopUpResponse\x12!\n\x06top_up\x18\x01 \x01(\x0b\x32\x11.giftpay.v1.TopUp\x12\x10\n\x08replayed\x18\x02 \x01(\x08*o\n\x0fPaymentProvider\x12 \n\x1cPAYMENT_PROVIDER_UNSPECIFIED\x10\x00\x12\x1c\n\x18PAYMENT_PROVIDER_SANDBOX\x10\x01\x12\x1c\n\x18PAYMENT_PROVIDER_TRUSTED\x10\x02*w\n\nTopUpState\x12\x1c\n\x18TOP_UP_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14TOP_UP_STATE_PENDING\x10\x01\x12\x15\n\x11TOP_UP_STATE_PAID\x10\x02\x12\x1a\n\x16TOP_UP_STATE_CANCELLED\x10\x03\x32\xa2\x03\n\x0cTopUpService\x12N\n\x0b\x43reateTopUp\x12\x1e.giftpay.v1.CreateTopUpRequest\x1a\x1f.giftpay.v1.CreateTopUpResponse\x12Q\n\x0c\x43onfirmTopUp\x12\x1f.giftpay.v1.ConfirmTopUpRequest\x1a .giftpay.v1.ConfirmTopUpResponse\x12\x45\n\x08GetTopUp\x12\x1b.giftpay.v1.GetTopUpRequest\x1a\x1c.giftpay.v1.GetTopUpResponse\x12K\n\nListTopUps\x12\x1d.giftpay.v1.ListTopUpsRequest\x1a\x1e.giftpay.v1.ListTopUpsResponse\x12N\n\x0b\x43\x61ncelTopUp\x12\x1e.giftpay.v1.CancelTopUpRequest\x1a\x1f.giftpay.v1.CancelTopUpResponse\x1a\x0b\xaa\xa0&\x07top_upsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,7 +41,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATETOPUPREQUEST'].fields_by_name['package_id']._loaded_options = None
   _globals['_CREATETOPUPREQUEST'].fields_by_name['package_id']._serialized_options = b'\252\240&\002\010\001'
   _globals['_CREATETOPUPREQUEST'].fields_by_name['provider']._loaded_options = None
-  _globals['_CREATETOPUPREQUEST'].fields_by_name['provider']._serialized_options = b'\252\240&\000'
+  _globals['_CREATETOPUPREQUEST'].fields_by_name['provider']._serialized_options = b'\252\240&\0020\001'
   _globals['_CONFIRMTOPUPREQUEST'].fields_by_name['idempotency_key']._loaded_options = None
   _globals['_CONFIRMTOPUPREQUEST'].fields_by_name['idempotency_key']._serialized_options = b'\252\240&\002\010\004'
   _globals['_CONFIRMTOPUPREQUEST'].fields_by_name['top_up_id']._loaded_options = None
@@ -62,32 +62,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CANCELTOPUPREQUEST'].fields_by_name['top_up_id']._serialized_options = b'\252\240&\002\010\003'
   _globals['_TOPUPSERVICE']._loaded_options = None
   _globals['_TOPUPSERVICE']._serialized_options = b'\252\240&\007top_ups'
-  _globals['_PAYMENTPROVIDER']._serialized_start=1471
-  _globals['_PAYMENTPROVIDER']._serialized_end=1582
-  _globals['_TOPUPSTATE']._serialized_start=1584
-  _globals['_TOPUPSTATE']._serialized_end=1703
+  _globals['_PAYMENTPROVIDER']._serialized_start=1473
+  _globals['_PAYMENTPROVIDER']._serialized_end=1584
+  _globals['_TOPUPSTATE']._serialized_start=1586
+  _globals['_TOPUPSTATE']._serialized_end=1705
   _globals['_TOPUP']._serialized_start=131
   _globals['_TOPUP']._serialized_end=525
   _globals['_CREATETOPUPREQUEST']._serialized_start=528
-  _globals['_CREATETOPUPREQUEST']._serialized_end=711
-  _globals['_CREATETOPUPRESPONSE']._serialized_start=713
-  _globals['_CREATETOPUPRESPONSE']._serialized_end=787
-  _globals['_CONFIRMTOPUPREQUEST']._serialized_start=789
-  _globals['_CONFIRMTOPUPREQUEST']._serialized_end=905
-  _globals['_CONFIRMTOPUPRESPONSE']._serialized_start=907
-  _globals['_CONFIRMTOPUPRESPONSE']._serialized_end=982
-  _globals['_GETTOPUPREQUEST']._serialized_start=984
-  _globals['_GETTOPUPREQUEST']._serialized_end=1028
-  _globals['_GETTOPUPRESPONSE']._serialized_start=1030
-  _globals['_GETTOPUPRESPONSE']._serialized_end=1083
-  _globals['_LISTTOPUPSREQUEST']._serialized_start=1086
-  _globals['_LISTTOPUPSREQUEST']._serialized_end=1228
-  _globals['_LISTTOPUPSRESPONSE']._serialized_start=1230
-  _globals['_LISTTOPUPSRESPONSE']._serialized_end=1311
-  _globals['_CANCELTOPUPREQUEST']._serialized_start=1313
-  _globals['_CANCELTOPUPREQUEST']._serialized_end=1393
-  _globals['_CANCELTOPUPRESPONSE']._serialized_start=1395
-  _globals['_CANCELTOPUPRESPONSE']._serialized_end=1469
-  _globals['_TOPUPSERVICE']._serialized_start=1706
-  _globals['_TOPUPSERVICE']._serialized_end=2124
+  _globals['_CREATETOPUPREQUEST']._serialized_end=713
+  _globals['_CREATETOPUPRESPONSE']._serialized_start=715
+  _globals['_CREATETOPUPRESPONSE']._serialized_end=789
+  _globals['_CONFIRMTOPUPREQUEST']._serialized_start=791
+  _globals['_CONFIRMTOPUPREQUEST']._serialized_end=907
+  _globals['_CONFIRMTOPUPRESPONSE']._serialized_start=909
+  _globals['_CONFIRMTOPUPRESPONSE']._serialized_end=984
+  _globals['_GETTOPUPREQUEST']._serialized_start=986
+  _globals['_GETTOPUPREQUEST']._serialized_end=1030
+  _globals['_GETTOPUPRESPONSE']._serialized_start=1032
+  _globals['_GETTOPUPRESPONSE']._serialized_end=1085
+  _globals['_LISTTOPUPSREQUEST']._serialized_start=1088
+  _globals['_LISTTOPUPSREQUEST']._serialized_end=1230
+  _globals['_LISTTOPUPSRESPONSE']._serialized_start=1232
+  _globals['_LISTTOPUPSRESPONSE']._serialized_end=1313
+  _globals['_CANCELTOPUPREQUEST']._serialized_start=1315
+  _globals['_CANCELTOPUPREQUEST']._serialized_end=1395
+  _globals['_CANCELTOPUPRESPONSE']._serialized_start=1397
+  _globals['_CANCELTOPUPRESPONSE']._serialized_end=1471
+  _globals['_TOPUPSERVICE']._serialized_start=1708
+  _globals['_TOPUPSERVICE']._serialized_end=2126
 # @@protoc_insertion_point(module_scope)

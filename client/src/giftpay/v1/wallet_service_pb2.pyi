@@ -175,8 +175,9 @@ class OpenWalletRequest(_message.Message):
     DATE_OF_BIRTH_FIELD_NUMBER: _builtins.int
     AGE_VERIFIED_FIELD_NUMBER: _builtins.int
     idempotency_key: _builtins.str
-    """Idempotency key, which never expires: a UUID (UUIDv7 is best; not nil, not version 8), or any text
-    of 1 to 128 characters that is unique to the caller.
+    """Idempotency key, which never expires: a UUID (UUIDv7 is best; not nil, not version 8), or any
+    printable text of 1 to 128 characters in one line that is unique to the caller. In another
+    spelling, such as a UUID in capitals, it is the same key.
     """
     owner_id: _builtins.str
     """1 to 64 characters of A-Za-z0-9._:-"""

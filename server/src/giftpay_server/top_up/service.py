@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from giftpay.v1 import (
     PAYMENT_PROVIDER_TRUSTED,
@@ -20,6 +20,7 @@ from giftpay.v1 import (
     Money,
     TopUp,
 )
+from giftpay.v1 import PaymentProvider as PaymentProviderNumber
 
 from giftpay_server.journal.journal import Journal
 from giftpay_server.ledger.model import Outcome
@@ -115,7 +116,14 @@ class TopUpService:
         if provider == PAYMENT_PROVIDER_TRUSTED:
             call.require(Right.TRUSTED_PAYMENTS)
         elif provider not in self._providers:
-            raise InvalidArgumentError("provider", "one that this server is connected to")
+            names = ", ".join(self._provider_names(call)) or "none"
+            raise InvalidArgumentError("provider", f"one that this server is connected to: {names}")
+
+    def _provider_names(self, call: Call) -> Iterator[str]:
+        for name, provider in PaymentProviderNumber.items():
+            is_trusted = provider == PAYMENT_PROVIDER_TRUSTED
+            if provider in self._providers or (is_trusted and call.may(Right.TRUSTED_PAYMENTS)):
+                yield name
 
 
 def _top_up(outcome: Outcome) -> TopUp:

@@ -19,6 +19,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from giftpay_server.wire.fields import InvalidArgumentError
+from giftpay_server.wire.text import is_line
 
 BOUNDS, PAGE, REQUIRED = options_pb2.bounds, options_pb2.page, options_pb2.required
 NUMBERS = (FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_INT64)
@@ -114,11 +115,13 @@ def _field(field: FieldDescriptor) -> Iterator[_Check]:
         yield _list(field, bounds)
     elif field.message_type == Timestamp.DESCRIPTOR:
         yield from _time(field, bounds)
-    elif field.message_type is None and not field.is_repeated:
-        yield _scalar(field, bounds, _rule(field, bounds))
-    elif field.is_repeated or field.message_type is None:
+    elif field.is_repeated:
         raise TypeError(f"{field.full_name}: no bounds are known for its type")
-    elif not bounds.checked_apart:
+    elif bounds.checked_apart:
+        return
+    elif field.message_type is None:
+        yield _scalar(field, bounds, _rule(field, bounds))
+    else:
         yield _message(field, bounds)
 
 
@@ -161,15 +164,15 @@ def _unless_unset(allowed: str, field: FieldDescriptor, bounds: Bounds) -> str:
 def _text(bounds: Bounds) -> _Rule:
     form = Form.DESCRIPTOR.values_by_number[bounds.form]
     pattern = form.GetOptions().Extensions[options_pb2.pattern]
-    limit = pattern.limit.format(least=bounds.least, most=bounds.most)
+    least, most = max(bounds.least, 1), bounds.most or pattern.most
+    limit = pattern.limit.format(least=least, most=most)
     if pattern.printable:
-        return _Rule(limit, partial(_is_line, bounds.least, bounds.most))
-    count = f"{{{bounds.least},{bounds.most}}}" if bounds.most else ""
-    return _Rule(limit, re.compile(pattern.regex + count).fullmatch)
+        return _Rule(limit, partial(_is_line_within, least, most))
+    return _Rule(limit, re.compile(pattern.regex).fullmatch)
 
 
-def _is_line(least: int, most: int, text: str) -> bool:
-    return least <= len(text) <= most and text.isprintable() and text == text.strip()
+def _is_line_within(least: int, most: int, text: str) -> bool:
+    return least <= len(text) <= most and is_line(text)
 
 
 def _number(bounds: Bounds) -> _Rule:

@@ -33,9 +33,13 @@ class Call:
     person: str = ""  # who acts through it; empty: not known
     rights: frozenset[Right] = frozenset()
 
+    def may(self, right: Right) -> bool:
+        """Whether the caller has the right."""
+        return right in self.rights
+
     def require(self, right: Right) -> None:
         """Raises RefusedError with PERMISSION_DENIED where the caller lacks the right."""
-        if right not in self.rights:
+        if not self.may(right):
             raise RefusedError(refuse(ERROR_REASON_PERMISSION_DENIED, right=right))
 
 

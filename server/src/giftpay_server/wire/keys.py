@@ -5,19 +5,35 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
+from unicodedata import normalize
 
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-79a-f][0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
-_NIL = "00000000-0000-0000-0000-000000000000"
+# A UUID that is an id as it is: in its canonical spelling, not nil, not of version 8.
+_ID = re.compile(r"(?![0-]+$)[0-9a-f]{8}-[0-9a-f]{4}-[0-79a-f][0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+# What programs write for a UUID: with its dashes or without, in brackets, as a URN.
+_DIGITS = "([0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+_UUID = re.compile(
+    rf"(?:urn:uuid:)?(?:{_DIGITS}|\{{{_DIGITS}\}}|\({_DIGITS}\))", re.ASCII | re.IGNORECASE
+)
 
 
 def transaction_id(key: str, *, caller: str) -> str:
-    """The key itself where it is a canonical UUID, and global; otherwise the caller's own UUIDv8.
+    """The key itself where it is a UUID, and global; otherwise the caller's own UUIDv8.
 
-    Nil and version 8 are not taken as they are: no caller can name what another's text became.
+    A key in another spelling is the same key. Nil and version 8 are not taken as they are: no
+    caller can name what another's text became.
     """
-    if _UUID.fullmatch(key) and key != _NIL:
+    if _ID.fullmatch(key):
         return key
-    return _version_8(f"{caller}\0{key}".encode())
+    spelled = _canonical(key)
+    return spelled if _ID.fullmatch(spelled) else _version_8(f"{caller}\0{spelled}".encode())
+
+
+def _canonical(key: str) -> str:
+    """The spelling that counts: of a UUID in lower case with dashes, of any other text in NFC."""
+    found = _UUID.fullmatch(key)
+    if found is None:
+        return normalize("NFC", key)
+    return str(uuid.UUID(found[found.lastindex or 0]))
 
 
 def step_id(subject_id: str, step: str) -> str:
