@@ -52,6 +52,12 @@ class ServerProcess:
         assert said.startswith("giftpay serves on "), self.log()
         self.address = said.split()[3]
 
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        assert self._process is not None
+        return self._process.pid
+
     def send(self, number: signal.Signals) -> None:
         """Sends a signal, if the process is alive."""
         assert self._process is not None
