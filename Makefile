@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run demo test faults check format proto bench bench-quick bench-pairs hops clean
+.PHONY: help run demo test faults fuzz check format proto bench bench-quick bench-pairs hops clean
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check
@@ -18,6 +18,10 @@ test: .venv/dev       ## Run all tests, on a Postgres that lives as long as they
 
 faults: .venv/faults  ## Try what goes wrong: locked rows, stopped servers, wrong clocks, full disks
 	python -m pytest tests/faults
+
+INPUTS ?= 200000
+fuzz: .venv/dev       ## Send INPUTS=N hostile inputs to a server, beside an honest client
+	python -m tests.fuzz --inputs $(INPUTS)
 
 check: .venv/dev      ## Check format, lint, types, import walls, protos and generated code
 	ruff format --check . && ruff check . && mypy && lint-imports

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,11 +23,12 @@ from tests.fuzz.sending import Findings, sender
 from tests.fuzz.setting import prepare
 from tests.stories.processes import ServerProcess, server_process
 
-CHUNK = 1_000  # inputs between two looks at the log
+CHUNK = 2_500  # inputs between two looks at the log
 ATTACK_EVERY = 10  # of so many inputs one is of HTTP/2 and not of messages
 WARM_UP = 0.3  # of the inputs: then the server has what it keeps
 ALONE_S = 5.0  # in which the honest client has the server to itself
-DEFECTS = (" ERROR ", " CRITICAL ", "Traceback", "incident")
+DEFECT = re.compile(r"^.* (ERROR|CRITICAL) .*$", re.MULTILINE)  # a line of the server's log
+SHOWN = 1_500  # characters of what it logged
 VERIFY_S = 600
 
 
@@ -95,8 +97,9 @@ class Campaign:
     def _read_log(self, part: range) -> None:
         log = self._server.log()
         new, self._log_read = log[self._log_read :], len(log)
-        if any(defect in new for defect in DEFECTS):
-            self.findings.note("log", new[:4_000], f"inputs {part.start} to {part.stop}")
+        for defect in DEFECT.finditer(new):
+            said = new[defect.start() : defect.start() + SHOWN]
+            self.findings.note("log", said, f"one of inputs {part.start} to {part.stop - 1}")
 
     async def _broken(self) -> str:
         """The first row that the audit finds broken; empty if none is."""

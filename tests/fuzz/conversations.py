@@ -15,8 +15,8 @@ from tests.fuzz.messages import World
 from tests.fuzz.rpcs import every_rpc
 from tests.fuzz.sending import Findings
 
-AT_A_TIME = 16
-LISTEN_S = 0.2  # to what the server says
+AT_A_TIME = 64
+LISTEN_S = 0.1  # to what the server says
 PATIENCE_S = 30  # for it to take a connection and what is sent
 RECEIVE_MAX = 1 << 20
 ENDS = ("close", "reset", "half close")
@@ -73,7 +73,7 @@ class Attacker:
                 self._findings.note("tcp: stuck", f"not taken within {PATIENCE_S} s", each)
             except ConnectionRefusedError:
                 self._findings.note("tcp: refused", "nobody listens", each)
-            except ConnectionError:
+            except OSError:
                 self._findings.note("tcp: reset", "", each)
             else:
                 self._findings.note(f"tcp: {ended}", "", each)

@@ -22,6 +22,7 @@ CONNECTIONS = 4
 AT_A_TIME = 64
 DEADLINE_S = 30
 FOLLOW_S = 0.2  # a stream that goes on is left after so long
+INVENTED = "Internal error from Core"  # grpc.aio's own, of a stream that ends while it writes
 CORE_LIMIT = "larger than max"  # what gRPC itself says of a message of more than 4 MiB
 Stream: TypeAlias = grpc.aio.UnaryStreamCall[bytes, bytes] | grpc.aio.StreamStreamCall[bytes, bytes]
 
@@ -62,7 +63,8 @@ class Sender:
             try:
                 answers = await _call(channel, each)
             except grpc.aio.AioRpcError as error:
-                self._findings.note(error.code().name, _wrong_with(each.rpc, error), each)
+                wrong = _wrong_with(each.rpc, error)
+                self._findings.note(_status(error), wrong, each)
             else:
                 self._findings.note("OK", _wrong_answer(each.rpc, answers), each)
 
@@ -103,8 +105,14 @@ async def _first_of(call: Stream) -> list[bytes]:
     return answers
 
 
+def _status(error: grpc.aio.AioRpcError) -> str:
+    return error.code().name if error.details() != INVENTED else "invented by grpc.aio"
+
+
 def _wrong_with(rpc: Rpc, error: grpc.aio.AioRpcError) -> str:
     """What a status may not be."""
+    if error.details() == INVENTED:
+        return ""
     if error.code() in FAULTS:
         return f"{error.details()}"
     if error.code() is StatusCode.DEADLINE_EXCEEDED:

@@ -78,7 +78,7 @@ class ServerProcess:
 
     def log(self) -> str:
         """What it has logged so far, over all its lives."""
-        return self._log.read_text()
+        return self._log.read_text(errors="backslashreplace")  # callers may have put any bytes
 
 
 @asynccontextmanager
