@@ -10,30 +10,32 @@ async with fault_proxy(tcp(server.address)) as proxy, connect(proxy.address) as 
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from enum import Enum, Flag, auto
+from enum import Flag, auto
 from typing import TypeAlias
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
-from tests.faults.faults import BlackHole, Fault, Sound
+from tests.faults.connections import (
+    CLIENT,
+    DOWN,
+    TARGET,
+    UP,
+    Connection,
+    Direction,
+    End,
+    Streams,
+    Way,
+    close,
+)
+from tests.faults.faults import Fault, Sound
 
-CHUNK = 64 << 10
+__all__ = ["CLIENT", "DOWN", "EXISTING", "NEW", "TARGET", "UP", "Direction", "Streams"]
+
 PATIENCE_S = 30
-RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
+POSTGRES_PORT = 5432
 
-Streams: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Target: TypeAlias = Callable[[], Awaitable[Streams]]
-
-
-class Direction(Flag):
-    """Which way bytes go."""
-
-    UP = auto()
-    """From the client to the target."""
-    DOWN = auto()
 
 
 class Connections(Flag):
@@ -43,93 +45,7 @@ class Connections(Flag):
     NEW = auto()
 
 
-class End(Enum):
-    """Who holds an end of a connection."""
-
-    CLIENT = auto()
-    TARGET = auto()
-
-
-UP, DOWN = Direction.UP, Direction.DOWN
 EXISTING, NEW = Connections.EXISTING, Connections.NEW
-CLIENT, TARGET = End.CLIENT, End.TARGET
-
-
-class Way:
-    """One direction of a connection; see `faults.Way`."""
-
-    def __init__(self, connection: Connection, fault: Fault, streams: Streams) -> None:
-        self.carried = 0
-        self.swallowed = 0
-        self.fault = fault
-        self._changed = asyncio.Event()
-        self._connection = connection
-        self._source, self._sink = streams
-
-    def fail(self, fault: Fault) -> None:
-        """Carries on with this fault, unless bytes are missing already."""
-        if not isinstance(self.fault, BlackHole):
-            self.fault, self.carried = fault, 0
-            self._changed.set()
-
-    async def pump(self) -> None:
-        """Carries what comes, and then the end as it came."""
-        reset = False
-        try:
-            while data := await self._source.read(CHUNK):
-                await self.fault.carry(data, self)
-                self._connection.note()
-        except ConnectionError:
-            reset = True
-        if not isinstance(self.fault, BlackHole):
-            close(self._sink, reset=reset)
-
-    async def write(self, data: bytes) -> None:
-        self._sink.write(data)
-        self.carried += len(data)
-        await self._sink.drain()
-
-    async def until_changed(self) -> None:
-        self._changed.clear()
-        await self._changed.wait()
-
-    def cut(self, *, reset: bool) -> None:
-        self._connection.cut(reset=reset)
-
-
-class Connection:
-    """One connection through the proxy, with a socket at each end."""
-
-    def __init__(
-        self, client: Streams, target: Streams, faults: dict[Direction, Fault], note: Note
-    ) -> None:
-        self.note = note
-        self.ways = {
-            UP: Way(self, faults[UP], (client[0], target[1])),
-            DOWN: Way(self, faults[DOWN], (target[0], client[1])),
-        }
-        self._ends = {CLIENT: client[1], TARGET: target[1]}
-
-    async def carry(self) -> None:
-        """Carries both ways until both have ended."""
-        try:
-            await asyncio.gather(*(way.pump() for way in self.ways.values()))
-        finally:
-            self.cut(reset=False)
-
-    def cut(self, *, reset: bool) -> None:
-        """Ends it on both sides."""
-        for writer in self._ends.values():
-            close(writer, reset=reset)
-
-    def half_open(self, end: End, *, reset: bool) -> None:
-        """Ends it on one side; the other side is swallowed from now on and hears of nothing."""
-        for way in self.ways.values():
-            way.fail(BlackHole())
-        close(self._ends[end], reset=reset)
-
-
-Note: TypeAlias = Callable[[], None]
 
 
 class FaultProxy:
@@ -190,6 +106,11 @@ class FaultProxy:
             while not condition():
                 self._news.clear()
                 await self._news.wait()
+
+    async def until_another(self) -> None:
+        """Waits until one more connection has come."""
+        taken = self.taken
+        await self.until(lambda: self.taken > taken)
 
     def swallowed(self, way: Direction) -> int:
         """How many bytes were swallowed on the connections that exist."""
@@ -258,23 +179,17 @@ def unix(path: str) -> Target:
 
 
 def postgres(dsn: str) -> Target:
-    """The Postgres of a DSN that names a folder of sockets."""
-    where = parse_qs(urlsplit(dsn).query)
+    """The Postgres of a DSN, which names a folder of sockets or a host."""
+    url = urlsplit(dsn)
+    where = parse_qs(url.query)
+    if url.hostname is not None:
+        return tcp(f"{url.hostname}:{url.port or POSTGRES_PORT}")
     return unix(f"{where['host'][0]}/.s.PGSQL.{where['port'][0]}")
 
 
 def through(proxy: FaultProxy, dsn: str) -> str:
     """The same database, reached through the proxy."""
-    host, _, port = proxy.address.rpartition(":")
-    return urlsplit(dsn)._replace(query=urlencode({"host": host, "port": port})).geturl()
-
-
-def close(writer: asyncio.StreamWriter, *, reset: bool) -> None:
-    """Closes a socket, with RST or with FIN."""
-    if not reset:
-        writer.close()
-        return
-    ours: socket.socket = writer.get_extra_info("socket")
-    if ours.fileno() >= 0 and ours.family != socket.AF_UNIX:
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-    writer.transport.abort()
+    url = urlsplit(dsn)
+    credentials = url.netloc.rpartition("@")[0]
+    netloc = f"{credentials}@{proxy.address}" if credentials else proxy.address
+    return url._replace(netloc=netloc, query="").geturl()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from benchmarks.http2 import FRAME_HEADER, FRAME_HEADER_BYTES
-from tests.faults.fault_proxy import close
+from tests.faults.connections import close
 from tests.fuzz.attacks import ATTACKS
 from tests.fuzz.frames import GOAWAY, HEADERS
 from tests.fuzz.inputs import payload, source
