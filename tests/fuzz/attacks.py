@@ -76,19 +76,19 @@ def lying_frame(random: Random, payload: bytes) -> bytes:
 def header_missing(random: Random, payload: bytes) -> bytes:
     left_out = random.randrange(len(USUAL))
     kept = (*USUAL[:left_out], *USUAL[left_out + 1 :])
-    return OPENING + headers(1, *kept) + frame(DATA, END_STREAM, 1, message(payload))
+    return OPENING + call(1, payload, kept)
 
 
 def header_doubled(random: Random, payload: bytes) -> bytes:
     name, value = random.choice(USUAL)
     doubled = (*USUAL, (name, random.choice((value, "other"))))
-    return OPENING + headers(1, *doubled) + frame(DATA, END_STREAM, 1, message(payload))
+    return OPENING + call(1, payload, doubled)
 
 
 def header_odd(random: Random, payload: bytes) -> bytes:
     name, value = random.choice(ODD_HEADERS)
     odd = with_header(name, value)
-    return OPENING + headers(1, *odd) + frame(DATA, END_STREAM, 1, message(payload))
+    return OPENING + call(1, payload, odd)
 
 
 def headers_huge(random: Random, payload: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 
 from benchmarks.http2 import FRAME_HEADER, PREFACE
 
@@ -57,9 +58,9 @@ def message(payload: bytes, *, compressed: int = 0, length: int = -1) -> bytes:
     return struct.pack(">BI", compressed, size) + payload
 
 
-def call(stream: int, payload: bytes) -> bytes:
+def call(stream: int, payload: bytes, pairs: Sequence[Header] = USUAL) -> bytes:
     """A whole unary call."""
-    return headers(stream) + frame(DATA, END_STREAM, stream, message(payload))
+    return headers(stream, *pairs) + frame(DATA, END_STREAM, stream, message(payload))
 
 
 OPENING = PREFACE + settings()

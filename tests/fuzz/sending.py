@@ -131,6 +131,8 @@ def _has_reason(error: grpc.aio.AioRpcError) -> bool:
 
 def _wrong_answer(rpc: Rpc, answers: list[bytes]) -> str:
     """What is wrong with an answer that came."""
+    if not rpc.is_ours:
+        return ""  # reflection repeats a request of any depth, one deeper
     try:
         for answer in answers:
             rpc.response.FromString(answer)

@@ -1,10 +1,14 @@
-"""Rate-limits repeated log lines."""
+"""Rate-limits repeated log lines, and those of gRPC about its callers."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Hashable
 from time import monotonic
+
+from grpc.aio import InternalError
+
+log = logging.getLogger(__name__)
 
 EVERY_S = 60.0
 KINDS_MAX = 1_000  # remembered at most
@@ -39,3 +43,27 @@ class SummedLog:
         more = self._left_out.pop(kind, 0)
         message += f" ({more} more like this)" if more else ""
         self._log.log(level, message, *details, exc_info=level >= logging.ERROR)
+
+
+def sum_up_grpc() -> None:
+    """Sums up what gRPC logs as a defect and is a caller's doing."""
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_CallersFaults())
+
+
+class _CallersFaults(logging.Filter):
+    """Takes out what gRPC raises outside of any method of ours.
+
+    It does so for headers that are no text, and for an answer to a caller who has gone.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._summed = SummedLog(log)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if not isinstance(error, (UnicodeDecodeError, InternalError)):
+            return True
+        kind = type(error).__name__
+        self._summed.warning(kind, "gRPC ended a call for its caller's doing: %s", kind)
+        return False
