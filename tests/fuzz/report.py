@@ -56,7 +56,8 @@ class Report:
         """The figures, and the first of what must not be."""
         faults = list(self.faults())
         shown = "\n".join(faults[:SHOWN])
-        return f"{self}{len(faults)} findings\n{shown}"
+        count = self.findings.found + len(faults) - len(self.findings.failed)
+        return f"{self}{count} findings\n{shown}"
 
     @property
     def _growth_max_mib(self) -> float:

@@ -21,6 +21,7 @@ from tests.fuzz.rpcs import Rpc
 CONNECTIONS = 4
 AT_A_TIME = 64
 DEADLINE_S = 30
+KEPT = 200  # findings
 FOLLOW_S = 0.2  # a stream that goes on is left after so long
 INVENTED = "Internal error from Core"  # grpc.aio's own, of a stream that ends while it writes
 CORE_LIMIT = "larger than max"  # what gRPC itself says of a message of more than 4 MiB
@@ -35,12 +36,14 @@ class Findings:
     """How the inputs ended, and those that ended as none may."""
 
     statuses: Counter[str] = field(default_factory=Counter)
-    failed: list[str] = field(default_factory=list)
+    found: int = 0
+    failed: list[str] = field(default_factory=list)  # the first of them
 
     def note(self, status: str, wrong: str, sent: object) -> None:
         """Counts an end; `wrong` says what is wrong with it, if anything is."""
         self.statuses[status] += 1
-        if wrong:
+        self.found += bool(wrong)
+        if wrong and len(self.failed) < KEPT:
             self.failed.append(f"{status}: {wrong}\n    {sent}")
 
 
