@@ -16,7 +16,7 @@ from grpc import StatusCode
 
 from tests.conftest import OpenWallet
 from tests.stories.blocking import blocked, round_trips
-from tests.stories.wallets import balances
+from tests.stories.wallets import balances, open_wallet
 
 QUEUE_MAX = 4
 
@@ -33,6 +33,7 @@ async def small_server(dsn: str) -> AsyncIterator[Running]:
 @pytest.fixture
 async def narrow(client: Client, small_server: Running) -> AsyncIterator[Client]:
     async with giftpay.connect(small_server.address) as narrow:
+        await open_wallet(narrow)  # so that its journal has a session to freeze
         yield narrow
 
 
