@@ -125,9 +125,8 @@ async def _beside(bench: Bench, crowd: Crowd, server: Server, run: Run, seconds:
     before = cpu_s(server.pids[0])
     run.beside.append(await _send(bench, server, crowd.spread, seconds))
     received = readers.reset()
-    run.cpu.append((cpu_s(server.pids[0]) - before) / (seconds + 0.2))
+    run.cpu.append((cpu_s(server.pids[0]) - before) / received.seconds)
     run.memory.append(memory_mb(server.pids))
-    received.since = seconds + 0.2
     run.received.append(received)
     readers.close()
     await asyncio.sleep(WARM_UP_S)
@@ -151,9 +150,9 @@ def _line(name: str, side: str, run: Run) -> str:
         f"{name} | {side} | alone p50 {alone.p50_ms:.1f} p99 {alone.p99_ms:.1f} ms"
         f" | beside p50 {beside.p50_ms:.1f} p99 {beside.p99_ms:.1f} ms, {beside.gifts} gifts,"
         f" {beside.failed} failed | x{beside.p99_ms / max(alone.p99_ms, 1e-3):.1f} |"
-        f" {received.entries / received.since:,.0f} entries/s,"
-        f" {received.messages / received.since:,.0f} messages/s,"
-        f" {received.complete / received.since:.1f} complete/s, {received.ended} ended,"
+        f" {received.entries / received.seconds:,.0f} entries/s,"
+        f" {received.messages / received.seconds:,.0f} messages/s,"
+        f" {received.complete / received.seconds:.1f} complete/s, {received.ended} ended,"
         f" lag p50 {percentile_ms(lags, 50):.0f} p99 {percentile_ms(lags, 99):.0f} ms"
         f" | CPU {run.cpu[-1]:.2f}, {run.memory[-1]:.0f} MB"
     )

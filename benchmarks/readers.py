@@ -30,10 +30,8 @@ class Received:
     complete: int = 0  # followers who have all, and readers who have their page
     ended: int = 0
     lags: list[float] = field(default_factory=list)  # seconds from deciding to arriving
-    since: float = field(default_factory=perf_counter)
-
-    def a_second(self, count: int) -> float:
-        return count / (perf_counter() - self.since)
+    begun: float = field(default_factory=perf_counter)
+    seconds: float = 0.0  # that it was counted for
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +129,7 @@ class Readers:
     def reset(self) -> Received:
         """What came so far; counting begins anew."""
         received, self.received = self.received, Received()
+        received.seconds = perf_counter() - received.begun
         return received
 
     def close(self) -> None:
