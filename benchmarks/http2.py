@@ -57,7 +57,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own is no subclass
         window = struct.pack(">I", WINDOW_MAX - WINDOW_DEFAULT)
         self._transport.write(
-            PREFACE + _frame(SETTINGS, 0, 0, OUR_SETTINGS) + _frame(WINDOW_UPDATE, 0, 0, window)
+            PREFACE + frame(SETTINGS, 0, 0, OUR_SETTINGS) + frame(WINDOW_UPDATE, 0, 0, window)
         )
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -75,8 +75,8 @@ class Connection(asyncio.Protocol):
         """Begins a call and returns its stream."""
         stream = self._next_stream
         self._next_stream += 2
-        headers = self._headers if stream > 1 else _first_headers(self._method)
-        self._transport.write(_frame(HEADERS, END_HEADERS, stream, headers))
+        headers = self._headers if stream > 1 else first_headers(self._method)
+        self._transport.write(frame(HEADERS, END_HEADERS, stream, headers))
         self._started[stream] = perf_counter()
         self._windows[stream] = self._stream_window
         return stream
@@ -93,7 +93,7 @@ class Connection(asyncio.Protocol):
 
     def cancel(self, stream: int) -> None:
         """Gives up a call; `ended` does not hear of it."""
-        self._transport.write(_frame(RST_STREAM, 0, stream, CANCEL))
+        self._transport.write(frame(RST_STREAM, 0, stream, CANCEL))
         self._started.pop(stream, None)
         self._windows.pop(stream, None)
 
@@ -119,7 +119,7 @@ class Connection(asyncio.Protocol):
         elif kind == WINDOW_UPDATE:
             self._widen(stream, int.from_bytes(body, "big"))
         elif kind == PING and not flags & ACK:
-            self._transport.write(_frame(PING, ACK, 0, body))
+            self._transport.write(frame(PING, ACK, 0, body))
         elif kind == SETTINGS and not flags & ACK:
             self._take_settings(body)
         elif kind == RST_STREAM:
@@ -131,7 +131,7 @@ class Connection(asyncio.Protocol):
         self._consumed += len(body)
         if self._consumed > REFILL_BYTES:
             refill = struct.pack(">I", self._consumed)
-            self._transport.write(_frame(WINDOW_UPDATE, 0, 0, refill))
+            self._transport.write(frame(WINDOW_UPDATE, 0, 0, refill))
             self._consumed = 0
 
     def _end(self, stream: int, status: int) -> None:
@@ -147,7 +147,7 @@ class Connection(asyncio.Protocol):
                 self._windows = {s: window + grown for s, window in self._windows.items()}
             elif name == MAX_FRAME_SIZE:
                 self._frame_max = value
-        self._transport.write(_frame(SETTINGS, ACK, 0, b""))
+        self._transport.write(frame(SETTINGS, ACK, 0, b""))
         if not self.ready.done():
             self.ready.set_result(None)
         self._flush()
@@ -170,14 +170,14 @@ class Connection(asyncio.Protocol):
             if stream not in self._windows:
                 continue  # its call has ended
             last = size == len(data)
-            self._transport.write(_frame(DATA, flags if last else 0, stream, data[:size]))
+            self._transport.write(frame(DATA, flags if last else 0, stream, data[:size]))
             self._window -= size
             self._windows[stream] = window - size
             if not last:
                 self._unsent.appendleft((stream, data[size:], flags))
 
 
-def _frame(kind: int, flags: int, stream: int, body: bytes) -> bytes:
+def frame(kind: int, flags: int, stream: int, body: bytes) -> bytes:
     return FRAME_HEADER.pack(len(body) << 8 | kind, flags, stream) + body
 
 
@@ -189,13 +189,13 @@ def _status(trailers: bytes) -> int:
     return int(trailers[at + len(STATUS) + 1 : at + len(STATUS) + 1 + length])
 
 
-def _first_headers(method: str) -> bytes:
+def first_headers(method: str) -> bytes:
     """RFC 7541: :method POST, :scheme http, then four that the server is to remember."""
     remembered = (
-        b"\x44" + _text(method),  # :path
-        b"\x41" + _text("localhost"),  # :authority
-        b"\x5f" + _text("application/grpc"),  # content-type
-        b"\x40" + _text("te") + _text("trailers"),
+        b"\x44" + literal(method),  # :path
+        b"\x41" + literal("localhost"),  # :authority
+        b"\x5f" + literal("application/grpc"),  # content-type
+        b"\x40" + literal("te") + literal("trailers"),
     )
     return b"\x83\x86" + b"".join(remembered)
 
@@ -204,5 +204,5 @@ def _indexed_headers() -> bytes:
     return b"\x83\x86" + bytes(0x80 | index for index in (65, 64, 63, 62))
 
 
-def _text(text: str) -> bytes:
-    return bytes([len(text)]) + text.encode()
+def literal(value: str) -> bytes:
+    return bytes([len(value)]) + value.encode()

@@ -16,8 +16,9 @@ from giftpay_server.config import Config
 from giftpay_server.journal.failures import AccountBusyError
 from giftpay_server.postgres.clock import ClockSkewError, ClockWatch
 from giftpay_server.postgres.pool import connector
-from giftpay_server.services import Health
 from giftpay_server.wire.guard import refusal_from
+from giftpay_server.wire.health import Health
+from giftpay_server.wire.identity import LOCAL, Call
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.conftest import MovableClock
@@ -161,4 +162,4 @@ async def test_what_stops_does_not_serve_again() -> None:
     await health.set(True)
     for name in SERVICES[:2]:
         asked = health_pb2.HealthCheckRequest(service=name)
-        assert (await health.servicer.Check(asked, None)).status == NOT_SERVING
+        assert (await health.Check(asked, Call(LOCAL))).status == NOT_SERVING

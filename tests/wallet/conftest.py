@@ -21,9 +21,11 @@ from giftpay.v1 import (
     wallet_service_pb2,
 )
 from giftpay_server.app import Running
+from giftpay_server.config import CallLimits
 from giftpay_server.journal.feed import Feed
 from giftpay_server.registration import Parts
 from giftpay_server.wallet.service import WalletService
+from giftpay_server.wire.admission import Admission
 from giftpay_server.wire.guard import handlers
 from giftpay_server.wire.identity import local_callers
 
@@ -79,7 +81,9 @@ async def impatient_server(
     )
     server = grpc.aio.server()
     service = wallet_service_pb2.DESCRIPTOR.services_by_name["WalletService"]
-    server.add_generic_rpc_handlers((handlers(wallets, service, local_callers(frozenset())),))
+    server.add_generic_rpc_handlers(
+        (handlers(wallets, service, local_callers(frozenset()), Admission(CallLimits())),)
+    )
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:

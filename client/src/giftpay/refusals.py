@@ -18,7 +18,8 @@ What a call can end with, other than its answer:
     │   │   ├── RequestTooLarge         .size .limit
     │   │   └── InvalidArgument         .field .limit
     │   ├── Exhausted                   .retry_after
-    │   │   └── Overloaded              .queued
+    │   │   ├── Overloaded              .queued
+    │   │   └── LimitReached            .setting .limit
     │   ├── KeyReused                   .fields
     │   ├── PermissionDenied            .right
     │   ├── SlowReader                  .last_seq
@@ -74,6 +75,7 @@ __all__ = [
     "Internal",
     "InvalidArgument",
     "KeyReused",
+    "LimitReached",
     "NoCatalog",
     "Overloaded",
     "PackageNotSoldInCountry",
@@ -164,6 +166,17 @@ class NoCatalog(Refused):
     """No catalog was ever applied."""
 
     pinned = True
+
+
+class LimitReached(Exhausted):
+    """A bound of the server is met, by all its callers together; nothing of this call was done.
+
+    `setting` is the server's setting that is this bound. A google.rpc.RetryInfo says when to try
+    again (`retry_after` in the Python client).
+    """
+
+    setting: str  # such as "GIFTPAY_COMMANDS_MAX"
+    limit: str  # such as "16384"
 
 
 class WalletNotFound(NotFound):
@@ -459,6 +472,7 @@ TYPES: Mapping[str, type[GiftpayError]] = {
     "ERROR_REASON_NO_CATALOG": NoCatalog,
     "ERROR_REASON_CLOCK_SKEW": OutcomeUnknown,
     "ERROR_REASON_ACCOUNT_BUSY": OutcomeUnknown,
+    "ERROR_REASON_LIMIT_REACHED": LimitReached,
     "ERROR_REASON_WALLET_NOT_FOUND": WalletNotFound,
     "ERROR_REASON_WALLET_EXISTS": WalletExists,
     "ERROR_REASON_WALLET_FROZEN": WalletFrozen,

@@ -16,7 +16,6 @@ from urllib.parse import parse_qs, urlsplit
 import aiohttp
 import grpc
 import grpc.aio
-from giftpay.keepalive import SERVER_OPTIONS
 
 from giftpay_server.catalog.sample import load_sample
 from giftpay_server.catalog.store import Catalogs
@@ -32,6 +31,8 @@ from giftpay_server.sandbox.app import running_sandbox
 from giftpay_server.services import add_services
 from giftpay_server.settings import ConfigError
 from giftpay_server.slices import REGISTRY
+from giftpay_server.wire.calls import leave_out_departures
+from giftpay_server.wire.core_options import core_options
 from giftpay_server.wire.identity import LOCAL
 from giftpay_server.wire.lane import ReadLane
 
@@ -204,9 +205,9 @@ def _stop_if_it_failed(journal: asyncio.Task[None]) -> None:
 @asynccontextmanager
 async def _listening(parts: Parts) -> AsyncIterator[str]:
     config = parts.config
-    server = grpc.aio.server(
-        options=[*SERVER_OPTIONS, ("grpc.so_reuseport", int(config.share_port))]
-    )
+    options = [("grpc.so_reuseport", int(config.share_port)), *core_options(config.call_limits)]
+    server = grpc.aio.server(options=options)
+    leave_out_departures()
     health = await add_services(server, parts)
     try:
         port = server.add_insecure_port(config.listen)

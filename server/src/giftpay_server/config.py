@@ -57,6 +57,54 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallLimits:
+    """The bounds on what callers have under way; what meets one is refused with `LIMIT_REACHED`."""
+
+    commands_max: int = setting(
+        16_384, whole(1, 1_000_000, "calls"), "Commands under way in one process, a call each."
+    )
+    reads_max: int = setting(
+        4,
+        whole(1, 1_000, "calls"),
+        "Reads of each service under way in one process. The next ones wait for their turn.",
+    )
+    reads_waiting_max: int = setting(
+        1_024, whole(1, 1_000_000, "calls"), "Reads of each service that wait for their turn."
+    )
+    followers_max: int = setting(
+        4_096, whole(1, 1_000_000, "streams"), "`WatchEntries` under way in one process."
+    )
+    gift_streams_max: int = setting(
+        256, whole(1, 100_000, "streams"), "`StreamGifts` under way in one process."
+    )
+    tool_calls_max: int = setting(
+        256,
+        whole(1, 100_000, "calls"),
+        "Calls of each method of gRPC's health and reflection under way in one process.",
+    )
+    unsent_max: int = setting(
+        4_096,
+        whole(1, 1_000_000, "calls"),
+        "Calls in one process whose request has not come yet. The next one ends the oldest.",
+    )
+    request_within_s: float = setting(
+        10.0, seconds(0.01, 600), "How long a request may take to come once its call has begun."
+    )
+    connection_calls_max: int = setting(
+        250,
+        whole(1, 1_000_000, "calls"),
+        "Calls and streams under way on one connection. Clients keep the next ones back until one "
+        "has ended, and say nothing.",
+    )
+    connections_max: int = setting(
+        512,
+        whole(1, 100_000, "connections"),
+        "Connections to one process. The next one is closed at once. Each takes a file "
+        "descriptor, of which a process often has 1,024.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """What can be set about a server."""
 
@@ -126,6 +174,7 @@ class Config:
         "twice as long each time, up to 30 s.",
     )
     limits: Limits = field(default_factory=Limits)
+    call_limits: CallLimits = field(default_factory=CallLimits)
     erasure_poll_s: float = 1.0  # how often it is looked for what was erased and not removed
     share_port: bool = False  # several processes accept on one port
 

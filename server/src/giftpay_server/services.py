@@ -2,53 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import grpc.aio
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.descriptor_pool import Default as descriptors
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
+from grpc_reflection.v1alpha.reflection import aio as reflection
 
-from giftpay_server.registration import Parts, Slice
+from giftpay_server.registration import Parts
+from giftpay_server.wire.admission import Admission
 from giftpay_server.wire.guard import handlers
-from giftpay_server.wire.identity import Identify, local_callers
+from giftpay_server.wire.health import Health
+from giftpay_server.wire.identity import local_callers
 
-
-class Health:
-    """The health of the services: all of them serve, or none does."""
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self._names = ("", *names)
-        self.servicer = health.aio.HealthServicer()
-
-    async def set(self, serving: bool) -> None:
-        """Says so to whoever asks or watches, unless the server is stopping."""
-        status = health_pb2.HealthCheckResponse
-        for name in self._names:
-            await self.servicer.set(name, status.SERVING if serving else status.NOT_SERVING)
-
-    async def stop(self) -> None:
-        """None serves any more, whatever is set afterwards."""
-        await self.servicer.enter_graceful_shutdown()
+HEALTH: ServiceDescriptor = health_pb2.DESCRIPTOR.services_by_name["Health"]
+REFLECTION: ServiceDescriptor = reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"]
 
 
 async def add_services(server: grpc.aio.Server, parts: Parts) -> Health:
     """Registers every service, health for each of them, and reflection."""
     identify = local_callers(parts.config.trusted_callers)
-    names = [_add(server, each, parts, identify) for each in parts.registry.slices]
-    health_of_all = Health(names)
-    health_pb2_grpc.add_HealthServicer_to_server(health_of_all.servicer, server)
-    await health_of_all.set(parts.clock_watch.is_right)
-    reflection.enable_server_reflection(
-        [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
-    )
-    return health_of_all
+    admission = Admission(parts.config.call_limits)
+
+    def add(servicer: object, service: ServiceDescriptor) -> None:
+        server.add_generic_rpc_handlers((handlers(servicer, service, identify, admission),))
+
+    services = [_descriptor(each.service_name) for each in parts.registry.slices]
+    for each, service in zip(parts.registry.slices, services, strict=True):
+        add(each.service(parts), service)
+    names = [service.full_name for service in services]
+    health = Health(names)
+    await health.set(parts.clock_watch.is_right)
+    add(health, HEALTH)
+    shown = [*names, HEALTH.full_name, REFLECTION.full_name]
+    add(reflection.ReflectionServicer(shown), REFLECTION)
+    return health
 
 
-def _add(server: grpc.aio.Server, registered: Slice, parts: Parts, identify: Identify) -> str:
-    service: ServiceDescriptor = descriptors().FindServiceByName(  # type: ignore[no-untyped-call]
-        f"giftpay.v1.{registered.service_name}"
-    )
-    server.add_generic_rpc_handlers((handlers(registered.service(parts), service, identify),))
-    return str(service.full_name)
+def _descriptor(name: str) -> ServiceDescriptor:
+    service: ServiceDescriptor = descriptors().FindServiceByName(f"giftpay.v1.{name}")  # type: ignore[no-untyped-call]
+    return service

@@ -128,4 +128,9 @@ def _group(each: Field[Any]) -> type[Any] | None:
 
 
 def _variable(each: Field[Any]) -> str:
-    return f"{PREFIX}{each.name.upper()}"
+    return variable_of(each.name)
+
+
+def variable_of(name: str) -> str:
+    """The variable that sets a field."""
+    return f"{PREFIX}{name.upper()}"

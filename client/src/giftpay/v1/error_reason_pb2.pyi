@@ -65,6 +65,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Another session holds a row of this owner in the database. This attempt decided nothing;
     whether an earlier one did, the same key tells.
     """
+    ERROR_REASON_LIMIT_REACHED: _ErrorReason.ValueType  # 13
+    """A bound of the server is met, by all its callers together; nothing of this call was done.
+    `setting` is the server's setting that is this bound. A google.rpc.RetryInfo says when to try
+    again (`retry_after` in the Python client).
+    """
     ERROR_REASON_WALLET_NOT_FOUND: _ErrorReason.ValueType  # 20
     """No wallet is open for this owner."""
     ERROR_REASON_WALLET_EXISTS: _ErrorReason.ValueType  # 21
@@ -184,6 +189,11 @@ figures are seconds; `skew_s` is below 0 where the server is ahead.
 ERROR_REASON_ACCOUNT_BUSY: ErrorReason.ValueType  # 12
 """Another session holds a row of this owner in the database. This attempt decided nothing;
 whether an earlier one did, the same key tells.
+"""
+ERROR_REASON_LIMIT_REACHED: ErrorReason.ValueType  # 13
+"""A bound of the server is met, by all its callers together; nothing of this call was done.
+`setting` is the server's setting that is this bound. A google.rpc.RetryInfo says when to try
+again (`retry_after` in the Python client).
 """
 ERROR_REASON_WALLET_NOT_FOUND: ErrorReason.ValueType  # 20
 """No wallet is open for this owner."""

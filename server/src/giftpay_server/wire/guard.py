@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from typing import Any, NoReturn
+from typing import Any, TypeAlias
 
 import grpc
 from giftpay.v1 import (
@@ -22,129 +21,130 @@ from giftpay.v1 import (
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
-from grpc_status import rpc_status
+from grpc.aio import AbortError, InternalError
 
 from giftpay_server.journal.failures import AccountBusyError, DatabaseUnavailableError
 from giftpay_server.journal.queue import OverloadedError, ShuttingDownError
 from giftpay_server.postgres.clock import ClockSkewError
 from giftpay_server.postgres.faults import is_unavailable
+from giftpay_server.wire.admission import Admission, Place
 from giftpay_server.wire.bounds import prepare, validate
+from giftpay_server.wire.calls import abort, next_message
 from giftpay_server.wire.fields import InvalidArgumentError
+from giftpay_server.wire.health import UnknownServiceError
 from giftpay_server.wire.identity import Call, Context, Identify
-from giftpay_server.wire.refusals import RefusedError, invalid, refusal, status
+from giftpay_server.wire.refusals import RefusedError, invalid, refusal
 
 log = logging.getLogger(__name__)
 
+Behavior: TypeAlias = Callable[[Any, Call], Any]  # a servicer's method
+Parse: TypeAlias = Callable[[bytes], Message]
+Ask: TypeAlias = Callable[[bytes | None, Context, Call], Any]
+Handle: TypeAlias = Callable[[Context, Call], Awaitable[Any]]
+
 
 def handlers(
-    servicer: object, service: ServiceDescriptor, identify: Identify
+    servicer: object, service: ServiceDescriptor, identify: Identify, admission: Admission
 ) -> grpc.GenericRpcHandler:
     """The servicer's methods as gRPC calls them: with well-formed requests, and who calls.
 
     Each failure is turned into a status.
 
     Wrapping once at the start costs a call nothing; an interceptor would cost it each time. The
-    generated handlers are not used, since they end a call whose bytes are no message without a
-    reason.
+    generated handlers are not used: they end a call whose bytes are no message without a reason,
+    and they let grpc.aio wait without a bound for a message that never comes. All methods are
+    registered as if requests were streams, which is the same on the wire: the message is read here.
     """
-    methods = {method.name: _handler(servicer, method, identify) for method in service.methods}
+    methods = {
+        method.name: _handler(getattr(servicer, method.name), method, identify, admission)
+        for method in service.methods
+    }
     return grpc.method_handlers_generic_handler(service.full_name, methods)
 
 
 def _handler(
-    servicer: object, method: MethodDescriptor, identify: Identify
+    behavior: Behavior, method: MethodDescriptor, identify: Identify, admission: Admission
 ) -> grpc.RpcMethodHandler[Any, Any]:
     prepare(method.input_type)  # who starts a server learns of options that say nothing
-    behavior = getattr(servicer, method.name)
-    taking = _taking_messages if method.client_streaming else _taking_one
-    make = {
-        (False, False): grpc.unary_unary_rpc_method_handler,
-        (False, True): grpc.unary_stream_rpc_method_handler,
-        (True, True): grpc.stream_stream_rpc_method_handler,
-    }[method.client_streaming, method.server_streaming]
-    guard = _guard_stream if method.server_streaming else _guard_unary
+    handle = _streaming if method.server_streaming else _answering
+    make = (
+        grpc.stream_stream_rpc_method_handler
+        if method.server_streaming
+        else grpc.stream_unary_rpc_method_handler
+    )
     return make(
-        guard(taking(behavior, identify)),
-        request_deserializer=_decoder(GetMessageClass(method.input_type)),
+        _guarded(handle(_asking(behavior, method), admission, admission.place(method)), identify),
         response_serializer=_encode,
     )
 
 
-class _NoMessage:
-    """What came were other bytes than those of a message."""
+def _asking(behavior: Behavior, method: MethodDescriptor) -> Ask:
+    """Calls the behavior with a request, or with those that come, given the first as bytes."""
+    parse = GetMessageClass(method.input_type).FromString
+
+    def ask(first: bytes | None, context: Context, call: Call) -> Any:
+        return behavior(_well_formed(parse, first), call)
+
+    def ask_streaming(first: bytes | None, context: Context, call: Call) -> Any:
+        return behavior(_requests(parse, first, context), call)
+
+    return ask_streaming if method.client_streaming else ask
 
 
-def _decoder(kind: type[Message]) -> Callable[[bytes], Message | _NoMessage]:
-    def decode(payload: bytes) -> Message | _NoMessage:
-        try:
-            return kind.FromString(payload)
-        except DecodeError:
-            return _NoMessage()
-
-    return decode
+async def _requests(parse: Parse, first: bytes | None, context: Context) -> AsyncIterator[Message]:
+    payload = first
+    while payload is not None:
+        yield _well_formed(parse, payload)
+        payload = await next_message(context)
 
 
 def _encode(response: Message | bytes) -> bytes:
     return response if isinstance(response, bytes) else response.SerializeToString()
 
 
-def _taking_one(
-    method: Callable[[Any, Call], Any], identify: Identify
-) -> Callable[[Any, Context], Any]:
-    def call(request: Any, context: Context) -> Any:
-        who = identify(context)
-        return method(_well_formed(request), who)
-
-    return call
-
-
-def _taking_messages(
-    method: Callable[[Any, Call], Any], identify: Identify
-) -> Callable[[Any, Context], Any]:
-    async def messages(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        async for request in requests:
-            yield _well_formed(request)
-
-    def call(requests: AsyncIterator[Any], context: Context) -> Any:
-        return method(messages(requests), identify(context))
-
-    return call
-
-
-def _well_formed(request: Any) -> Any:
-    if isinstance(request, _NoMessage):
-        raise InvalidArgumentError("request", "a message as giftpay.v1 defines it")
+def _well_formed(parse: Parse, payload: bytes | None) -> Message:
+    try:
+        if payload is None:
+            raise DecodeError
+        request = parse(payload)
+    except DecodeError:
+        raise InvalidArgumentError("request", "a message as its proto defines it") from None
     validate(request)
     return request
 
 
-def _guard_unary(method: Callable[[Any, Context], Awaitable[Any]]) -> Any:
-    async def call(request: Any, context: Context) -> Any:
+def _answering(ask: Ask, admission: Admission, place: Place) -> Handle:
+    async def answer(context: Context, call: Call) -> Any:
+        first = await admission.unsent.first_message(context)
+        async with place:
+            return await ask(first, context, call)
+
+    return answer
+
+
+def _streaming(ask: Ask, admission: Admission, place: Place) -> Handle:
+    async def stream(context: Context, call: Call) -> None:
+        first = await admission.unsent.first_message(context)
+        async with place, aclosing(ask(first, context, call)) as messages:
+            async for message in messages:
+                await context.write(message)
+
+    return stream
+
+
+def _guarded(handle: Handle, identify: Identify) -> Any:
+    async def call(_: object, context: Context) -> Any:
         try:
-            return await method(request, context)
+            return await handle(context, identify(context))
+        except (AbortError, InternalError):  # ended by another task, or left by its caller
+            raise
+        except UnknownServiceError as error:
+            await context.abort(grpc.StatusCode.NOT_FOUND, f"{error} is no service of this server")
         except Exception as error:
-            await _abort(context, error)
+            others = error.others if isinstance(error, InvalidArgumentError) else ()
+            await abort(context, refusal_from(error), [invalid(other) for other in others])
 
     return call
-
-
-def _guard_stream(method: Callable[[Any, Context], AsyncGenerator[Any, None]]) -> Any:
-    async def call(request: Any, context: Context) -> AsyncIterator[Any]:
-        try:
-            async with aclosing(method(request, context)) as messages:
-                async for message in messages:
-                    yield message
-        except Exception as error:
-            await _abort(context, error)
-
-    return call
-
-
-async def _abort(context: Context, error: Exception) -> NoReturn:
-    others = error.others if isinstance(error, InvalidArgumentError) else ()
-    told = rpc_status.to_status(status(refusal_from(error), [invalid(other) for other in others]))
-    await context.abort_with_status(told)  # type: ignore[attr-defined]  # the stubs lack it
-    raise asyncio.CancelledError  # abort_with_status never returns
 
 
 def refusal_from(error: BaseException) -> Refusal:

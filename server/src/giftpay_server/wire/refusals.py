@@ -90,7 +90,7 @@ def _extra_details(refused: Refusal, others: Sequence[Refusal]) -> list[Message]
                 for each in (refused, *others)
             ]
             return [error_details_pb2.BadRequest(field_violations=violations)]
-        case ErrorReason.ERROR_REASON_OVERLOADED:
+        case ErrorReason.ERROR_REASON_OVERLOADED | ErrorReason.ERROR_REASON_LIMIT_REACHED:
             delay = Duration(nanos=RETRY_AFTER_MS * 1_000_000)
             return [error_details_pb2.RetryInfo(retry_delay=delay)]
         case _:
