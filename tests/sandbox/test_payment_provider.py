@@ -59,7 +59,7 @@ async def test_an_unknown_payment_is_none(payments: PaymentProvider) -> None:
 
 
 @pytest.mark.parametrize(
-    "reference", ["..", "../payouts", "a/b", "a%2Fb", "?a=b", "#a", "a b+c", "%", "é✓"]
+    "reference", ["..", "../payouts", "a/b", "a%2Fb", "?a=b", "#a", "a b+c", "%", "é✓", "{id}", "{"]
 )
 async def test_a_reference_names_a_payment_and_never_another_route(
     payments: PaymentProvider, post: Wire, reference: str

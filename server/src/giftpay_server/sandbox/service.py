@@ -14,6 +14,8 @@ from giftpay_server.sandbox.store import Book
 
 BODY_BYTES_MAX = 256 * 1024
 
+ID = r"{id:[^/]+}"  # of any characters; a bare {id} has neither { nor }
+
 
 class Sandbox:
     """The two providers over one book; `clock` is the provider's own, not its callers'."""
@@ -34,12 +36,12 @@ class Sandbox:
             [
                 web.get("/health", self.health),
                 web.post("/payments", self.create_payment),
-                web.get("/payments/{id}", self.find_payment),
-                web.post("/payments/{id}/refund", self.refund_payment),
+                web.get(f"/payments/{ID}", self.find_payment),
+                web.post(f"/payments/{ID}/refund", self.refund_payment),
                 web.post("/payouts", self.create_payout),
                 web.get("/payouts", self.list_payouts),
-                web.get("/payouts/{id}", self.find_payout),
-                web.post("/payouts/{id}/return", self.return_payout),
+                web.get(f"/payouts/{ID}", self.find_payout),
+                web.post(f"/payouts/{ID}/return", self.return_payout),
                 web.post("/scripts", self.create_script),
             ]
         )
