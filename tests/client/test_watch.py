@@ -84,7 +84,7 @@ async def test_a_stream_that_never_comes_is_reported(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(watch, "FAILURES_REPORTED", 2)
+    monkeypatch.setattr(watch, "FAILURES_LOGGED", 2)
     broken = [StatusCode.INTERNAL] * 3
     scripted.script("WatchEntries", *broken, parts(part(1), then="hang"))
     assert await first(caller, 1) == [1]
@@ -114,7 +114,7 @@ async def test_an_entry_that_is_out_of_its_place_is_not_passed_on(
     scripted: ScriptedServer, caller: giftpay.Client, seq: int
 ) -> None:
     scripted.script("WatchEntries", parts(part(1), part(seq), then="hang"))
-    with pytest.raises(giftpay.GiftpayError, match=f"Entry {seq} came in the place of 2"):
+    with pytest.raises(giftpay.GiftpayError, match=f"Entry {seq} arrived in place of 2"):
         await first(caller, 2)
 
 

@@ -3,7 +3,7 @@
     async with giftpay.connect() as client:
         await client.gifts.SendGift(SendGiftRequest(sender_id="anna", recipient_id="ben", ...))
 
-The messages are in `giftpay.v1`. The errors are drawn as a tree in `giftpay.refusals`.
+The messages are in `giftpay.v1`. The docstring of `giftpay.refusals` shows the tree of errors.
 """
 
 from giftpay import refusals

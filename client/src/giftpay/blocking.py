@@ -1,4 +1,4 @@
-"""An rpc for blocking code."""
+"""Calls an rpc from blocking code."""
 
 from collections.abc import Awaitable, Callable
 from typing import Generic, ParamSpec, Protocol, TypeVar
@@ -15,7 +15,7 @@ Response = TypeVar("Response", bound=Message)
 
 
 class Run(Protocol):
-    """Calls on the client's event loop and waits for the result."""
+    """Runs a function on the client's event loop and waits for the result."""
 
     def __call__(
         self, function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs

@@ -1,4 +1,4 @@
-"""A whole catalog as a TOML file: the fields of `giftpay.v1.Catalog` by their names.
+"""Reads and writes a catalog as a TOML file, with the field names of `giftpay.v1.Catalog`.
 
     default_currency_code = "EUR"
     diamonds_per_coin = "1/1"               # a rate is a text
@@ -28,7 +28,7 @@
     fee_minor_units = 25
     minimum_diamonds = 2000
 
-A file says what is meant; whether it may be so (ranges, ids, dates) is the server's to decide.
+Here only the form is checked; the server checks the values (ranges, ids, dates).
 It has at most 4 MiB of UTF-8, with or without a byte order mark.
 """
 
@@ -51,18 +51,18 @@ from giftpay.v1 import Catalog, Money, Rational
 
 T = TypeVar("T")
 
-TOLD_MAX = 160  # characters of the file in an error
+EXCERPT_MAX = 160  # characters of the file in an error message
 OUTPUT_ONLY = {"version", "create_time", "bonus_coins"}
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 RATE = re.compile(r"([0-9]{1,18})/([0-9]{1,18})", re.ASCII)
 
 
 class CatalogFileError(ValueError):
-    """What is wrong in a catalog file, and where."""
+    """A catalog file is malformed; the message names the place and the cause."""
 
 
 def load_catalog(path: str | Path) -> Catalog:
-    """The catalog in a file; CatalogFileError, naming the place, if it holds none."""
+    """The catalog in a file; raises CatalogFileError, naming the place, if it is malformed."""
     try:
         with Path(path).open("rb") as file:
             return parse_catalog(_decoded(file.read(BYTES_MAX + 1)))
@@ -72,7 +72,7 @@ def load_catalog(path: str | Path) -> Catalog:
 
 
 def parse_catalog(text: str) -> Catalog:
-    """The catalog in a text."""
+    """The catalog in a text; raises CatalogFileError if it is malformed."""
     try:
         check_bounds(text)
         table = tomllib.loads(text)
@@ -84,7 +84,7 @@ def parse_catalog(text: str) -> Catalog:
 
 
 def format_catalog(catalog: Catalog) -> str:
-    """The text that `parse_catalog` reads as this catalog, but for what the server fills in."""
+    """The text that `parse_catalog` reads as this catalog, without the output-only fields."""
     return "\n".join(_lines(catalog)) + "\n"
 
 
@@ -137,7 +137,7 @@ def _set(message: Message, field: FieldDescriptor, value: object, where: str) ->
 
 
 def _item(table: object, path: str) -> tuple[dict[str, Any], str]:
-    """A table of a list, and its place with its id, where it has one."""
+    """An item of a list, which is a table, and its path with its id, if it has one."""
     try:
         fields = _as(dict, table)
     except ValueError as error:
@@ -187,7 +187,7 @@ VALUES: Mapping[str, Callable[[object], Message]] = {
 
 
 def _lines(message: Message) -> Iterator[str]:
-    """The message's fields; single values first, as all after a table's head belongs to it."""
+    """The message's fields; single values first: what follows a table's head belongs to it."""
     tables = []
     for field, value in message.ListFields():
         if field.is_repeated and field.message_type:
@@ -219,8 +219,12 @@ def _text(value: object) -> str:
 
 
 def _shortened(text: str) -> str:
-    """The text, or both its ends: of an error, what it is and where."""
-    return text if len(text) <= TOLD_MAX else f"{text[: TOLD_MAX // 2]}...{text[-TOLD_MAX // 2 :]}"
+    """The text, or its beginning and end if it is long: an error's cause and its place."""
+    return (
+        text
+        if len(text) <= EXCERPT_MAX
+        else f"{text[: EXCERPT_MAX // 2]}...{text[-EXCERPT_MAX // 2 :]}"
+    )
 
 
 def _key(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What all calls of a client share: connections, time, metadata, and whether it is open."""
+"""The state that all calls of a client share: connections, timeout, metadata, open or closed."""
 
 from typing import Protocol
 
@@ -10,49 +10,49 @@ from giftpay.status import unanswered
 
 
 class Cancellable(Protocol):
-    """Something under way."""
+    """A call, or calls, in flight."""
 
     def cancel(self) -> object: ...
 
 
 class Channel:
-    """What all calls of a client share."""
+    """The state that all calls of a client share."""
 
     def __init__(
         self, connections: Connections, *, timeout: float, metadata: Metadata = ()
     ) -> None:
         self.connections = connections
         self.timeout = timeout
-        self.open_ended: set[Cancellable] = set()  # what does not end with its connection
+        self.open_ended: set[Cancellable] = set()  # calls that do not end with their connection
         self._metadata = metadata
         self._closed = False
         CLIENTS.count += 1
 
     async def aclose(self) -> None:
-        """End the calls under way and the connections."""
+        """End the calls in flight and close the connections."""
         self._closed = True
         if CLIENTS.inherited:
-            return  # the parent goes on with them
+            return  # the parent process still uses them
         CLIENTS.count -= 1
         for each in self.open_ended:
             each.cancel()
         await self.connections.close()
 
     def check_usable(self) -> None:
-        """Raise RuntimeError where no call can be made any more."""
+        """Raise RuntimeError if the client is closed or was inherited by a fork."""
         check_process()
         if self._closed:
             raise RuntimeError("The client is closed.")
 
     def check_open(self, keys: Keys | None) -> None:
-        """Raise what a call ends with that is cut off by closing the client."""
+        """Raise the error of a call that was ended by closing the client."""
         if self._closed:
             raise unanswered("The client was closed.", keys) from None
 
     def timeout_of(self, call_timeout: float | None) -> float:
-        """The time of a call: its own, else the client's."""
+        """The timeout of a call: its own, else the client's."""
         return self.timeout if call_timeout is None else checked_seconds("timeout", call_timeout)
 
     def metadata_of(self, call_metadata: MetadataLike) -> Metadata:
-        """The metadata of a call: the client's, and then its own."""
+        """The metadata of a call: the client's, then its own."""
         return self._metadata + checked_metadata(call_metadata)

@@ -1,4 +1,4 @@
-"""The client: one connection, and the services on it."""
+"""The client, and how it connects to a server."""
 
 import asyncio
 import os
@@ -13,15 +13,15 @@ from giftpay.connections import Connections, Wiring
 from giftpay.forks import check_process
 from giftpay.gift_stream import Gifts, send_gifts
 from giftpay.limits import Metadata, MetadataLike, checked_metadata, checked_seconds
-from giftpay.reach import reach
 from giftpay.rpcs import Rpcs
+from giftpay.server_probe import wait_for_server
 from giftpay.services import Services
 from giftpay.target import DEFAULT_TARGET, checked_target
 from giftpay.v1 import Entry, GiftOutcome, Unit
 from giftpay.watch import watch_entries
 
 TIMEOUT_S = 10.0
-WINDOW = 1000  # as many undecided gifts as the server reads of one stream
+WINDOW = 1000  # the undecided gifts that the server accepts on one stream
 
 CONNECTIONS_MAX = 64  # as many as the server has processes
 
@@ -38,21 +38,21 @@ class Client(Services):
     def watch(
         self, owner_id: str, unit: Unit.ValueType, *, after_seq: int = 0
     ) -> AsyncGenerator[Entry]:
-        """Every entry of an account after `after_seq`, once and in order, past and to come.
+        """Every entry of an account after `after_seq`, once and in order, existing and new.
 
-        A stream that is lost or silent is resumed, for as long as the caller iterates.
+        A stream that is lost, or silent for too long, is resumed as long as the caller iterates.
         """
         return watch_entries(self.wallets.WatchEntries, owner_id, unit, after_seq)
 
     def send_gifts(self, gifts: Gifts, *, window: int = WINDOW) -> AsyncGenerator[GiftOutcome]:
-        """What became of each gift, in the order of the decisions, matched by key.
+        """The outcome of each gift, in the order of the decisions; match them by key.
 
-        Takes gifts from the iterable as long as fewer than `window` are under way or not yet
-        consumed here. A lost stream is replaced and what is undecided sent again under the same
-        keys; OutcomeUnknown, with those keys, if nothing is decided for the client's timeout.
-        Whoever stops iterating takes back nothing that is under way.
+        Takes gifts from the iterable as long as fewer than `window` are in flight or not yet
+        consumed here. If a stream is lost, undecided gifts are sent again on a new one, with the
+        same keys. Raises OutcomeUnknown with those keys if nothing is decided for the client's
+        timeout. Gifts in flight are not taken back when the caller stops iterating.
         """
-        return send_gifts(self.gifts.StreamGifts, gifts, window=window, patience_s=self._timeout)
+        return send_gifts(self.gifts.StreamGifts, gifts, window=window, timeout_s=self._timeout)
 
 
 def connect(
@@ -68,14 +68,14 @@ def connect(
 ) -> AbstractAsyncContextManager[Client]:
     """A client of the server at `target`: host:port, else GIFTPAY_TARGET, else localhost:50051.
 
-    A call has `timeout` seconds for all its attempts, unless it says otherwise. Plain text without
-    `credentials`. Calls go over so many `connections`, each to the least busy. `interceptors` are
-    grpc.aio's and see every attempt, and first of all a health check, whose request is bytes.
-    `metadata` are sent with every call. With `coalesce`, SendGift calls that are under way
-    together travel as one BatchSendGifts.
+    `timeout` is the time in seconds for all attempts of a call that sets none. Without
+    `credentials` the connection is plain text. There are `connections` connections; each call uses
+    the one with the fewest calls. `interceptors` are grpc.aio's and see every attempt, and before
+    them a health check, whose request is bytes. `metadata` are sent with every call. With
+    `coalesce`, concurrent SendGift calls are sent together as one BatchSendGifts.
 
-    Raises Unavailable, with the cause, if no giftpay server answers at the target; one that is not
-    up yet is waited for `wait` seconds.
+    Raises Unavailable, with the cause, if no giftpay server answers at the target within `wait`
+    seconds.
     """
     check_process()
     return _connected(
@@ -117,11 +117,13 @@ async def _connected(
     connections = Connections(wiring, count)
     channel = Channel(connections, timeout=timeout_s, metadata=metadata)
     try:
-        reaching = [
-            reach(wire, wiring.target, timeout_s=timeout_s, wait_s=wait_s, metadata=metadata)
-            for wire in connections.wires
+        probes = [
+            wait_for_server(
+                grpc_channel, wiring.target, timeout_s=timeout_s, wait_s=wait_s, metadata=metadata
+            )
+            for grpc_channel in connections.grpc_channels
         ]
-        for failure in await asyncio.gather(*reaching, return_exceptions=True):
+        for failure in await asyncio.gather(*probes, return_exceptions=True):
             if failure is not None:
                 raise failure
         yield Client(channel, coalesce=coalesce)

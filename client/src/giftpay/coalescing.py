@@ -1,7 +1,7 @@
-"""Coalescing: SendGift calls that are under way together travel as one BatchSendGifts.
+"""Coalescing: concurrent SendGift calls are sent together as one BatchSendGifts.
 
-A call makes its first attempt in a batch and every later one alone: a gift that is in trouble
-delays those beside it once.
+A call makes its first attempt in a batch and every later one alone: so a gift that fails delays
+the others of its batch only once.
 """
 
 from collections.abc import Coroutine
@@ -21,18 +21,18 @@ from giftpay.v1 import (
     SendGiftResponse,
 )
 
-UNDER_WAY_MAX = 1  # on each connection: more batches are smaller ones, and cost more
+IN_FLIGHT_MAX = 1  # batches on each connection; more would be smaller ones, which cost more
 
 
 def coalesced(channel: Channel, gifts: Gifts) -> "CoalescedSendGift":
-    """SendGift of a service whose rpcs are the channel's."""
+    """A coalescing SendGift, in place of that of a service."""
     alone = cast(UnaryRpc[SendGiftRequest, SendGiftResponse], gifts.SendGift)
     batch = cast(UnaryRpc[BatchSendGiftsRequest, BatchSendGiftsResponse], gifts.BatchSendGifts)
     return CoalescedSendGift(channel, alone, batch)
 
 
 class CoalescedSendGift:
-    """SendGift, in batches where that makes no difference to its caller."""
+    """Sends a gift in a batch if that makes no difference to its caller, else alone."""
 
     def __init__(
         self,
@@ -42,8 +42,8 @@ class CoalescedSendGift:
     ) -> None:
         self._alone, self._batch = alone, batch
         self._timeout_s, self._metadata = channel.timeout, channel.metadata_of(())
-        under_way_max = UNDER_WAY_MAX * len(channel.connections.wires)
-        self._batches = GiftBatches(self._send, under_way_max=under_way_max)
+        in_flight_max = IN_FLIGHT_MAX * len(channel.connections.grpc_channels)
+        self._batches = GiftBatches(self._send, in_flight_max=in_flight_max)
         channel.open_ended.add(self._batches)
 
     def __call__(

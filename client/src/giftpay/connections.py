@@ -1,4 +1,4 @@
-"""The TCP connections of a client: a call goes to the least busy; a dead one is replaced."""
+"""The TCP connections of a client: a call uses the least busy; a dead one is replaced."""
 
 import asyncio
 from collections import deque
@@ -15,16 +15,16 @@ from giftpay.limits import ANSWER_MAX_BYTES
 from giftpay.status import End
 from giftpay.target import is_on_this_machine
 
-RENEWED_AFTER_S = 1.0  # so that a server in trouble is not met with a connection a call
+RENEWED_AFTER_S = 1.0  # otherwise a failing server would get a new connection for each call
 
 OPTIONS = (
     *CLIENT_OPTIONS,
     # Otherwise all channels of a process to one target share a connection, a dead one included.
     ("grpc.use_local_subchannel_pool", 1),
-    # A server that comes back is met within a second; gRPC alone waits up to two minutes.
+    # Reconnect within a second after a server is back; by default gRPC waits up to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
-    # Which is also how long one attempt to connect may take: as long as to find a dead connection.
+    # This is also the timeout of one attempt to connect: the time to detect a dead connection.
     ("grpc.min_reconnect_backoff_ms", int(PING_AFTER_S * 1000)),
     ("grpc.max_receive_message_length", ANSWER_MAX_BYTES),
 )
@@ -35,7 +35,7 @@ Response = TypeVar("Response", bound=Message)
 
 @dataclass(frozen=True, slots=True)
 class Method(Generic[Request, Response]):
-    """An rpc as the wire names it: /service/rpc."""
+    """An rpc as gRPC names it: /service/rpc."""
 
     path: str
     request: type[Request]
@@ -49,7 +49,7 @@ class Method(Generic[Request, Response]):
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """How each connection of a client is made."""
+    """The parameters of each connection of a client."""
 
     target: str
     credentials: grpc.ChannelCredentials | None = None
@@ -57,10 +57,10 @@ class Wiring:
     options: Sequence[tuple[str, int]] = OPTIONS
 
     def new(self) -> grpc.aio.Channel:
-        """A channel of gRPC, which is one connection, not made before it is needed."""
-        # A proxy of the environment is asked for other machines only.
-        through = ("grpc.enable_http_proxy", int(not is_on_this_machine(self.target)))
-        options, interceptors = [*self.options, through], list(self.interceptors)
+        """A gRPC channel with one connection, which is opened when the first call needs it."""
+        # A proxy named in the environment is used for other machines only.
+        proxy = ("grpc.enable_http_proxy", int(not is_on_this_machine(self.target)))
+        options, interceptors = [*self.options, proxy], list(self.interceptors)
         if self.credentials is None:
             return grpc.aio.insecure_channel(
                 self.target, options=options, interceptors=interceptors
@@ -71,62 +71,62 @@ class Wiring:
 
 
 class Connection:
-    """One connection, and whether it owes an answer."""
+    """One connection, its number of calls, and since when it owes a response."""
 
     def __init__(self, wiring: Wiring) -> None:
-        self.wire = wiring.new()
+        self.grpc_channel = wiring.new()
         self.calls = 0
         self._intercepted = bool(wiring.interceptors)
         self._made_at = monotonic()
-        self._owing_since: float | None = None
+        self._waiting_since: float | None = None
         self._unary: dict[str, Any] = {}
 
     def unary(self, method: Method[Any, Response]) -> Any:
-        """Makes one attempt of an rpc; it takes bytes, so that every attempt sends the same."""
+        """A function that makes one attempt of an rpc. It takes bytes: all attempts are equal."""
         if (attempt := self._unary.get(method.path)) is None:
             attempt = self._unary[method.path] = self._new_unary(method)
         return attempt
 
     def _new_unary(self, method: Method[Any, Any]) -> Any:
         if not self._intercepted:
-            return self.wire.unary_unary(method.path, None, method.response.FromString)
+            return self.grpc_channel.unary_unary(method.path, None, method.response.FromString)
         parse = method.request.FromString
-        send = self.wire.unary_unary(method.path, *_serializers(method))
-        # Who intercepts a call sees its request as a message.
+        send = self.grpc_channel.unary_unary(method.path, *_serializers(method))
+        # Interceptors see a request as a message.
         return lambda payload, **options: send(parse(payload), **options)
 
     def server_stream(self, method: Method[Any, Any]) -> Any:
-        """Starts a stream of answers."""
-        return self.wire.unary_stream(method.path, *_serializers(method))
+        """A function that starts a stream of responses."""
+        return self.grpc_channel.unary_stream(method.path, *_serializers(method))
 
     def bidi_stream(self, method: Method[Any, Any]) -> Any:
-        """Starts a stream of requests and one of answers."""
-        return self.wire.stream_stream(method.path, *_serializers(method))
+        """A function that starts a stream of requests and one of responses."""
+        return self.grpc_channel.stream_stream(method.path, *_serializers(method))
 
     def begin(self) -> None:
-        """A call is made on it."""
+        """Counts a call that starts."""
         self.calls += 1
-        if self._owing_since is None:
-            self._owing_since = monotonic()
+        if self._waiting_since is None:
+            self._waiting_since = monotonic()
 
-    def heard(self) -> None:
-        """Something came."""
-        self._owing_since = monotonic()
+    def note_message(self) -> None:
+        """Notes that a message was received."""
+        self._waiting_since = monotonic()
 
     def end(self, how: End) -> None:
-        """A call has ended."""
+        """Counts a call that ended."""
         self.calls -= 1
         if how is End.ANSWERED:
-            self._owing_since = monotonic() if self.calls else None
+            self._waiting_since = monotonic() if self.calls else None
 
     @property
-    def silent_s(self) -> float:
-        """How long it has owed an answer of which nothing came."""
-        return 0.0 if self._owing_since is None else monotonic() - self._owing_since
+    def unanswered_s(self) -> float:
+        """For how long calls are open without any message received."""
+        return 0.0 if self._waiting_since is None else monotonic() - self._waiting_since
 
     @property
     def age_s(self) -> float:
-        """How long it has been there."""
+        """The time since it was made."""
         return monotonic() - self._made_at
 
 
@@ -135,35 +135,35 @@ def _serializers(method: Method[Any, Any]) -> tuple[Any, Any]:
 
 
 class Connections:
-    """So many connections to one server."""
+    """A fixed number of connections to one server."""
 
     def __init__(self, wiring: Wiring, count: int) -> None:
         self._wiring = wiring
         self._current = deque(Connection(wiring) for _ in range(count))
-        self._replaced: set[Connection] = set()  # with calls under way
+        self._replaced: set[Connection] = set()  # that still have calls in flight
         self._closing: set[asyncio.Future[None]] = set()
         self._closed = False
 
     @property
-    def wires(self) -> list[grpc.aio.Channel]:
-        """The channels of gRPC that are in use."""
-        return [connection.wire for connection in self._current]
+    def grpc_channels(self) -> list[grpc.aio.Channel]:
+        """The gRPC channels in use."""
+        return [connection.grpc_channel for connection in self._current]
 
     def borrow(self) -> Connection:
-        """The least busy connection, which has one call more from now on."""
-        self._current.rotate()  # those that are equally busy take turns
+        """The connection with the fewest calls, which now has one more."""
+        self._current.rotate()  # round-robin among those that are equally busy
         connection = min(self._current, key=_calls)
         connection.begin()
         return connection
 
     def release(self, connection: Connection, end: End) -> None:
-        """The call has ended on it; one that proved to be dead is replaced."""
+        """Counts a call that ended, and replaces the connection if it seems to be dead."""
         connection.end(end)
-        if end is not End.ANSWERED and _is_doubtful(connection, end):
+        if end is not End.ANSWERED and _seems_dead(connection, end):
             self._replace(connection)
         if not connection.calls and connection in self._replaced:
             self._replaced.discard(connection)
-            closing = asyncio.ensure_future(connection.wire.close())
+            closing = asyncio.ensure_future(connection.grpc_channel.close())
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
 
@@ -173,22 +173,22 @@ class Connections:
             self._replaced.add(connection)
 
     async def close(self) -> None:
-        """End the calls under way and the connections."""
+        """End the calls in flight and close the connections."""
         self._closed = True
         open_ones = [*self._current, *self._replaced]
-        await asyncio.gather(*(each.wire.close() for each in open_ones), *self._closing)
+        await asyncio.gather(*(each.grpc_channel.close() for each in open_ones), *self._closing)
 
 
 def _calls(connection: Connection) -> int:
     return connection.calls
 
 
-def _is_doubtful(connection: Connection, end: End) -> bool:
-    """Whether a new connection is better, after a call without an answer.
+def _seems_dead(connection: Connection, end: End) -> bool:
+    """Whether a connection seems to be dead (half-open), after a call without an answer.
 
-    One that Core knows to be broken is made anew by itself, with its own back-off.
+    One that gRPC's core knows to be broken is reconnected by it, with its own back-off.
     """
-    if connection.silent_s >= PING_AFTER_S:
+    if connection.unanswered_s >= PING_AFTER_S:
         return True
-    believed = connection.wire.get_state() is grpc.ChannelConnectivity.READY
-    return end is End.LOST and believed and connection.age_s >= RENEWED_AFTER_S
+    is_ready = connection.grpc_channel.get_state() is grpc.ChannelConnectivity.READY
+    return end is End.LOST and is_ready and connection.age_s >= RENEWED_AFTER_S

@@ -1,9 +1,9 @@
-"""What a call can end with, other than its answer: the families of errors.
+"""The base classes of the errors that a call can raise.
 
-The error of each reason is in `giftpay.refusals`, where all of them are drawn as a tree.
+The error of each reason is in `giftpay.refusals`, whose docstring shows all of them as a tree.
 
-A reason that this client does not know yet is a plain Refused. A figure that the server leaves out
-is 0 or empty, as it would be in a message.
+A reason that this client does not know is a plain Refused. A figure that the server leaves out
+is 0 or empty, like a field of a message.
 """
 
 from collections.abc import Mapping
@@ -16,21 +16,21 @@ Keys = tuple[str, ...]
 
 
 class GiftpayError(Exception):
-    """A call that did not end with its answer."""
+    """A call that ended without its answer."""
 
     message: str
     """A sentence for a developer. It may change; match on the type or the reason."""
     reason: str
-    """The full name of an ErrorReason, known to this client or not; empty if none was given."""
+    """The full name of an ErrorReason, even of an unknown one; empty if there is none."""
     metadata: Mapping[str, str]
-    """The figures as they were sent."""
+    """The figures as they were received."""
     code: grpc.StatusCode | None
     """The status of the call; None for an item of a batch or of a stream."""
     keys: Keys
-    """The keys of all commands concerned; none for a read."""
+    """The idempotency keys of all commands concerned; none for a read."""
 
     pinned: ClassVar[bool] = False
-    """Whether the key keeps this answer. Otherwise the same key may be sent again."""
+    """Whether a replay gets the same refusal. Otherwise the same key may be sent again."""
     _figures: ClassVar[Mapping[str, type]] = {}
 
     def __init_subclass__(cls) -> None:
@@ -62,27 +62,27 @@ class GiftpayError(Exception):
 
 
 class Refused(GiftpayError):
-    """The server refused the call, and says why; nothing moved."""
+    """The server refused the call for a reason; nothing was moved."""
 
 
 class NotFound(Refused):
-    """What the call names does not exist."""
+    """Something that the call names does not exist."""
 
 
 class Malformed(Refused):
     """The request is malformed."""
 
     violations: tuple[tuple[str, str], ...] = ()
-    """All that is malformed: each field with a sentence."""
+    """Each malformed field, with a sentence about it."""
 
 
 class RequestTooLarge(Malformed):
-    """The request is larger than the server takes, and was not sent."""
+    """The request is larger than the server accepts, and was not sent."""
 
     size: int
-    """Its bytes."""
+    """The size of the request in bytes."""
     limit: int
-    """As many as a message may have."""
+    """The maximum size of a message in bytes."""
 
     @classmethod
     def of(cls, size: int, limit: int, keys: Keys = ()) -> Self:
@@ -93,26 +93,23 @@ class RequestTooLarge(Malformed):
 
 
 class Exhausted(Refused):
-    """The server has no room for the call; it is never repeated by the client itself."""
+    """The server has no capacity for the call. The client never retries it by itself."""
 
     retry_after: float = 0.0
-    """Seconds to wait before the same key is sent again; 0 if the server does not say."""
+    """Seconds to wait before a retry with the same key; 0 if the server does not say."""
 
 
 class OutcomeUnknown(GiftpayError):
     """A command without an answer; its outcome is unknown.
 
-    It may have been carried out or not. Send the same request with the same key again, or ask
-    GetTransaction by `key` what was decided. A new key could make it happen twice. Of a batch or a
-    stream, `keys` are those that have no answer.
+    It may have been carried out or not. Send the same request with the same key again, or read
+    the outcome with GetTransaction by `key`. With a new key it could be carried out twice. For a
+    batch or a stream, `keys` are those that have no answer.
     """
 
 
 class Unavailable(GiftpayError):
-    """A read without an answer.
-
-    The server is away, too slow or broken; nothing is wrong.
-    """
+    """A read without an answer: the server is unreachable, too slow, or fails."""
 
 
 def _parsed(text: str, kind: type) -> str | int | tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Whether gRPC works in this process: not in a fork of one that has a client open."""
+"""Checks that gRPC works in this process: it does not in a fork of one with an open client."""
 
 import os
 
@@ -10,12 +10,12 @@ INHERITED = (
 
 
 class Clients:
-    """The clients of this process that are open."""
+    """Counts the open clients of this process."""
 
     def __init__(self) -> None:
         self.count = 0
         self.inherited = False
-        """Whether there were some when this process, or a parent of it, was forked."""
+        """Whether clients were open when this process, or a parent of it, was forked."""
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._inherit)
 
@@ -27,6 +27,6 @@ CLIENTS = Clients()
 
 
 def check_process() -> None:
-    """Raise RuntimeError where gRPC would hang."""
+    """Raise RuntimeError if gRPC would hang in this process."""
     if CLIENTS.inherited:
         raise RuntimeError(INHERITED)

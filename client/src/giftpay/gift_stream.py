@@ -1,4 +1,4 @@
-"""Sends gifts as they come and yields what became of each, over any number of streams."""
+"""Sends gifts as they arrive and yields the outcome of each, over any number of streams."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
@@ -10,7 +10,7 @@ from giftpay.errors import GiftpayError, OutcomeUnknown
 from giftpay.keys import name_commands
 from giftpay.limits import REQUEST_MAX_BYTES
 from giftpay.rpcs import BidiStream
-from giftpay.status import may_pass, refusal_error
+from giftpay.status import is_transient, refusal_error
 from giftpay.unary import backoff_s
 from giftpay.v1 import GiftOutcome, SendGiftRequest, StreamGiftsRequest, StreamGiftsResponse
 
@@ -21,25 +21,25 @@ Gifts = Iterable[SendGiftRequest] | AsyncIterable[SendGiftRequest]
 StreamGifts = BidiStream[StreamGiftsRequest, StreamGiftsResponse]
 
 
-class Taken(NamedTuple):
-    """A gift as it was taken: what is sent again is that, whatever the caller does to his."""
+class TakenGift(NamedTuple):
+    """A copy of a gift, for resends: the caller may change the original meanwhile."""
 
     gift: SendGiftRequest
     size: int
 
 
-Outbox = asyncio.Queue[Taken | None]  # None is the last
+Outbox = asyncio.Queue[TakenGift | None]  # None marks the end
 
 
 async def send_gifts(
-    rpc: StreamGifts, gifts: Gifts, *, window: int, patience_s: float
+    rpc: StreamGifts, gifts: Gifts, *, window: int, timeout_s: float
 ) -> AsyncGenerator[GiftOutcome]:
-    """The outcome of each gift as it is decided; at most `window` are under way at a time."""
-    stream = GiftStream(rpc, window=window, patience_s=patience_s)
+    """The outcome of each gift as it is decided; at most `window` are in flight at a time."""
+    stream = GiftStream(rpc, window=window, timeout_s=timeout_s)
     work = asyncio.create_task(stream.send(gifts))
     try:
         while (outcome := await stream.outcomes.get()) is not None:
-            stream.room.release()
+            stream.free_slots.release()
             yield outcome
         await work
     finally:
@@ -48,27 +48,27 @@ async def send_gifts(
 
 
 class GiftStream:
-    """The gifts that are under way."""
+    """The gifts in flight, and the stream that they are sent on."""
 
-    def __init__(self, rpc: StreamGifts, *, window: int, patience_s: float) -> None:
-        self.outcomes: asyncio.Queue[GiftOutcome | None] = asyncio.Queue()  # None is the last
-        self.room = asyncio.Semaphore(window)
+    def __init__(self, rpc: StreamGifts, *, window: int, timeout_s: float) -> None:
+        self.outcomes: asyncio.Queue[GiftOutcome | None] = asyncio.Queue()  # None marks the end
+        self.free_slots = asyncio.Semaphore(window)
         self._rpc = rpc
-        self._patience_s = patience_s
-        self._patience = asyncio.timeout(None)
-        self._undecided: dict[str, Taken] = {}
+        self._timeout_s = timeout_s
+        self._deadline = asyncio.timeout(None)
+        self._undecided: dict[str, TakenGift] = {}
         self._outbox: Outbox = asyncio.Queue()
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self._all_taken = False
         self._source_error: Exception | None = None
         self._last_error: GiftpayError | None = None
         self._failures = 0
 
     async def send(self, gifts: Gifts) -> None:
-        """Send all of them. An error of their source is raised once those before are decided."""
+        """Send all gifts. An error of the iterable is raised once those before it are decided."""
         taking = asyncio.create_task(self._take(gifts))
         try:
-            await self._send_in_time()
+            await self._send_within_timeout()
             if self._source_error is not None:
                 raise self._source_error
         finally:
@@ -77,52 +77,52 @@ class GiftStream:
 
     async def _take(self, gifts: Gifts) -> None:
         try:
-            async for gift in each(gifts):
-                await self.room.acquire()
+            async for gift in iterate_gifts(gifts):
+                await self.free_slots.acquire()
                 self._add(gift)
         except Exception as error:
             self._source_error = error
         self._all_taken = True
         self._outbox.put_nowait(None)
-        self._expect_answer()
-        self._news.set()
+        self._restart_deadline()
+        self._changed.set()
 
     def _add(self, gift: SendGiftRequest) -> None:
         check_type(gift, SendGiftRequest, "send_gifts")
         [key] = name_commands([gift])
         if key in self._undecided:
-            raise ValueError(f"The key {key} is under way already.")
+            raise ValueError(f"The key {key} is in flight already.")
         copy = SendGiftRequest()
         copy.CopyFrom(gift)
-        taken = Taken(copy, copy.ByteSize() + FRAME_BYTES)
+        taken = TakenGift(copy, copy.ByteSize() + FRAME_BYTES)
         check_size(taken.size, (key,))
         self._undecided[key] = taken
         self._outbox.put_nowait(taken)
         if len(self._undecided) == 1:
-            self._expect_answer()
-        self._news.set()
+            self._restart_deadline()
+        self._changed.set()
 
-    async def _send_in_time(self) -> None:
+    async def _send_within_timeout(self) -> None:
         try:
-            async with self._patience:
-                while await self._more():
+            async with self._deadline:
+                while await self._has_more():
                     await asyncio.sleep(backoff_s(self._failures - 1) if self._failures else 0)
                     await self._stream_until_lost()
         except TimeoutError:
             if self._undecided:
                 last = f" ({self._last_error.message})" if self._last_error else ""
-                message = f"No outcome for {self._patience_s} s.{last}"
+                message = f"No outcome for {self._timeout_s} s.{last}"
                 raise OutcomeUnknown(message, keys=tuple(self._undecided)) from self._last_error
 
-    async def _more(self) -> bool:
-        """Whether there is something to send, as soon as that is known."""
+    async def _has_more(self) -> bool:
+        """Whether there is a gift to send; waits until that is known."""
         while not self._undecided and not self._all_taken:
-            self._news.clear()
-            await self._news.wait()
+            self._changed.clear()
+            await self._changed.wait()
         return bool(self._undecided)
 
     async def _stream_until_lost(self) -> None:
-        """Send on one stream, beginning with all that is undecided, until it ends."""
+        """Send on one stream, undecided gifts first, until it ends."""
         self._failures += 1
         outbox: Outbox = asyncio.Queue()
         self._outbox = outbox
@@ -131,9 +131,9 @@ class GiftStream:
         if self._all_taken:
             outbox.put_nowait(None)
         try:
-            await self._read(packed(outbox))
+            await self._read(batched(outbox))
         except GiftpayError as error:
-            if not may_pass(error):
+            if not is_transient(error):
                 error.keys = tuple(self._undecided)
                 raise
             self._last_error = error
@@ -145,12 +145,12 @@ class GiftStream:
             async for response in stream:
                 decided = [self._decide(outcome) for outcome in response.outcomes]
                 if any(decided):
-                    self._expect_answer()
+                    self._restart_deadline()
                 if not all(decided):
                     return
 
     def _decide(self, outcome: GiftOutcome) -> bool:
-        """Pass the outcome on, unless it is that there is none: the gift is sent again."""
+        """Pass an outcome on; False if it is unknown, so that the gift is sent again."""
         refused = outcome.HasField("refusal") and refusal_error(outcome.refusal)
         if isinstance(refused, OutcomeUnknown):
             return False
@@ -159,15 +159,15 @@ class GiftStream:
             self.outcomes.put_nowait(outcome)
         return True
 
-    def _expect_answer(self) -> None:
-        """From now on, the server has so long to answer, if it owes an answer."""
+    def _restart_deadline(self) -> None:
+        """Restart the server's time to answer, if it owes an answer."""
         owed = self._undecided or self._all_taken
         now = asyncio.get_running_loop().time()
-        self._patience.reschedule(now + self._patience_s if owed else None)
+        self._deadline.reschedule(now + self._timeout_s if owed else None)
 
 
-async def packed(outbox: Outbox) -> AsyncIterator[StreamGiftsRequest]:
-    """What waits, in as few messages as possible."""
+async def batched(outbox: Outbox) -> AsyncIterator[StreamGiftsRequest]:
+    """The queued gifts, in as few messages as possible."""
     gifts: list[SendGiftRequest] = []
     size = 0
     while (taken := await outbox.get()) is not None:
@@ -183,8 +183,8 @@ async def packed(outbox: Outbox) -> AsyncIterator[StreamGiftsRequest]:
         yield StreamGiftsRequest(gifts=gifts)
 
 
-async def each(gifts: Gifts) -> AsyncIterator[SendGiftRequest]:
-    """The gifts, whichever way they come."""
+async def iterate_gifts(gifts: Gifts) -> AsyncIterator[SendGiftRequest]:
+    """The gifts of an iterable of either kind."""
     if isinstance(gifts, AsyncIterable):
         async for gift in gifts:
             yield gift

@@ -1,20 +1,21 @@
-"""How soon a dead connection is found, by HTTP/2 keepalive pings: one place for both ends.
+"""The keepalive options of gRPC, which detect a half-open connection, for client and server.
 
-A gRPC server answers pings that come sooner than it permits with GOAWAY (too_many_pings), so that
-the client's interval and what the server permits belong together.
+A server answers pings that come more often than it permits with GOAWAY (too_many_pings). So the
+client's interval and the server's minimum are set together.
 """
 
 PING_AFTER_S = 5.0
-"""A connection with calls under way on which nothing came for so long is sent a ping."""
+"""A ping is sent on a connection with calls in flight that received nothing for so long."""
 ANSWER_WITHIN_S = 4.0
-"""Without any answer by then it is dead: within the 10 seconds that a call has by default."""
+"""Without any answer by then it is dead. The sum is below a call's default timeout of 10 s."""
 
 CLIENT_OPTIONS = (
     ("grpc.keepalive_time_ms", int(PING_AFTER_S * 1000)),
-    # For what the kernel has sent and nobody has acknowledged; a ping has a minute, by default.
+    # For data that the kernel has sent and the peer has not acknowledged.
     ("grpc.keepalive_timeout_ms", int(ANSWER_WITHIN_S * 1000)),
+    # For the acknowledgement of a ping; one minute by default.
     ("grpc.http2.ping_timeout_ms", int(ANSWER_WITHIN_S * 1000)),
-    # By default Core sends two pings and then one a minute, unless data is sent between them.
+    # By default gRPC sends two pings and then one a minute, unless data is sent between them.
     ("grpc.http2.max_pings_without_data", 0),
 )
 

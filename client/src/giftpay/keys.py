@@ -1,4 +1,4 @@
-"""Keys: what makes saying a command twice the same as saying it once."""
+"""Idempotency keys: makes them, and finds the commands of a request that need one."""
 
 import secrets
 import threading
@@ -16,7 +16,7 @@ _latest_tick = 0
 
 
 def new_key() -> str:
-    """A new UUIDv7, later in order than every earlier one of this process."""
+    """A new UUIDv7, which sorts after every earlier one of this process."""
     global _latest_tick
     with _lock:
         # A tick is 1/4096 ms: the 48 bits of milliseconds and the 12 bits below them.
@@ -27,7 +27,7 @@ def new_key() -> str:
 
 
 class Command(Protocol):
-    """A request, or an item of one, that carries its key."""
+    """A request, or an item of one, with an idempotency key."""
 
     idempotency_key: str
 
@@ -36,12 +36,12 @@ FindCommands = Callable[[Message], Iterable[Command]]
 
 
 def command_finder(request: type[Message]) -> FindCommands | None:
-    """How to find the commands in a request of this type; None for a read, which has none."""
+    """A function that returns the commands in a request of this type; None for a read."""
     return _command_finder(cast(Descriptor, request.DESCRIPTOR))
 
 
 def _command_finder(request: Descriptor) -> FindCommands | None:
-    # The key is field 1 of every command. GetTransaction names a key as another field: a read.
+    # The key is field 1 of every command. GetTransaction, a read, has a key in another field.
     first = request.fields_by_number.get(1)
     if first is None:
         return None
@@ -53,7 +53,7 @@ def _command_finder(request: Descriptor) -> FindCommands | None:
 
 
 def name_commands(commands: Iterable[Command]) -> tuple[str, ...]:
-    """Give a new key to each command that has none; the keys of all."""
+    """Set a new key on each command that has none; returns the keys of all."""
     for command in commands:
         if not command.idempotency_key:
             command.idempotency_key = new_key()

@@ -1,15 +1,15 @@
-"""What the client refuses before anything is sent: the size of a message, a time, metadata."""
+"""Limits that the client checks before it sends: message sizes, times, metadata."""
 
 import re
 from collections.abc import Iterable
 from numbers import Real
 
 REQUEST_MAX_BYTES = 4 << 20
-"""What the server takes in one message: gRPC's default."""
+"""The largest message that the server accepts: gRPC's default."""
 ANSWER_MAX_BYTES = 16 << 20
-"""More than any answer to a request of that size: its own texts once more, and what is added."""
+"""More than any answer to a request of that size, which repeats its texts and adds fields."""
 TIMEOUT_MAX_S = 86_400.0 * 366
-"""What gRPC's clock can surely hold."""
+"""A time that gRPC's clock can represent for certain."""
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 MetadataLike = Iterable[tuple[str, str | bytes]]
@@ -19,7 +19,7 @@ VALUE = re.compile(r"[\x20-\x7e]*")
 
 
 def checked_seconds(name: str, seconds: float, *, zero: bool = False) -> float:
-    """The time as it was given; ValueError unless it is finite and above 0, or may be `zero`."""
+    """The time; raises ValueError unless it is finite and above 0, or 0 if `zero` allows it."""
     if not isinstance(seconds, Real) or isinstance(seconds, bool):
         raise TypeError(f"{name} must be a number of seconds, not {seconds!r}.")
     if 0 < seconds <= TIMEOUT_MAX_S or (zero and seconds == 0):
@@ -29,7 +29,7 @@ def checked_seconds(name: str, seconds: float, *, zero: bool = False) -> float:
 
 
 def checked_metadata(metadata: MetadataLike) -> Metadata:
-    """The pairs as they are sent; TypeError or ValueError that names the key of a wrong one."""
+    """The pairs as they are sent; raises TypeError or ValueError with the key of a wrong one."""
     return tuple([_pair(pair) for pair in metadata])
 
 
@@ -41,7 +41,7 @@ def _pair(pair: tuple[str, str | bytes]) -> tuple[str, str | bytes]:
         raise TypeError(f"A key of metadata is a text, not {key!r}.")
     if not KEY.fullmatch(key) or key.startswith("grpc-"):
         raise ValueError(f"The metadata {key!r}: a key has a-z, 0-9, _ . - and not grpc- first.")
-    # The value may be a secret, which no error repeats.
+    # The value may be a secret, so no error message repeats it.
     wanted: type = bytes if key.endswith("-bin") else str
     if not isinstance(value, wanted):
         kind = type(value).__name__

@@ -1,10 +1,10 @@
-"""Money as text and back, exactly: "EUR 10.99", "JPY 160"."""
+"""Converts Money to text and back, exactly: "EUR 10.99", "JPY 160"."""
 
 import re
 
 from giftpay.v1 import Money
 
-# ISO 4217 currencies whose minor unit is not a hundredth, by the decimals that it has.
+# ISO 4217 currencies that do not have two decimals, by their number of decimals.
 UNUSUAL = {
     0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
     3: "BHD IQD JOD KWD LYD OMR TND",
@@ -15,7 +15,7 @@ FORM = re.compile(r"([A-Z]{3}) (-?)([0-9]{1,18})(?:\.([0-9]{1,18}))?", re.ASCII)
 
 
 def parse_money(text: str) -> Money:
-    """The amount; ValueError unless it has exactly the decimals of its currency."""
+    """The amount; raises ValueError unless it has exactly the decimals of its currency."""
     form = FORM.fullmatch(text)
     if form is None:
         raise ValueError(f'must be money such as "EUR 10.99", not "{text}"')

@@ -1,4 +1,4 @@
-"""The rpcs of a client: what callers see of them, and what makes them."""
+"""The types of rpcs that callers see, and the factory that makes them."""
 
 from collections.abc import AsyncGenerator, AsyncIterable, Coroutine
 from typing import Any, Protocol, TypeVar
@@ -38,7 +38,7 @@ class ServerStream(Protocol[Request, Response]):
 
 
 class BidiStream(Protocol[Request, Response]):
-    """An rpc with a stream of requests and one of answers, without a deadline if None."""
+    """An rpc with streams of requests and of answers; one stream, without a deadline if None."""
 
     def __call__(
         self,
@@ -50,7 +50,7 @@ class BidiStream(Protocol[Request, Response]):
 
 
 class Rpcs:
-    """Makes the rpcs of a channel; a path is /service/rpc."""
+    """Makes the rpcs of a client; a path is /service/rpc."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel

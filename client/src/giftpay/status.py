@@ -1,4 +1,4 @@
-"""From a status or a refusal on the wire to the exception that says it."""
+"""Maps a gRPC status, or a refusal of an item, to the exception to raise."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -27,7 +27,7 @@ Detail = TypeVar("Detail", bound=Message)
 
 
 class Facts(TypedDict, total=False):
-    """What a status says besides its sentence."""
+    """The parts of a status besides its message."""
 
     reason: str
     metadata: Mapping[str, str]
@@ -37,13 +37,13 @@ class Facts(TypedDict, total=False):
 class End(Enum):
     """How a call ended, as far as its connection is concerned."""
 
-    ANSWERED = "the server has answered, if only by refusing"
-    LOST = "it broke off on the way, and says nothing of the request"
-    GIVEN_UP = "nobody waits any longer: its deadline came, or its caller left"
+    ANSWERED = "the server has answered, perhaps with a refusal"
+    LOST = "it broke off, for a cause that is not the request"
+    GIVEN_UP = "nobody waits any longer: its deadline has passed, or its caller has left"
 
 
-# What gRPC and proxies end calls with that broke off. Others, such as UNIMPLEMENTED and
-# PERMISSION_DENIED, speak of the request or of who sends it: they would be the same once more.
+# The statuses with which gRPC and proxies end calls that broke off. Others, such as UNIMPLEMENTED
+# and PERMISSION_DENIED, are about the request or its caller: a retry would get them again.
 BROKEN = {
     grpc.StatusCode.ABORTED,
     grpc.StatusCode.CANCELLED,
@@ -58,11 +58,11 @@ UNANSWERED = {
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.CANCELLED,
 }
-TOO_LARGE = "message larger than max"  # as Core says it, of either end
+TOO_LARGE = "message larger than max"  # gRPC's text, of the client or of the server
 
 
 def end_of(error: GiftpayError) -> End:
-    """How a call ended that raised this."""
+    """How the call ended that raised this error."""
     if error.reason or TOO_LARGE in error.message:
         return End.ANSWERED
     if error.code is grpc.StatusCode.DEADLINE_EXCEEDED:
@@ -70,13 +70,13 @@ def end_of(error: GiftpayError) -> End:
     return End.LOST if error.code in BROKEN else End.ANSWERED
 
 
-def may_pass(error: GiftpayError) -> bool:
-    """Whether the same call, made again, may be answered. Keys make that safe."""
+def is_transient(error: GiftpayError) -> bool:
+    """Whether a retry may be answered. The idempotency key makes a retry safe."""
     return error.code in UNANSWERED if error.reason else end_of(error) is not End.ANSWERED
 
 
 def refusal_error(refusal: Refusal, *, key: str = "") -> GiftpayError:
-    """The exception that SendGift would have raised for this no of a batch or of a stream."""
+    """The exception that SendGift would have raised for this refusal of a batch or a stream."""
     known = refusal.reason in ErrorReason.values()
     reason = ErrorReason.Name(refusal.reason) if known else str(refusal.reason)
     keys = (key,) if key else ()
@@ -86,8 +86,8 @@ def refusal_error(refusal: Refusal, *, key: str = "") -> GiftpayError:
 def call_error(error: grpc.aio.AioRpcError, keys: Keys | None) -> GiftpayError:
     """The exception for a call that ended with this status; `keys` is None for a read.
 
-    Only the server's own word is a no. Any other end of a command, such as a proxy's status or an
-    answer that is too large to receive, leaves its outcome unknown.
+    Only a status of the giftpay server itself is a refusal. After any other one, such as a proxy's
+    or an answer that is too large to receive, the outcome of a command is unknown.
     """
     status = _status(error)
     info = _detail(status, ErrorInfo())
@@ -107,8 +107,8 @@ def unanswered(message: str, keys: Keys | None, **facts: Unpack[Facts]) -> Giftp
     return OutcomeUnknown(message, keys=keys, **facts)
 
 
-def as_unknown(error: GiftpayError, keys: Keys) -> OutcomeUnknown:
-    """What an error says, where the commands with these keys may have been carried out."""
+def with_unknown_outcome(error: GiftpayError, keys: Keys) -> OutcomeUnknown:
+    """The same error for commands with these keys that may have been carried out."""
     facts = Facts(reason=error.reason, metadata=error.metadata)
     if error.code is not None:
         facts["code"] = error.code
@@ -116,19 +116,19 @@ def as_unknown(error: GiftpayError, keys: Keys) -> OutcomeUnknown:
 
 
 def _type(reason: str) -> type[GiftpayError]:
-    """The type for the full name of a reason, also for one that is not known yet."""
+    """The type for the full name of a reason; Refused for an unknown one."""
     return TYPES.get(reason, Refused)
 
 
 def _status(error: grpc.aio.AioRpcError) -> Status:
     try:
         return rpc_status.from_call(cast(grpc.Call, error)) or Status()
-    except (ValueError, DecodeError):  # something between rewrote the status or cut it
+    except (ValueError, DecodeError):  # a proxy rewrote the status or cut it
         return Status()
 
 
 def _detail(status: Status, detail: Detail) -> Detail:
-    """The first detail of this type; an empty one where there is none."""
+    """The first detail of this type, or an empty one."""
     for packed in status.details:
         if packed.Unpack(detail):
             break

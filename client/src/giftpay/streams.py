@@ -1,4 +1,4 @@
-"""Calls with a stream of answers: one stream each, since what it delivered cannot be taken back."""
+"""Calls with a stream of answers; never retried, since messages were delivered already."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
@@ -22,7 +22,7 @@ Start = Callable[[Connection], Any]
 
 
 class ServerStreamRpc(Generic[Request, Response]):
-    """One request, and a stream of answers."""
+    """An rpc with one request and a stream of answers."""
 
     def __init__(self, channel: Channel, method: Method[Request, Response]) -> None:
         self._channel, self._method = channel, method
@@ -41,7 +41,7 @@ class ServerStreamRpc(Generic[Request, Response]):
 
 
 class BidiStreamRpc(Generic[Request, Response]):
-    """A stream of commands, and a stream of answers."""
+    """An rpc with a stream of commands and a stream of answers."""
 
     def __init__(self, channel: Channel, method: Method[Request, Response]) -> None:
         self._channel, self._method = channel, method
@@ -76,7 +76,7 @@ class BidiStreamRpc(Generic[Request, Response]):
 
 
 class Source:
-    """What is sent, and what went wrong with it: gRPC alone only cancels the call."""
+    """The requests of a stream, and the error of their iterable: gRPC only cancels the call."""
 
     def __init__(self, requests: AsyncIterator[Any]) -> None:
         self._requests = requests
@@ -106,7 +106,7 @@ async def _messages(
     channel.open_ended.add(call)
     try:
         async for message in call:
-            connection.heard()
+            connection.note_message()
             yield message
         end = End.ANSWERED
     except grpc.aio.AioRpcError as status:

@@ -1,4 +1,4 @@
-"""The client for blocking code: the same calls, on an event loop in a private thread."""
+"""The client for blocking code: runs the same calls on an event loop in a private thread."""
 
 import asyncio
 import threading
@@ -22,23 +22,23 @@ T = TypeVar("T")
 
 
 class SyncClient(SyncServices):
-    """What `Client` is, for blocking code; made by `giftpay.connect_sync`. Threads may share it."""
+    """The blocking `Client`, made by `giftpay.connect_sync`. Threads may share it."""
 
     def __init__(self, client: Client, thread: "LoopThread") -> None:
         super().__init__(thread.run, client)
         self._client, self._thread = client, thread
 
     def watch(self, owner_id: str, unit: Unit.ValueType, *, after_seq: int = 0) -> Iterator[Entry]:
-        """Every entry of an account after `after_seq`, as `Client.watch`."""
+        """Every entry of an account after `after_seq`, like `Client.watch`."""
         return self._thread.iterate(self._client.watch(owner_id, unit, after_seq=after_seq))
 
     def send_gifts(
         self, gifts: Iterable[SendGiftRequest], *, window: int = WINDOW
     ) -> Iterator[GiftOutcome]:
-        """What became of each gift, as `Client.send_gifts`, in rounds.
+        """The outcome of each gift, like `Client.send_gifts`, in rounds.
 
         The iterable runs in the caller's thread: `window` gifts are taken from it, and the next
-        ones when those are decided.
+        ones once those are decided.
         """
         source = iter(gifts)
         while taken := list(islice(source, window)):
@@ -57,9 +57,9 @@ def connect_sync(
     metadata: MetadataLike = (),
     coalesce: bool = False,
 ) -> Iterator[SyncClient]:
-    """What `giftpay.connect` is, for blocking code; the interceptors run in a thread of its own.
+    """The blocking `giftpay.connect`; interceptors run in the client's own thread.
 
-    Leaving it ends the calls that other threads have under way with OutcomeUnknown or Unavailable.
+    At exit, calls of other threads that are in flight end with OutcomeUnknown or Unavailable.
     """
     opening = connect(
         target,
@@ -80,7 +80,7 @@ def connect_sync(
 
 
 class LoopThread:
-    """A thread with an event loop that holds a client open."""
+    """A thread with an event loop that keeps a client open."""
 
     def __init__(self, opening: AbstractAsyncContextManager[Client]) -> None:
         self._opening = opening
@@ -97,7 +97,7 @@ class LoopThread:
     def stop(self) -> None:
         """Close the client and wait for the thread to end."""
         if CLIENTS.inherited:
-            return  # the thread stayed in the parent, and so did whoever holds the lock
+            return  # the thread, and the holder of the lock, exist in the parent process only
         with self._lock:
             if not self._closed:
                 self._closed = True
@@ -105,13 +105,13 @@ class LoopThread:
         self._thread.join()
 
     def run(self, function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call on the loop and wait for the result."""
+        """Run a function on the loop and wait for the result."""
         self._check_caller()
 
         async def call() -> T:
             return await function(*args, **kwargs)
 
-        with self._lock:  # what is scheduled before the client closes is also ended by it
+        with self._lock:  # closing the client ends every call that was scheduled before
             if self._closed:
                 raise RuntimeError("The client is closed.")
             future = asyncio.run_coroutine_threadsafe(call(), self._loop)
@@ -123,13 +123,13 @@ class LoopThread:
             future.cancel()  # if the wait was interrupted
 
     def _check_caller(self) -> None:
-        """Raise RuntimeError for who would wait without end."""
+        """Raise RuntimeError in a caller that would wait forever."""
         check_process()
         if threading.current_thread() is self._thread:
             raise RuntimeError("The client's own thread, as an interceptor's, cannot wait for it.")
 
     def iterate(self, messages: AsyncGenerator[T]) -> Iterator[T]:
-        """The messages, each awaited when the caller asks for it."""
+        """The messages, each awaited when the caller takes it."""
         steps = Steps(messages)
         try:
             while (message := self.run(steps.advance)) is not None:
@@ -146,7 +146,7 @@ class LoopThread:
                 raise
             self._opened.set_exception(error)
         finally:
-            with self._lock:  # whatever ended it, nobody waits for it from now on
+            with self._lock:  # from here on a call would wait forever
                 self._closed = True
 
     async def _hold(self) -> None:
@@ -158,7 +158,7 @@ class LoopThread:
 
 
 class Steps(Generic[T]):
-    """Takes an async generator on, step by step, and ends it even in the middle of a step."""
+    """Advances an async generator step by step, and closes it even in the middle of a step."""
 
     def __init__(self, messages: AsyncGenerator[T]) -> None:
         self._messages = messages
@@ -170,7 +170,7 @@ class Steps(Generic[T]):
         return await self._step
 
     async def close(self) -> None:
-        """End the generator. Ctrl-C may have left a step behind, and what runs cannot be closed."""
+        """Close the generator. After Ctrl-C a step may be running, which has to end first."""
         if self._step is not None:
             self._step.cancel()
             await asyncio.wait([self._step])
@@ -182,8 +182,8 @@ async def _next(messages: AsyncGenerator[T]) -> T | None:
 
 
 def _unless_spurious(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    # Where several loops of a process use gRPC, an event wakes all of them and all but one find
-    # nothing to read (grpc/grpc#25364). Nothing is lost by it. And after Ctrl-C
-    # nobody waits to hear how the call ended.
+    # If several loops of a process use gRPC, an event wakes all of them and all but one find
+    # nothing to read (grpc/grpc#25364), which is harmless. After Ctrl-C nobody awaits the
+    # error of the call.
     if not isinstance(context.get("exception"), BlockingIOError | GiftpayError):
         loop.default_exception_handler(context)

@@ -1,4 +1,4 @@
-"""Where a server is: the targets that a client takes, and which of them are on this machine."""
+"""Checks a client's target, and whether it is on this machine."""
 
 import re
 from ipaddress import ip_address
@@ -12,7 +12,7 @@ PATHS = ("unix", "unix-abstract")
 
 
 def checked_target(target: str, named: str = "The target") -> str:
-    """The target as it was given; ValueError that says what is wrong with it."""
+    """The target; raises ValueError, with the cause, if it is malformed."""
     if not isinstance(target, str):
         raise TypeError(f"{named} must be a text: {FORMS}, not {target!r}.")
     if wrong := _wrong(target):
@@ -21,7 +21,7 @@ def checked_target(target: str, named: str = "The target") -> str:
 
 
 def is_on_this_machine(target: str) -> bool:
-    """Whether a connection to it stays on this machine, so that no proxy has a part in it."""
+    """Whether a connection to it stays on this machine, and so uses no proxy."""
     scheme, rest = _parts(target)
     if scheme in PATHS:
         return True

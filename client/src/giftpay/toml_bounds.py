@@ -1,5 +1,6 @@
-"""Bounds on a TOML text: tomllib has none, and takes minutes for a key of dots and its whole stack
-for a row of brackets.
+"""Checks bounds on a TOML text that tomllib does not: nesting, dots in keys, lengths.
+
+Without them a key of dots takes minutes to parse, and a row of brackets overflows the stack.
 """
 
 import re
@@ -9,8 +10,8 @@ DEPTH_MAX = 8  # of brackets and braces
 DOTS_MAX = 8  # in a key
 LETTERS_MAX = 200  # of a name, a number or a time
 
-# What a text is made of, as tomllib takes it apart: strings and comments whole, so that what is in
-# them does not count. Nothing is taken back: each character is read once.
+# The tokens of a text, as tomllib reads it. Strings and comments are one token each, so that their
+# contents do not count. Quantifiers are possessive: no backtracking, each character is read once.
 TOKEN = re.compile(
     rf"""
       "{{3}} (?: [^"\\]++ | \\. | "{{1,2}}+ (?!") )*+ "{{3,5}}+
@@ -29,7 +30,7 @@ TOKEN = re.compile(
 
 
 def check_bounds(text: str) -> None:
-    """Raise ValueError, with the place, for what is deeper or longer than any catalog."""
+    """Raise ValueError, with the place, for a text that is deeper or longer than any catalog."""
     depth = dots = 0
     for token in TOKEN.finditer(text):
         kind = token.lastgroup
@@ -45,7 +46,7 @@ def check_bounds(text: str) -> None:
 
 
 def place(text: str, position: int) -> str:
-    """Where this is, as tomllib says it."""
+    """The line and column of a position, in tomllib's words."""
     line = text.count("\n", 0, position) + 1
     column = position - text.rfind("\n", 0, position)
     return f"(at line {line}, column {column})"

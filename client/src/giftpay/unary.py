@@ -1,4 +1,4 @@
-"""A call with one request and one answer: its key, its deadline, and safe repetition."""
+"""A call with one request and one answer: its idempotency key, deadline, retries and back-off."""
 
 import asyncio
 import random
@@ -17,18 +17,18 @@ from giftpay.connections import Method
 from giftpay.errors import GiftpayError, Keys
 from giftpay.keys import command_finder, name_commands
 from giftpay.limits import Metadata, MetadataLike
-from giftpay.status import End, as_unknown, call_error, end_of, may_pass
+from giftpay.status import End, call_error, end_of, is_transient, with_unknown_outcome
 
 BACKOFF_FIRST_S = 0.05
 BACKOFF_MAX_S = 1.0
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
-Attempt = Callable[[float], Awaitable[Response]]  # within so many seconds
+Attempt = Callable[[float], Awaitable[Response]]  # takes the timeout in seconds
 
 
 class UnaryRpc(Generic[Request, Response]):
-    """Repeats the call until there is an answer or the deadline has come."""
+    """Retries the call until there is an answer or the deadline has passed."""
 
     def __init__(self, channel: Channel, method: Method[Request, Response]) -> None:
         self._channel, self._method = channel, method
@@ -54,7 +54,7 @@ class UnaryRpc(Generic[Request, Response]):
     async def answer(
         self, attempts: Iterator[Attempt[Response]], keys: Keys | None, timeout_s: float
     ) -> Response:
-        """Make one attempt after the other, until one is answered or the time is over."""
+        """Make attempts, with back-off, until one is answered or the deadline has passed."""
         deadline, failures = monotonic() + timeout_s, 0
         earlier: GiftpayError | None = None
         try:
@@ -63,9 +63,9 @@ class UnaryRpc(Generic[Request, Response]):
                     return await next(attempts)(deadline - monotonic())
                 except GiftpayError as error:
                     wait_s = backoff_s(failures)
-                    if not may_pass(error) or monotonic() + wait_s >= deadline:
+                    if not is_transient(error) or monotonic() + wait_s >= deadline:
                         cut = error.code is grpc.StatusCode.DEADLINE_EXCEEDED
-                        # What the deadline cuts short says nothing; the attempt before it did.
+                        # An attempt that the deadline ended says nothing; the one before it did.
                         last = earlier if cut and earlier is not None else error
                         raise _final(last, failures) from error.__cause__
                     earlier = error
@@ -95,16 +95,16 @@ class UnaryRpc(Generic[Request, Response]):
 
 
 def backoff_s(failures: int) -> float:
-    """How long to wait after one more failure than these.
+    """The time to wait after so many earlier failures: exponential back-off with full jitter.
 
-    Anything up to the bound ("full jitter"), so that those who failed together come back apart.
+    The jitter spreads the retries of callers that failed at the same time.
     """
     return random.uniform(0, min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(failures, 10)))
 
 
 def _final(error: GiftpayError, failures: int) -> GiftpayError:
-    """The error that a call ends with after so many attempts without an answer."""
+    """The error that a call raises after so many retries."""
     if not failures or not error.keys or error.pinned:
         return error
-    # It tells of the last attempt alone; an earlier one may have been carried out.
-    return as_unknown(error, error.keys)
+    # It is about the last attempt only; an earlier one may have been carried out.
+    return with_unknown_outcome(error, error.keys)

@@ -1,4 +1,4 @@
-"""Gifts whose callers wait: each until it is decided, or its time is over."""
+"""Gifts that wait for an outcome, and their deadlines."""
 
 import asyncio
 from enum import Enum, auto
@@ -7,64 +7,64 @@ from time import monotonic
 import grpc
 
 from giftpay.errors import GiftpayError, Keys
+from giftpay.slots import Slot
 from giftpay.status import unanswered
-from giftpay.turns import Turn
 from giftpay.v1 import GiftOutcome
 
 
-class Apart(Enum):
-    """Why a gift is to go alone."""
+class SendAlone(Enum):
+    """Why a gift is sent alone."""
 
-    UNDECIDED = auto()  # nothing is under its key as yet, as far as this attempt goes
-    UNKNOWN = auto()  # a batch with it may have been carried out
-
-
-Decided = GiftOutcome | GiftpayError | Apart
+    UNDECIDED = auto()  # this attempt decided nothing
+    UNKNOWN = auto()  # its batch may have been carried out
 
 
-class Waiting:
-    """A gift, and where its caller waits for what becomes of it."""
+Decided = GiftOutcome | GiftpayError | SendAlone
 
-    __slots__ = ("decided", "expires", "keys", "payload", "turn")
+
+class WaitingGift:
+    """A gift, and the future that its caller awaits."""
+
+    __slots__ = ("decided", "expires", "keys", "payload", "slot")
 
     def __init__(self, payload: bytes, keys: Keys, timeout_s: float) -> None:
         self.payload, self.keys = payload, keys
         self.expires = monotonic() + timeout_s
         self.decided: asyncio.Future[Decided]
         self.decided = asyncio.get_running_loop().create_future()
-        self.turn: Turn | None = None  # if it goes alone, as nothing else waits
+        self.slot: Slot | None = None  # of a gift that is sent alone, as no other one waits
 
     @property
     def left_s(self) -> float:
-        """How long its caller still waits."""
+        """The time until its deadline."""
         return self.expires - monotonic()
 
     def settle(self, decided: Decided) -> None:
-        """Wake the caller, unless it is gone."""
+        """Wake the caller with the result, unless it has left."""
         if not self.decided.done():
             self.decided.set_result(decided)
 
     def expire(self) -> None:
-        """Wake the caller, as its time is over."""
+        """Wake the caller with DEADLINE_EXCEEDED."""
         cut = grpc.StatusCode.DEADLINE_EXCEEDED
         self.settle(unanswered(f"{cut.name}: Deadline Exceeded", self.keys, code=cut))
 
 
 class Deadlines:
-    """Wakes callers whose time is over: a timer for all of them, as all have the same time."""
+    """Wakes callers at their deadlines. One timer is enough: all have the same timeout."""
 
     def __init__(self) -> None:
-        self._gifts: dict[Waiting, None] = {}  # the first to come is the first to expire
+        self._gifts: dict[WaitingGift, None] = {}  # in the order of their deadlines
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, gift: Waiting) -> None:
-        """Watch over one that expires no sooner than those before it."""
+    def add(self, gift: WaitingGift) -> None:
+        """Add a gift, whose deadline is not before those of the others."""
         self._gifts[gift] = None
         if self._timer is None:
             self._set(gift.left_s)
 
-    def discard(self, gift: Waiting) -> None:
-        """It need not be woken any more."""
+    def discard(self, gift: WaitingGift) -> None:
+        """Remove a gift that has a result."""
         del self._gifts[gift]
 
     def _set(self, seconds: float) -> None:

@@ -7,10 +7,10 @@ from giftpay.cli.exit_codes import ExitCode
 
 
 def main() -> None:
-    """Run the command line, or say what it lacks."""
+    """Run the command line, or print which packages are missing."""
     try:
         _run()
-    except KeyboardInterrupt:  # before the commands are there, or after them
+    except KeyboardInterrupt:  # before a command starts, or after it
         sys.exit(ExitCode.INTERRUPTED)
 
 

@@ -1,4 +1,4 @@
-"""Looking into the books."""
+"""Commands that read and verify the ledger."""
 
 import re
 
@@ -23,7 +23,7 @@ UUID_FORM = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | 
 @click.argument("key")
 @pass_session
 def transaction(session: Session, *, key: str) -> None:
-    """Tell what was decided under KEY, or in the transaction of that id."""
+    """Show what was decided under KEY, which may be a transaction's id."""
     with session.client() as client:
         answer = client.wallets.GetTransaction(_named(key))
     session.show(answer)
@@ -60,7 +60,7 @@ def verify(session: Session, *, since: Timestamp | None) -> None:
 @click.command("trial-balance")
 @pass_session
 def trial_balance(session: Session) -> None:
-    """Sum all accounts: each unit comes to zero."""
+    """Sum all accounts: the total of each unit is zero."""
     with session.client() as client:
         answer = client.admin.GetTrialBalance(GetTrialBalanceRequest())
     session.show(answer, *views.trial_balance(answer.balances))

@@ -1,4 +1,4 @@
-"""The catalog: what is sold, and the file that says so."""
+"""Commands that show the catalog and replace it from a file."""
 
 import click
 
@@ -19,21 +19,21 @@ ALL = 1000  # more than these are not on sale
 
 @click.group()
 def catalog() -> None:
-    """Show and replace what is sold."""
+    """Show and replace the catalog."""
 
 
 @catalog.command()
-@click.option("--version", type=INT64, default=0, metavar="N", help="The current one if not said.")
+@click.option("--version", type=INT64, default=0, metavar="N", help="By default the current one.")
 @pass_session
 def show(session: Session, *, version: int) -> None:
-    """Show the whole catalog, as the file that would apply it."""
+    """Show the whole catalog as a file that `catalog apply` accepts."""
     with session.client() as client:
         answer = client.catalog.GetCatalog(GetCatalogRequest(version=version))
     if session.as_json:
         session.show(answer)
     else:
-        stands = moment(answer.catalog.create_time)
-        click.echo(f"# Version {answer.catalog.version}, since {stands} (UTC).")
+        applied = moment(answer.catalog.create_time)
+        click.echo(f"# Version {answer.catalog.version}, since {applied} (UTC).")
         click.echo(format_catalog(answer.catalog), nl=False)
 
 

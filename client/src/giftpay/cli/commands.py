@@ -1,4 +1,4 @@
-"""The commands of the command line, in their groups."""
+"""The command `giftpay` with all its subcommands."""
 
 from importlib.metadata import version
 
@@ -15,8 +15,8 @@ from giftpay.target import DEFAULT_TARGET
 EPILOG = f"""
 Exit codes: {"; ".join(f"{code:d}, {meaning}" for code, meaning in MEANINGS.items())}.
 
-Every command writes its key to the standard error before it is sent; repeated with --key it is done
-once.
+Every command writes its key to the standard error before it is sent. Repeated with --key, it is
+carried out once.
 """
 
 SECONDS = Seconds(0, 86_400, min_open=True)

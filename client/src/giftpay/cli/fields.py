@@ -1,4 +1,4 @@
-"""The fields of any message as names and cells, by its descriptor."""
+"""Converts the fields of any message to names and cells, by its descriptor."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +26,7 @@ SHOWN_IF_FALSE = {"giftpay.v1.VerifyLedgerResponse.clean"}
 
 
 def cells(message: Message) -> dict[str, Cell]:
-    """What is not a table, nested messages included; a cell without a value is empty."""
+    """All fields but lists of messages, nested messages included; empty without a value."""
     own = {label(field) for field in message.DESCRIPTOR.fields if not is_nested(field)}
     shown = inner(message)
     found: dict[str, Cell] = {}
@@ -47,18 +47,18 @@ def _inner(message: Message, field: FieldDescriptor) -> Iterator[tuple[str, Cell
 
 
 def is_list(field: FieldDescriptor) -> bool:
-    """Whether it is a list of messages."""
+    """Whether the field is a list of messages."""
     return field.is_repeated and field.message_type is not None and not _is_map(field)
 
 
 def is_nested(field: FieldDescriptor) -> bool:
-    """Whether it is a message that is shown by its fields."""
+    """Whether the field is a message that is shown by its fields."""
     kind = field.message_type
     return kind is not None and not field.is_repeated and kind.full_name not in WRITTEN
 
 
 def siblings(message: Message) -> list[list[FieldDescriptor]]:
-    """The nested messages of one and the same type, as a wallet's two balances: a table each."""
+    """Nested messages of the same type, such as a wallet's two balances; each group is a table."""
     by_type: dict[str, list[FieldDescriptor]] = {}
     for field in filter(is_nested, message.DESCRIPTOR.fields):
         by_type.setdefault(field.message_type.full_name, []).append(field)
@@ -66,7 +66,7 @@ def siblings(message: Message) -> list[list[FieldDescriptor]]:
 
 
 def inner(message: Message) -> list[FieldDescriptor]:
-    """The nested messages that are set, and are shown in the place of their field."""
+    """The nested messages that are set and are not shown as a table."""
     apart = [field for fields in siblings(message) for field in fields]
     nested = filter(is_nested, message.DESCRIPTOR.fields)
     return [field for field in nested if message.HasField(field.name) and field not in apart]
@@ -77,7 +77,7 @@ def _is_map(field: FieldDescriptor) -> bool:
 
 
 def label(field: FieldDescriptor) -> str:
-    """The name of a field for a person: `owner` for owner_id."""
+    """The displayed name of a field: `owner` for owner_id."""
     return RENAMED.get(field.name) or re.sub("_(id|code)$", "", field.name).replace("_", " ")
 
 
@@ -96,14 +96,14 @@ def _written(field: FieldDescriptor, value: Any) -> Cell:
     if field.message_type:
         return WRITTEN[field.message_type.full_name](value)
     if field.enum_type:
-        return word(field.enum_type, value) if value else ""
+        return enum_name(field.enum_type, value) if value else ""
     if isinstance(value, bool):
         no = "no" if field.has_presence or field.full_name in SHOWN_IF_FALSE else ""
         return "yes" if value else no
     return value if isinstance(value, int) else str(value)
 
 
-def word(enum: EnumDescriptor, value: int) -> str:
+def enum_name(enum: EnumDescriptor, value: int) -> str:
     """A value's name without that of its enum: `frozen` for WALLET_STATUS_FROZEN."""
     prefix = re.sub(r"(?<!^)(?=[A-Z])", "_", enum.name).upper() + "_"
     known = enum.values_by_number.get(value)
@@ -120,7 +120,7 @@ def _rate(rate: Rational) -> str:
 
 
 def _entry(ref: EntryRef) -> str:
-    return f"{ref.owner_id}, {word(Unit.DESCRIPTOR, ref.unit)} entry {ref.seq}"
+    return f"{ref.owner_id}, {enum_name(Unit.DESCRIPTOR, ref.unit)} entry {ref.seq}"
 
 
 WRITTEN: Mapping[str, Callable[[Any], str]] = {

@@ -1,4 +1,4 @@
-"""Sending a gift."""
+"""The command that sends a gift."""
 
 import click
 

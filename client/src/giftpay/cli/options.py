@@ -1,4 +1,4 @@
-"""Options that several commands have, and values as they are written there."""
+"""Options that several commands share, and the types of their values."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,10 +13,10 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 class Int64(click.types.IntParamType):
-    """A whole number that a message can hold."""
+    """A whole number of 64 bits."""
 
     def convert(self, *given: Any) -> Any:
-        """As click reads one; the second and third of what is given are for the complaint."""
+        """The number; the second and third argument are for the error message."""
         number = super().convert(*given)
         if not -(2**63) <= number < 2**63:
             self.fail(f"{number} has more than 64 bits.", *given[1:])
@@ -24,10 +24,10 @@ class Int64(click.types.IntParamType):
 
 
 class Seconds(click.FloatRange):
-    """A time to wait."""
+    """A number of seconds within a range."""
 
     def convert(self, *given: Any) -> Any:
-        """As click reads a number in a range, in which it takes nan to be."""
+        """The number; click alone would accept nan."""
         seconds = super().convert(*given)
         if isnan(seconds):
             self.fail("nan is no time.", *given[1:])
@@ -38,7 +38,7 @@ INT64 = Int64()
 
 
 def parse_time(text: str) -> Timestamp:
-    """A point in time, UTC where it has no offset; ValueError says how one is written."""
+    """A point in time, in UTC if it has no offset; raises ValueError if it is malformed."""
     timestamp = Timestamp()
     try:
         time = datetime.fromisoformat(text)
@@ -49,7 +49,7 @@ def parse_time(text: str) -> Timestamp:
 
 
 def pass_session(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give the session to a command, and the command --json."""
+    """Pass the session to a command, and add the option --json."""
     answer_with_json = click.option(
         "--json",
         is_flag=True,
@@ -66,14 +66,14 @@ def _answer_with_json(context: click.Context, _: click.Parameter, wanted: bool) 
 
 
 def key_option(command: Decorated) -> Decorated:
-    """The key of a command."""
+    """Add the option --key."""
     return click.option(
         "--key", metavar="KEY", help="Repeat the command that was sent with this key."
     )(command)
 
 
 def dry_run_option(command: Decorated) -> Decorated:
-    """A preview."""
+    """Add the option --dry-run."""
     return click.option(
-        "--dry-run", is_flag=True, help="Only tell what would happen; nothing is recorded."
+        "--dry-run", is_flag=True, help="Only show what would happen; nothing is recorded."
     )(command)

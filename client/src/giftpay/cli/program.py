@@ -1,4 +1,4 @@
-"""The program around its commands: however it ends, with one sentence and the code for it."""
+"""The program around its commands: maps each way to end to a message and an exit code."""
 
 import os
 import sys
@@ -13,18 +13,18 @@ from giftpay.cli.exit_codes import ExitCode
 
 
 class Program(click.Group):
-    """The commands; whatever they raise ends the program as documented."""
+    """The command group; every exception of a command ends the program with its exit code."""
 
     def make_context(
         self, info_name: str | None, args: list[str], *rest: Any, **options: Any
     ) -> click.Context:
-        """Read the arguments of the whole program."""
+        """Parse the arguments of the program."""
         with _ended():
             _check_utf8(args)
             return super().make_context(info_name, args, *rest, **options)
 
     def invoke(self, context: click.Context) -> Any:
-        """Run the command that they name."""
+        """Run the command."""
         with _ended():
             return super().invoke(context)
 
@@ -41,9 +41,9 @@ def _ended() -> Iterator[None]:
         raise Exit(ExitCode.WRONG_USE) from None
     except KeyboardInterrupt:
         raise Exit(ExitCode.INTERRUPTED) from None
-    except OSError as error:  # whatever else fails on a device or a network has an error of its own
+    except OSError as error:  # of the output: other failures have errors of their own
         _discard_output()
-        if not isinstance(error, BrokenPipeError):  # as of `| head`, which has what it wants
+        if not isinstance(error, BrokenPipeError):  # such as `| head`, which has read enough
             complain(f"The output cannot be written: {error.strerror}.")
         raise Exit(ExitCode.UNWRITTEN) from None
     except Exception as defect:
@@ -52,7 +52,7 @@ def _ended() -> Iterator[None]:
 
 
 def _check_utf8(args: Sequence[str]) -> None:
-    """Raise UsageError for bytes that are no text: Python passes them on, and no message can."""
+    """Raise UsageError for arguments that are not UTF-8, which a message cannot contain."""
     given = {f"argument {number}": text for number, text in enumerate(args, 1)}
     given |= {name: text for name, text in os.environ.items() if name.startswith("GIFTPAY_")}
     for name, text in given.items():
@@ -63,7 +63,7 @@ def _check_utf8(args: Sequence[str]) -> None:
 
 
 def complain(sentence: str) -> None:
-    """Say what is wrong, if that can be written: the exit code says it as well."""
+    """Print an error if possible; the exit code reports it in any case."""
     with _unless_unwritable():
         click.echo(sentence, err=True)
 
@@ -77,7 +77,7 @@ def _unless_unwritable() -> Iterator[None]:
 
 
 def _discard_output() -> None:
-    """Drop what is still to be written, on which Python would fail once more at its end."""
+    """Drop buffered output, which Python would otherwise fail to write at its exit."""
     for stream in filter(None, (sys.stdout, sys.stderr)):
         try:
             stream.flush()

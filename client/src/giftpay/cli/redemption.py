@@ -1,4 +1,4 @@
-"""Redeeming diamonds."""
+"""Commands that redeem diamonds."""
 
 import click
 
@@ -16,7 +16,7 @@ from giftpay.v1 import (
 
 @click.group()
 def redeem() -> None:
-    """Turn diamonds into money."""
+    """Redeem diamonds for money."""
 
 
 @redeem.command()
@@ -24,7 +24,7 @@ def redeem() -> None:
 @click.argument("currency")
 @pass_session
 def quote(session: Session, *, diamonds: int, currency: str) -> None:
-    """Tell what DIAMONDS are worth in CURRENCY now."""
+    """Show what DIAMONDS are worth in CURRENCY now."""
     request = QuoteRedemptionRequest(diamonds=diamonds, currency_code=currency)
     with session.client() as client:
         answer = client.redemptions.QuoteRedemption(request)
@@ -80,7 +80,7 @@ def show(session: Session, *, redemption: str) -> None:
 @key_option
 @pass_session
 def cancel(session: Session, *, redemption: str, key: str | None) -> None:
-    """Cancel REDEMPTION while nothing was sent to the provider."""
+    """Cancel REDEMPTION, if nothing was sent to the provider yet."""
     request = CancelRedemptionRequest(redemption_id=redemption)
     with session.client() as client:
         answer = client.redemptions.CancelRedemption(session.keyed(request, key))

@@ -1,4 +1,4 @@
-"""What the options of a run say, and how it meets the server and its user."""
+"""Global options, the connection to the server, output and error handling."""
 
 import json
 import shlex
@@ -36,7 +36,7 @@ class Session:
 
     @contextmanager
     def client(self) -> Iterator[SyncClient]:
-        """A client; what goes wrong with it is told in one line and in the exit code."""
+        """A client; its errors are printed in one line and end the program with their exit code."""
         try:
             with ExitStack() as opened:
                 yield self._connect(opened)
@@ -53,20 +53,20 @@ class Session:
             raise click.UsageError(str(error)) from None
 
     def keyed(self, request: Request, key: str | None) -> Request:
-        """The request with this key or a new one, which is told first: a retry needs it."""
+        """The request with this key or a new one. The key is printed first: a retry needs it."""
         request.idempotency_key = key or new_key()
         click.echo(f"key: {request.idempotency_key}", err=True)
         return request
 
     def show(self, answer: Message, *views: RenderableType) -> None:
-        """The answer for a machine; for a person these views, or else what its fields say."""
+        """Print an answer, as JSON or as these views, by default those of its fields."""
         if self.as_json:
             click.echo(as_json(answer))
         else:
-            self.tell(*(views or view(answer)))
+            self.print_text(*(views or view(answer)))
 
-    def tell(self, *views: RenderableType) -> None:
-        """What only a person wants to see."""
+    def print_text(self, *views: RenderableType) -> None:
+        """Print views, unless the output is JSON."""
         if not self.as_json:
             console = Console(highlight=False, markup=False, emoji=False)
             with console.capture() as captured:
@@ -85,7 +85,7 @@ class Session:
 
 
 def kind(error: GiftpayError) -> str:
-    """The family of the error, for a person."""
+    """The kind of an error, as it is printed."""
     match error:
         case Refused():
             return "refused"
@@ -97,27 +97,27 @@ def kind(error: GiftpayError) -> str:
 
 
 def figures(error: GiftpayError) -> list[str]:
-    """The figures that the sentences of the error do not repeat as they are."""
+    """The figures of an error, unless its message repeats them."""
     if isinstance(error, Malformed):
         return []
     return [f"{name}={printed(figure)}" for name, figure in sorted(error.metadata.items())]
 
 
 def sentences(error: GiftpayError) -> str:
-    """What the error says, on one line."""
+    """The message of an error on one line."""
     if isinstance(error, Malformed) and error.violations:
         return printed("; ".join(sentence for _, sentence in error.violations))
     return printed(error.message.replace("\n", " "))
 
 
 def program() -> str:
-    """How the shell that called this program can call it again."""
+    """The command with which a shell can call this program again."""
     called, name = sys.argv[0], Path(sys.argv[0]).name
     return name if shutil.which(name) == called else shlex.quote(called)
 
 
 def as_json(message: Message) -> str:
-    """The message on one line, by the names of the protos."""
+    """The message on one line, with the field names of the protos."""
     fields = MessageToDict(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )

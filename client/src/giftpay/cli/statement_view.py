@@ -1,4 +1,4 @@
-"""The lines of a statement, in as many columns as the terminal has, from 60 on."""
+"""Formats the lines of a statement to the terminal's width, which is at least 60 columns."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 
-from giftpay.cli.fields import moment, word
+from giftpay.cli.fields import enum_name, moment
 from giftpay.cli.views import printed
 from giftpay.v1 import Entry, SystemAccount, TransactionKind
 
@@ -18,7 +18,7 @@ WHAT_MIN = 12
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """Entries line by line; widths follow from the terminal's, so that later lines stay in line."""
+    """Entries as a table. Widths depend on the terminal only, so that later lines stay aligned."""
 
     entries: Iterable[Entry]
     heads: bool = True
@@ -43,17 +43,17 @@ class Statement:
         yield table
 
 
-def _widths(room: int) -> dict[str, int]:
-    time = 19 if room >= WIDE else 10  # the day above the hour
-    what = room - time - sum(NUMBERS.values()) - 4 * GAP
+def _widths(total: int) -> dict[str, int]:
+    time = 19 if total >= WIDE else 10  # the date and the time in two lines
+    what = total - time - sum(NUMBERS.values()) - 4 * GAP
     seq, amount, balance = NUMBERS.items()
     return dict([seq, ("time (UTC)", time), amount, balance, ("what", max(what, WHAT_MIN))])
 
 
 def _what(entry: Entry) -> str:
-    kind = word(TransactionKind.DESCRIPTOR, entry.kind)
+    kind = enum_name(TransactionKind.DESCRIPTOR, entry.kind)
     if entry.HasField("gift"):
-        said = f"{entry.gift.gift_id} x{entry.gift.count}, {entry.counterpart_id}"
-        return said if entry.kind == TransactionKind.TRANSACTION_KIND_GIFT else f"{kind}: {said}"
-    account = word(SystemAccount.DESCRIPTOR, entry.system_account)
+        gift = f"{entry.gift.gift_id} x{entry.gift.count}, {entry.counterpart_id}"
+        return gift if entry.kind == TransactionKind.TRANSACTION_KIND_GIFT else f"{kind}: {gift}"
+    account = enum_name(SystemAccount.DESCRIPTOR, entry.system_account)
     return kind if account == kind else f"{kind} ({account})"

@@ -1,4 +1,4 @@
-"""Buying coins."""
+"""Commands that order and confirm top-ups."""
 
 import json
 import shlex
@@ -6,7 +6,7 @@ import shlex
 import click
 
 from giftpay.cli.exit_codes import ExitCode
-from giftpay.cli.fields import word
+from giftpay.cli.fields import enum_name
 from giftpay.cli.options import dry_run_option, key_option, pass_session
 from giftpay.cli.program import complain
 from giftpay.cli.session import Session, program
@@ -23,7 +23,7 @@ from giftpay.v1 import (
 )
 
 PROVIDERS = click.Choice(["sandbox", "trusted"])
-DEFAULT_SANDBOX = "http://127.0.0.1:50052"  # where a server with an embedded one has it
+DEFAULT_SANDBOX = "http://127.0.0.1:50052"  # of a server with an embedded sandbox
 
 
 @click.group("top-up")
@@ -41,7 +41,7 @@ def top_up() -> None:
 def create(
     session: Session, *, owner: str, package: str, provider: str, dry_run: bool, key: str | None
 ) -> None:
-    """Order PACKAGE for OWNER. It moves nothing yet."""
+    """Order PACKAGE for OWNER. Nothing is credited yet."""
     request = CreateTopUpRequest(
         owner_id=owner,
         package_id=package,
@@ -74,11 +74,11 @@ def show(session: Session, *, top_up_id: str) -> None:
 )
 @click.pass_obj
 def pay(session: Session, *, top_up_id: str, sandbox: str) -> None:
-    """Print what pays for TOP_UP at the sandbox, and what then confirms it."""
+    """Print the commands that pay for TOP_UP at the sandbox and then confirm it."""
     with session.client() as client:
         order = client.top_ups.GetTopUp(GetTopUpRequest(top_up_id=top_up_id)).top_up
     if order.state != TOP_UP_STATE_PENDING:
-        state = word(TopUpState.DESCRIPTOR, order.state)
+        state = enum_name(TopUpState.DESCRIPTOR, order.state)
         complain(f"refused: the order {top_up_id} is {state}")
         raise click.exceptions.Exit(ExitCode.REFUSED)
     if order.provider == PAYMENT_PROVIDER_SANDBOX:
@@ -113,7 +113,7 @@ def confirm(session: Session, *, top_up_id: str, reference: str, key: str | None
 @key_option
 @pass_session
 def cancel(session: Session, *, top_up_id: str, key: str | None) -> None:
-    """Give up the unpaid order TOP_UP."""
+    """Cancel the unpaid order TOP_UP."""
     request = CancelTopUpRequest(top_up_id=top_up_id)
     with session.client() as client:
         answer = client.top_ups.CancelTopUp(session.keyed(request, key))

@@ -1,4 +1,4 @@
-"""The rows of traced coins: without the owner, who is that of the traced entry, they fit."""
+"""Formats traced coins as rows, without their owner, which is that of the traced entry."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

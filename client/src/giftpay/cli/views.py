@@ -1,4 +1,4 @@
-"""Any answer as a person reads it, in as many columns as there are."""
+"""Formats any answer as text, in the columns of the terminal."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from giftpay.cli.fields import Cell, cells, inner, is_list, label, siblings, word
+from giftpay.cli.fields import Cell, cells, enum_name, inner, is_list, label, siblings
 from giftpay.cli.trace import TRACED
 from giftpay.v1 import SystemAccount, TrialBalance, Unit
 
 Row = Mapping[str, Cell]
 
-SHOWN_IF_ZERO = {"balance", "diamonds", "entries", "transactions"}  # elsewhere 0 says nothing
+SHOWN_IF_ZERO = {"balance", "diamonds", "entries", "transactions"}  # elsewhere 0 means unset
 JOINERS = "\u200c\u200d"
-UNBOUNDED = 100_000  # columns, where a width is asked for and not yet limited
+UNBOUNDED = 100_000  # columns, to measure a table's full width
 
 
 def view(message: Message) -> Iterator[RenderableType]:
-    """The fields of a message that say something, then its lists, each as a table."""
+    """The fields of a message that have a value, then its lists, each as a table."""
     lists = list(_lists(message))
     every = cells(message).items()
     named = {name: cell for name, cell in every if cell or (cell == 0 and name in SHOWN_IF_ZERO)}
@@ -38,7 +38,7 @@ def view(message: Message) -> Iterator[RenderableType]:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """The messages of a list as a table, or one below the other where that is too wide."""
+    """The messages of a list as a table, or one below the other if the table is too wide."""
 
     name: str
     messages: Sequence[Message]
@@ -86,7 +86,7 @@ def facts(named: Row) -> Table:
 
 
 def columns(rows: Sequence[Row]) -> Table:
-    """A table with its numbers to the right, without the columns that are empty."""
+    """A table without empty columns; numbers are aligned right."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     heads = dict.fromkeys(head for row in rows for head in row)
     shown = [head for head in heads if any(row.get(head, "") != "" for row in rows)]
@@ -99,7 +99,7 @@ def columns(rows: Sequence[Row]) -> Table:
 
 
 def printed(cell: Cell) -> str:
-    """A number with its thousands apart, or a text that cannot steer the terminal."""
+    """A number with thousands separators, or a text without control characters."""
     if isinstance(cell, int):
         return f"{cell:,}"
     return "".join(
@@ -108,17 +108,17 @@ def printed(cell: Cell) -> str:
 
 
 def _is_harmless(letter: str) -> bool:
-    # Python takes neither the joiners in emoji nor the spaces of French for printable.
+    # For Python neither the joiners in emoji nor the spaces of French are printable.
     return letter.isprintable() or letter in JOINERS or category(letter) == "Zs"
 
 
 def trial_balance(balances: Iterable[TrialBalance]) -> Iterator[Table]:
-    """The books of each unit as one column, which comes to its total."""
+    """The balances of each unit as one column, with its total at the end."""
     for each in balances:
         accounts = {
-            word(SystemAccount.DESCRIPTOR, system.system_account): system.balance
+            enum_name(SystemAccount.DESCRIPTOR, system.system_account): system.balance
             for system in each.system_accounts
         }
         sums = {"owners": each.owners, **accounts, "total": each.total}
-        unit = f"{word(Unit.DESCRIPTOR, each.unit)}s"
+        unit = f"{enum_name(Unit.DESCRIPTOR, each.unit)}s"
         yield columns([{unit: name, "balance": balance} for name, balance in sums.items()])

@@ -1,4 +1,4 @@
-"""Wallets and their statements."""
+"""Commands on wallets and their statements."""
 
 import click
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -59,7 +59,7 @@ def open_wallet(
 
 @wallet.command()
 @click.argument("owner")
-@click.option("--as-of", type=parse_time, metavar="TIME", help="As it stood then; UTC.")
+@click.option("--as-of", type=parse_time, metavar="TIME", help="The wallet as of this time; UTC.")
 @pass_session
 def show(session: Session, owner: str, as_of: Timestamp | None) -> None:
     """Show the wallet of OWNER."""
@@ -69,7 +69,7 @@ def show(session: Session, owner: str, as_of: Timestamp | None) -> None:
 
 
 def add_change(name: str, status: WalletStatus.ValueType, summary: str) -> None:
-    """Add the command that turns a wallet into this status."""
+    """Add the command that gives a wallet this status."""
 
     @wallet.command(name, help=summary)
     @click.argument("owner")
@@ -82,9 +82,9 @@ def add_change(name: str, status: WalletStatus.ValueType, summary: str) -> None:
         session.show(answer)
 
 
-add_change("freeze", WALLET_STATUS_FROZEN, "Stop the wallet of OWNER, for now.")
-add_change("unfreeze", WALLET_STATUS_ACTIVE, "Let the wallet of OWNER move again.")
-add_change("close", WALLET_STATUS_CLOSED, "Close the empty wallet of OWNER for good.")
+add_change("freeze", WALLET_STATUS_FROZEN, "Freeze the wallet of OWNER.")
+add_change("unfreeze", WALLET_STATUS_ACTIVE, "Unfreeze the wallet of OWNER.")
+add_change("close", WALLET_STATUS_CLOSED, "Close the empty wallet of OWNER permanently.")
 
 
 @click.command()
@@ -92,7 +92,7 @@ add_change("close", WALLET_STATUS_CLOSED, "Close the empty wallet of OWNER for g
 @click.option("--unit", type=UNITS, default="coin", show_default=True)
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @click.option("--after-seq", type=INT64, help="Oldest first, from the entry after this one.")
-@click.option("--watch", is_flag=True, help="Oldest first, and then what comes, until interrupted.")
+@click.option("--watch", is_flag=True, help="Oldest first, then new entries, until interrupted.")
 @pass_session
 def statement(
     session: Session, *, owner: str, unit: str, limit: int, after_seq: int | None, watch: bool
@@ -102,7 +102,7 @@ def statement(
     with session.client() as client:
         if watch:
             start = _before_last(client, owner, account, limit) if after_seq is None else after_seq
-            session.tell(Statement([]))
+            session.print_text(Statement([]))
             for entry in client.watch(owner, account, after_seq=start):
                 session.show(entry, Statement([entry], heads=False))
         else:
@@ -114,7 +114,7 @@ def statement(
 
 
 def _before_last(client: SyncClient, owner: str, unit: Unit.ValueType, count: int) -> int:
-    """The seq before the last so many entries."""
+    """The seq before the last `count` entries."""
     wallet = client.wallets.GetWallet(GetWalletRequest(owner_id=owner)).wallet
     balance = wallet.coins if unit == UNIT_COIN else wallet.diamonds
     return max(0, balance.last_seq - count)

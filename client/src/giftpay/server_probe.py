@@ -1,4 +1,4 @@
-"""Whether a giftpay server answers at a target, and if not, why."""
+"""Checks that a giftpay server answers at a target, and finds the cause if none does."""
 
 import asyncio
 import os
@@ -14,15 +14,15 @@ from giftpay.unary import backoff_s
 
 HEALTH = "/grpc.health.v1.Health/Check"
 SERVICE = b"giftpay.v1.WalletService"
-HEALTH_OF_GIFTPAY = bytes([0x0A, len(SERVICE)]) + SERVICE  # its field 1, the name of a service
-READ = "/giftpay.v1.WalletService/GetWallet"  # of nobody, which a giftpay server finds malformed
+HEALTH_OF_GIFTPAY = bytes([0x0A, len(SERVICE)]) + SERVICE  # field 1: the name of a service
+READ = "/giftpay.v1.WalletService/GetWallet"  # without an owner: giftpay finds it malformed
 
 FOREIGN = (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.NOT_FOUND)
 AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 CLOSED = "it closes the connection, as a port for TLS does when it is spoken to in plain text"
-# What Core says, and what it means.
-CAUSES = (
+# A text in gRPC's details of a failure, and the cause that it means.
+CAUSES_BY_TEXT = (
     ("WRONG_VERSION_NUMBER", "it does not speak TLS, and the client has credentials for TLS"),
     ("CERTIFICATE_VERIFY_FAILED", "its certificate is not one that the credentials trust"),
     ("Hostname Verification", "its certificate is for another name than the target's"),
@@ -43,17 +43,17 @@ CAUSES = (
 PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")
 
 
-async def reach(
-    wire: grpc.aio.Channel, target: str, *, timeout_s: float, wait_s: float, metadata: Metadata
+async def wait_for_server(
+    channel: grpc.aio.Channel, target: str, *, timeout_s: float, wait_s: float, metadata: Metadata
 ) -> None:
-    """Return once a giftpay server answers; Unavailable with the cause if none does.
+    """Returns once a giftpay server answers; raises Unavailable, with the cause, if none does.
 
-    Whoever is not there is waited for `wait_s`, whoever does not speak for `timeout_s`.
+    Each attempt takes at most `timeout_s`; they are repeated for `wait_s`.
     """
     began, failures = monotonic(), 0
     while True:
         try:
-            return await _probe(wire, target, timeout_s, metadata)
+            return await _probe(channel, target, timeout_s, metadata)
         except Unavailable:
             pause_s = backoff_s(failures)
             if monotonic() + pause_s >= began + wait_s:
@@ -62,30 +62,32 @@ async def reach(
             await asyncio.sleep(pause_s)
 
 
-async def _probe(wire: grpc.aio.Channel, target: str, timeout_s: float, metadata: Metadata) -> None:
-    code, details = await _asked(wire, HEALTH, HEALTH_OF_GIFTPAY, timeout_s, metadata)
-    if code is grpc.StatusCode.UNIMPLEMENTED:  # or something between passes on giftpay alone
-        code, details = await _asked(wire, READ, b"", timeout_s, metadata)
+async def _probe(
+    channel: grpc.aio.Channel, target: str, timeout_s: float, metadata: Metadata
+) -> None:
+    code, details = await _status_of(channel, HEALTH, HEALTH_OF_GIFTPAY, timeout_s, metadata)
+    if code is grpc.StatusCode.UNIMPLEMENTED:  # a proxy may forward giftpay's services only
+        code, details = await _status_of(channel, READ, b"", timeout_s, metadata)
     if code in AWAY + FOREIGN:
         sentences = [_sentence(target, code, details), *_proxy(target)]
-        said = details.removeprefix("failed to connect to all addresses; last error: ")
-        raise Unavailable(" ".join([*sentences, f"({code.name}: {said})"]), code=code)
+        last = details.removeprefix("failed to connect to all addresses; last error: ")
+        raise Unavailable(" ".join([*sentences, f"({code.name}: {last})"]), code=code)
 
 
-async def _asked(
-    wire: grpc.aio.Channel, path: str, payload: bytes, timeout_s: float, metadata: Metadata
+async def _status_of(
+    channel: grpc.aio.Channel, path: str, payload: bytes, timeout_s: float, metadata: Metadata
 ) -> tuple[grpc.StatusCode, str]:
     """The status of a call."""
-    ask: Any = wire.unary_unary(path, None, None)  # in bytes
+    call: Any = channel.unary_unary(path, None, None)  # takes bytes
     try:
-        await ask(payload, timeout=timeout_s, metadata=metadata)
+        await call(payload, timeout=timeout_s, metadata=metadata)
     except grpc.aio.AioRpcError as error:
         return error.code(), error.details() or ""
     return grpc.StatusCode.OK, ""
 
 
 def _sentence(target: str, code: grpc.StatusCode, details: str) -> str:
-    cause = next((cause for words, cause in CAUSES if words in details), "")
+    cause = next((cause for text, cause in CAUSES_BY_TEXT if text in details), "")
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         cause = "something listens there and does not speak gRPC, or the network drops it"
     if code in FOREIGN:
@@ -94,7 +96,7 @@ def _sentence(target: str, code: grpc.StatusCode, details: str) -> str:
 
 
 def _proxy(target: str) -> list[str]:
-    """A sentence on the proxy that the connection would go through, if there is one."""
+    """A sentence about the proxy that the connection would use, if there is one."""
     if is_on_this_machine(target):
         return []
     named = [name for name in PROXIES if os.environ.get(name)]
