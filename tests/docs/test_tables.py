@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from giftpay_server.admin import checks
-from giftpay_server.config import VARIABLES_OF_OTHERS, Config, from_environment
+from giftpay_server.config import OTHER_VARIABLES, Config, from_environment
 from giftpay_server.journal.check import AuditCheck
 from giftpay_server.settings import settings_of
 from giftpay_server.slices import REGISTRY
@@ -23,7 +23,7 @@ def test_every_variable_is_documented_or_no_variable() -> None:
         *ROOT.glob("server/src/**/*.py"),
         ROOT / "tests/conftest.py",
     ]
-    known = {*VARIABLES_OF_OTHERS, *(each.variable for each in settings_of(Config))}
+    known = {*OTHER_VARIABLES, *(each.variable for each in settings_of(Config))}
     assert _variables(ROOT / "docs/configuration.md") - EXAMPLES == known
     assert _variables(*sources) - EXAMPLES <= known
 

@@ -108,7 +108,7 @@ async def test_more_owners_than_a_hint_can_name_are_hinted_without_their_names(d
         await asyncio.wait_for(hint_arrives(feed, other), 10)
         with feed.watching(names[0]) as woken:
             other.announce(Draft(entries=[moved(name).entries[0] for name in names]))
-            await asyncio.wait_for(feed.unnamed.wait(), 10)
+            await asyncio.wait_for(feed.any_moved.wait(), 10)
             assert not woken.is_set()  # so many are asked for together
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from giftpay_server.__main__ import main
 from giftpay_server.app import foundation
-from giftpay_server.config import VARIABLES_OF_OTHERS, Config, Limits, from_environment
+from giftpay_server.config import OTHER_VARIABLES, Config, Limits, from_environment
 from giftpay_server.settings import ConfigError, Setting, settings_of, written_settings
 from giftpay_server.supervisor import worker_environment
 
@@ -119,7 +119,7 @@ def test_a_name_that_is_near_to_none_is_told_where_all_are() -> None:
 
 
 def test_what_is_no_setting_of_the_server_is_none_of_its_business() -> None:
-    others = dict.fromkeys(VARIABLES_OF_OTHERS, "x")
+    others = dict.fromkeys(OTHER_VARIABLES, "x")
     service_links = {  # as Kubernetes sets them for Services named giftpay and giftpay-db
         "GIFTPAY_SERVICE_HOST": "10.0.0.1",
         "GIFTPAY_SERVICE_PORT": "50051",

@@ -20,8 +20,8 @@ from giftpay_server.supervisor import Backoff, Slot, supervise
 
 from tests.stories.processes import PATIENCE_S, until
 
-NEVER = Backoff(first_s=600, most_s=600)
-SOON = Backoff(first_s=0.05, most_s=0.1)
+NEVER = Backoff(first_s=600, max_s=600)
+SOON = Backoff(first_s=0.05, max_s=0.1)
 
 # Serves if it can take one of the places, and exits with status 2 otherwise.
 CHILD = """

@@ -16,8 +16,8 @@ from giftpay.v1 import UNIT_COIN, UNIT_DIAMOND, WatchEntriesRequest
 from giftpay_server.app import Running, serving
 from giftpay_server.journal.feed import Feed
 from giftpay_server.postgres.pool import create_pool
-from giftpay_server.wallet import followers, pieces
-from giftpay_server.wallet.store import LIST_NEWS, READ_ASKED
+from giftpay_server.wallet import followers, frames
+from giftpay_server.wallet.store import LIST_NEW, READ_ASKED
 from giftpay_server.wire.lane import PART
 
 from tests.conftest import MovableClock, OpenWallet
@@ -53,8 +53,8 @@ async def test_whoever_comes_and_goes_gets_every_entry_once_and_in_order(
     clock: MovableClock,
     memory: str,
 ) -> None:
-    monkeypatch.setattr(pieces, "BYTES_MAX", MEMORIES[memory].bytes_max)
-    monkeypatch.setattr(pieces, "AGE_MAX_S", MEMORIES[memory].age_max_s)
+    monkeypatch.setattr(frames, "BYTES_MAX", MEMORIES[memory].bytes_max)
+    monkeypatch.setattr(frames, "AGE_MAX_S", MEMORIES[memory].age_max_s)
     ben, chance = await open_wallet(), random.Random(memory)
     async with (
         serving(server.parts.config, clock=clock) as other,
@@ -144,7 +144,7 @@ async def test_a_wake_is_one_look_whatever_the_number_of_followers(
             assert [[entry.amount for entry in part.entries] for part in parts] == [
                 [amount]
             ] * crowd
-            assert counting.statements.count(LIST_NEWS) == 1
+            assert counting.statements.count(LIST_NEW) == 1
             assert counting.statements.count(READ_ASKED) == 1
 
 
@@ -185,4 +185,4 @@ async def test_accounts_are_swept_by_one_query_and_none_is_asked_for_that_did_no
         counting.statements.clear()
         await adjust(client, owners[3], UNIT_COIN, 2)
         assert (await anext(streams[3])).last_seq == 2  # nothing but a sweep found it
-        assert counting.statements.count(LIST_NEWS) == 1
+        assert counting.statements.count(LIST_NEW) == 1

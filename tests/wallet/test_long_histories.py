@@ -15,7 +15,7 @@ from giftpay_server.postgres.pool import Connection, Pool, create_pool
 from giftpay_server.wallet.store import (
     list_after,
     list_before,
-    list_news,
+    list_new,
     read_asked,
     read_wallet_at,
 )
@@ -106,7 +106,7 @@ READS: dict[str, Callable[[Pool], Awaitable[object]]] = {
     "newest": lambda pool: list_before(pool, ("long", UNIT_COIN), seq=2**63 - 1, limit=PAGE),
     "middle": lambda pool: list_before(pool, ("long", UNIT_COIN), seq=LENGTH // 2, limit=PAGE),
     "oldest": lambda pool: list_after(pool, ("long", UNIT_COIN), seq=0, limit=PAGE),
-    "news": lambda pool: list_news(pool, ("long", UNIT_COIN), seq=LENGTH - 1, limit=501),
+    "news": lambda pool: list_new(pool, ("long", UNIT_COIN), seq=LENGTH - 1, limit=501),
     "latest": lambda pool: list_after(pool, ("long", UNIT_COIN), seq=LENGTH - 1, limit=501),
     "as of": lambda pool: read_wallet_at(pool, "long", after(LENGTH / 3)),
     "as of the first": lambda pool: read_wallet_at(pool, "long", after(0)),

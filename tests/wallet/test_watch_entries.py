@@ -24,7 +24,7 @@ from giftpay.v1 import (
 from giftpay_server.app import Running, serving
 from giftpay_server.config import Config
 from giftpay_server.journal.feed import Feed
-from giftpay_server.wallet.pieces import FRAME_ENTRIES
+from giftpay_server.wallet.frames import FRAME_ENTRIES
 
 from tests.conftest import MovableClock, OpenWallet
 from tests.journal.drafts import moved

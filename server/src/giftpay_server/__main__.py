@@ -37,7 +37,7 @@ Try next, in another terminal:
 
 PROCESSES = whole(1, 64, "processes")
 
-# What a start can fail with that an operator can mend.
+# The failures of a start that an operator can fix.
 CANNOT_START = (
     BookError,
     ClockSkewError,
@@ -49,7 +49,7 @@ CANNOT_START = (
 
 
 def main() -> int:
-    """Runs a server until it is told to stop."""
+    """Runs a server until a signal stops it."""
     arguments = _arguments()
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -59,7 +59,7 @@ def main() -> int:
         processes = PROCESSES.read("--processes", arguments.processes)
         uvloop.run(_run(_config(arguments), processes, is_worker=arguments.worker))
     except CANNOT_START as error:
-        # In one write, or those of other processes come in between.
+        # In one write, so that lines of several processes do not mix.
         sys.stderr.write(f"giftpay-server: {error or type(error).__name__}\n")
         return 2
     return 0
@@ -83,7 +83,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _listed_settings() -> str:
-    """Each variable with its default, its range and its sentence, within 80 columns."""
+    """Lists each variable with its default, sentence and allowed values, within 80 columns."""
     lines = ["settings, in the environment:"]
     for each in settings_of(Config):
         lines += ["", f"  {each.variable}={each.default_text}"]
@@ -101,8 +101,8 @@ def _config(arguments: argparse.Namespace) -> Config:
     return replace(from_environment(environment), share_port=arguments.worker)
 
 
-def _orphaned(stopped: asyncio.Event) -> None:
-    asyncio.get_running_loop().remove_reader(sys.stdin)  # a closed pipe would call for ever
+def _stop_without_parent(stopped: asyncio.Event) -> None:
+    asyncio.get_running_loop().remove_reader(sys.stdin)  # a closed pipe stays readable
     stopped.set()
 
 
@@ -112,8 +112,8 @@ async def _run(config: Config, processes: int, *, is_worker: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     if is_worker:
-        # The parent holds the other end of this pipe: when it is gone, so are we.
-        loop.add_reader(sys.stdin, _orphaned, stopped)
+        # The parent holds the other end of this pipe, which is closed when the parent ends.
+        loop.add_reader(sys.stdin, _stop_without_parent, stopped)
         await _serve(config, stopped)
         return
     embedded = not config.database_url
@@ -125,7 +125,7 @@ async def _run(config: Config, processes: int, *, is_worker: bool) -> None:
 
 
 def greeting(config: Config) -> str:
-    """What to do with a server that has an embedded Postgres."""
+    """The text printed at the start of a server with an embedded Postgres."""
     giftpay = os.path.relpath(Path(sys.executable).with_name("giftpay"))
     sandbox = f"with a sandbox provider on {config.sandbox_url}"
     if config.sandbox_url != f"http://127.0.0.1:{SANDBOX_PORT}":
@@ -133,8 +133,8 @@ def greeting(config: Config) -> str:
     return f"{sandbox}\n{TRY_NEXT.format(giftpay=giftpay)}"
 
 
-def _spare_the_collector() -> None:
-    """What lives as long as the process is not looked at again and again, nor a batch in flight."""
+def tune_gc() -> None:
+    """Excludes long-lived objects from garbage collection, and makes collections rarer."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
@@ -143,7 +143,7 @@ def _spare_the_collector() -> None:
 async def _serve(config: Config, stopped: asyncio.Event, *, greeting: str = "") -> None:
     try:
         async with serving(config) as server:
-            _spare_the_collector()
+            tune_gc()
             if not config.share_port:
                 print(f"giftpay serves on {server.address}", flush=True)
             if greeting:
@@ -152,7 +152,7 @@ async def _serve(config: Config, stopped: asyncio.Event, *, greeting: str = "") 
     except CANNOT_START as error:
         if not stopped.is_set():
             raise
-        log.warning("stopped without a word from the database: %r", error)
+        log.warning("stopped while the database was unreachable: %r", error)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The server's settings, each at its field; settings.py says how to add one."""
+"""The server's settings, one at each field; settings.py describes how to add one."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from giftpay_server.settings import (
 SANDBOX_PORT = 50052  # of the embedded sandbox, on 127.0.0.1
 LOOPBACK = ("127.0.0.1:", "localhost:", "[::1]:")
 
-# Of the client and of the tests: no settings of the server, and no mistakes either.
-VARIABLES_OF_OTHERS = ("GIFTPAY_TARGET", "GIFTPAY_TEST_DATABASE_URL")
+# Variables of the client and of the tests, which the server ignores.
+OTHER_VARIABLES = ("GIFTPAY_TARGET", "GIFTPAY_TEST_DATABASE_URL")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The bounds on what waits for the journal."""
+    """The bounds on commands that wait for the journal."""
 
     batch_max: int = setting(1_000, whole(1, 10_000, "commands"), "Commands in one commit.")
     queue_max: int = setting(
@@ -106,7 +106,7 @@ class CallLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """What can be set about a server."""
+    """The settings of a server."""
 
     database_url: str = setting(
         "",
@@ -175,8 +175,8 @@ class Config:
     )
     limits: Limits = field(default_factory=Limits)
     call_limits: CallLimits = field(default_factory=CallLimits)
-    erasure_poll_s: float = 1.0  # how often it is looked for what was erased and not removed
-    share_port: bool = False  # several processes accept on one port
+    erasure_poll_s: float = 1.0  # the interval of polling for erasures that are not carried out
+    share_port: bool = False  # several processes accept on one port (SO_REUSEPORT)
 
     def __post_init__(self) -> None:
         if not self.listen.startswith(LOOPBACK) and not self.insecure:
@@ -194,15 +194,15 @@ class Config:
 
 
 def from_environment(environment: Mapping[str, str]) -> Config:
-    """The settings of the environment; raises ConfigError naming the variable that is wrong."""
+    """Reads the settings; raises ConfigError with the name of an invalid or unknown variable."""
     known = {each.variable for each in settings_of(Config)}
-    refuse_unknown(environment, known | set(VARIABLES_OF_OTHERS))
+    refuse_unknown(environment, known | set(OTHER_VARIABLES))
     config = read_settings(Config, environment)
     return config if config.state else replace(config, state=_usual_state(environment))
 
 
 def _usual_state(environment: Mapping[str, str]) -> Path | None:
-    """Where a user's programs keep their state; None for a user without a home."""
+    """The default state folder of this user; None for a user without a home."""
     if os.geteuid() == 0:
         return Path("/var/lib/giftpay")  # the user that Postgres runs as may not enter /root
     try:

@@ -1,4 +1,4 @@
-"""What settings may be: numbers with both bounds, switches, addresses, URLs, names, folders."""
+"""The forms of settings: bounded numbers, switches, addresses, URLs, names, folders."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from giftpay_server.settings import Form, T
 
-# In ASCII, without a sign, an exponent, or more digits than any bound has.
+# ASCII digits, without a sign or an exponent, and no more digits than any bound has.
 WHOLE = re.compile(r"[0-9]{1,18}")
 DECIMAL = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?")
 
 HOST = r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\])"
 LISTEN = re.compile(rf"{HOST}:([0-9]{{1,5}})")
 PROVIDER = re.compile(rf"https?://{HOST}(?::([0-9]{{1,5}}))?/?")
-# Several hosts with commas; one that begins with %2F is the folder of a socket.
+# One of several hosts; one that begins with %2F is the folder of a socket.
 DATABASE_HOST = re.compile(rf"(?:{HOST}|%2[Ff][^\s:]*)?(?::([0-9]{{1,5}}))?")
 PORT_MAX = 65_535
 
@@ -64,7 +64,7 @@ def _provider(text: str) -> str:
 
 
 def _database(text: str) -> str:
-    # What is checked here keeps the parts of a password out of what asyncpg says of the rest.
+    # These checks keep parts of a password out of asyncpg's error messages.
     url = urlsplit(text)
     if not text.startswith(("postgresql://", "postgres://")):
         raise ValueError

@@ -1,12 +1,13 @@
-"""A setting is one field of a dataclass, and everything about it is made from that field.
+"""Settings as fields of a dataclass: reads, writes and lists all of them from the fields.
 
-To add one, add one line to `Config` or `Limits` in config.py, with its default, what it may be, and
-a sentence about it, then run `make proto`:
+To add one, add one line to `Config` or `Limits` in config.py, with its default, its form, and a
+sentence about it, then run `make proto`:
 
-    reads_max: int = setting(64, whole(1, 1_000, "reads"), "under way at once in one process")
+    reads_max: int = setting(64, whole(1, 1_000, "reads"), "Reads in flight in one process.")
 
-Its variable is GIFTPAY_READS_MAX. The field makes the reader of the environment, the environment of
-the workers, the list of `giftpay-server --help`, and the table of docs/configuration.md.
+Its variable is GIFTPAY_READS_MAX. From the field are made: the value read from the environment, the
+environment of the workers, the list of `giftpay-server --help`, and the table in
+docs/configuration.md.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 PREFIX = "GIFTPAY_"
-SHOWN_MAX = 60  # characters of a value that is refused
+SHOWN_MAX = 60  # characters of an invalid value
 
-# What Kubernetes sets for each Service of a namespace: for one of the name giftpay or giftpay-*,
-# such as GIFTPAY_SERVICE_HOST and GIFTPAY_PORT=tcp://10.0.0.1:50051.
+# The variables that Kubernetes sets for a Service named giftpay or giftpay-*, such as
+# GIFTPAY_SERVICE_HOST and GIFTPAY_PORT=tcp://10.0.0.1:50051.
 SERVICE_LINK = re.compile(
     r"GIFTPAY_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)_(PROTO|PORT|ADDR))=.*"
     r"|GIFTPAY_(\w+_)?PORT(_\d+_(TCP|UDP|SCTP))?=(tcp|udp|sctp)://.*",
@@ -32,12 +33,12 @@ SERVICE_LINK = re.compile(
 
 
 class ConfigError(Exception):
-    """A setting that cannot be used, and what it may be."""
+    """A setting is invalid; the message says what it must be."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form(Generic[T]):
-    """What the text of a setting may be: `parse` raises ValueError for anything but `allowed`."""
+    """The form of a setting's text; `parse` raises ValueError unless the text is `allowed`."""
 
     allowed: str
     parse: Callable[[str], T]
@@ -45,7 +46,7 @@ class Form(Generic[T]):
     is_secret: bool = False  # the text may hold a password and is never repeated
 
     def read(self, name: str, text: str) -> T:
-        """The value; raises ConfigError with the name, what it must be, and what it is."""
+        """The value; raises ConfigError with the name, what it must be, and the text."""
         try:
             return self.parse(text)
         except ValueError:
@@ -55,7 +56,7 @@ class Form(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What is known about one setting."""
+    """A setting: its variable, default, form and description."""
 
     variable: str
     default: Any
@@ -64,12 +65,12 @@ class Setting:
 
     @property
     def default_text(self) -> str:
-        """The default as it would be set."""
+        """The default as the text of the variable."""
         return self.form.write(self.default)
 
 
 def setting(default: T, form: Form[T], sentence: str) -> T:
-    """The field of a setting, whose name in capitals after GIFTPAY_ is its variable."""
+    """The dataclass field of a setting; its variable is GIFTPAY_ and the name in capitals."""
     return field(default=default, metadata={"form": form, "sentence": sentence})
 
 
@@ -83,7 +84,7 @@ def settings_of(group: Any) -> Iterator[Setting]:
 
 
 def read_settings(group: type[T], environment: Mapping[str, str]) -> T:
-    """The group with what the environment sets; an empty value is the default."""
+    """Reads a group of settings; an empty or missing variable means the default."""
     values: dict[str, Any] = {}
     for each in fields(group):  # type: ignore[arg-type]
         if (nested := _group(each)) is not None:
@@ -94,7 +95,7 @@ def read_settings(group: type[T], environment: Mapping[str, str]) -> T:
 
 
 def written_settings(values: Any) -> dict[str, str]:
-    """The environment from which these values would be read."""
+    """The environment that `read_settings` reads as these values."""
     written: dict[str, str] = {}
     for each in fields(values):
         value = getattr(values, each.name)
@@ -106,7 +107,7 @@ def written_settings(values: Any) -> dict[str, str]:
 
 
 def refuse_unknown(environment: Mapping[str, str], known: Collection[str]) -> None:
-    """Raises ConfigError for a GIFTPAY_ variable that is none of the known, with the nearest."""
+    """Raises ConfigError for an unknown GIFTPAY_ variable, and suggests the nearest one."""
     for name, text in environment.items():
         if not name.upper().startswith(PREFIX) or name in known:
             continue
@@ -116,7 +117,7 @@ def refuse_unknown(environment: Mapping[str, str], known: Collection[str]) -> No
 
 
 def _advice(name: str, known: Collection[str]) -> str:
-    # Without the prefix, by which any two would be near.
+    # Without the prefix, which makes any two similar.
     names = [each.removeprefix(PREFIX) for each in known]
     nearest = difflib.get_close_matches(name.upper().removeprefix(PREFIX), names, n=1)
     return f"; did you mean {PREFIX}{nearest[0]}?" if nearest else ": see giftpay-server --help"

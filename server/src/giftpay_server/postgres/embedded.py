@@ -1,17 +1,17 @@
-"""A Postgres of our own: one state folder, one server, as durable as any other.
+"""Runs an embedded Postgres: one server for one state folder, with full durability.
 
 The state folder holds
 
-    data/           the data folder of Postgres: there as a whole or not at all
-    run/            the socket, open to the user that runs Postgres alone
-    binaries/       a copy of the programs, where that user cannot reach the original
-    giftpay.conf    the settings, written anew at every start
+    data/           the data folder of Postgres, created atomically
+    run/            the socket, accessible only to the user that runs Postgres
+    binaries/       a copy of the programs, if that user cannot reach the original
+    giftpay.conf    the settings, rewritten at every start
     password        of the role giftpay
     postgres.log    of this start; postgres.log.1 of the one before
     owner.lock      held by the giftpay process that owns the server
     server.lock     held by every process of the server
 
-If the owner is killed the server lives on, and the next owner adopts it.
+If the owner is killed the server keeps running, and the next owner adopts it.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ __all__ = ["EmbeddedPostgresError", "embedded_postgres"]
 
 CONNECT_S = 60
 
-# Named in the DSN, or asyncpg takes them from the environment, which is about other databases.
+# Set in the DSN, or asyncpg reads them from the environment, which is meant for other databases.
 ASYNCPG_DEFAULTS = {
     "sslmode": "disable",
     "sslnegotiation": "postgres",
@@ -57,9 +57,9 @@ CREATE_DATABASE = "CREATE DATABASE giftpay"
 async def embedded_postgres(state: Path, *, bin_dir: Path | None = None) -> AsyncIterator[str]:
     """Runs the Postgres of the state folder and yields the DSN of its database `giftpay`.
 
-    The first start makes the data; a start after our own violent end adopts the running server.
-    Postgres stops on exit. `bin_dir` names the programs to use in place of the packaged ones.
-    Raises EmbeddedPostgresError, which says what to do, where it cannot be had.
+    The first start creates the data; a start after this process was killed adopts the running
+    server. Postgres stops on exit. `bin_dir` names the programs to use instead of the packaged
+    ones. Raises EmbeddedPostgresError, which says what to do, if it cannot run.
     """
     with _owned(state) as state, socket_folder(state) as sockets:
         postmaster = Postmaster(state)
@@ -76,10 +76,10 @@ async def embedded_postgres(state: Path, *, bin_dir: Path | None = None) -> Asyn
 
 @contextmanager
 def _owned(state: Path) -> Iterator[Path]:
-    """The state folder by its absolute path, made if need be, ours alone while this lasts."""
+    """The absolute path of the state folder, created if needed and locked for this process."""
     with ExitStack() as held:
-        with _explained(state):
-            state = _made(state)
+        with _explaining_errors(state):
+            state = _created(state)
             lock = state / "owner.lock"
             try:
                 held.enter_context(locked(lock))
@@ -93,7 +93,7 @@ def _owned(state: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _explained(state: Path) -> Iterator[None]:
+def _explaining_errors(state: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -102,11 +102,11 @@ def _explained(state: Path) -> Iterator[None]:
         ) from error
 
 
-def _made(state: Path) -> Path:
+def _created(state: Path) -> Path:
     state = state.resolve()
     state.mkdir(parents=True, exist_ok=True)
     if not any(state.iterdir()):
-        # Others may not look into it; but the user whom root runs Postgres as must pass through.
+        # Not readable by others; but the user that root runs Postgres as must be able to enter.
         state.chmod(0o711 if os.geteuid() == 0 else 0o700)
     return state
 
@@ -114,13 +114,13 @@ def _made(state: Path) -> Path:
 def _prepare(
     state: Path, sockets: Path, bin_dir: Path | None
 ) -> tuple[list[str], SystemUser | None]:
-    """Makes all that the server needs; returns its command line and the user that runs it."""
+    """Prepares a start; returns the command line of the server and the user that runs it."""
     data, settings = state / "data", state / "giftpay.conf"
-    # If our caller is cancelled this goes on in its thread: the lock makes the next start wait.
-    with _explained(state), locked(state / "server.lock") as lock:
+    # If the caller is cancelled this continues in its thread: the lock makes the next start wait.
+    with _explaining_errors(state), locked(state / "server.lock") as lock:
         binaries = find_binaries(bin_dir, major_version(data))
         user = postgres_user(data)
-        _check_way(state, user)
+        _check_access(state, user)
         if user and not user.may_use(binaries.folder / "postgres"):
             binaries = copied(binaries, state / "binaries")
         if not data.exists():
@@ -130,11 +130,11 @@ def _prepare(
     return [f"{binaries.folder / 'postgres'}", "-D", f"{data}", f"--config-file={settings}"], user
 
 
-def _check_way(state: Path, user: SystemUser | None) -> None:
+def _check_access(state: Path, user: SystemUser | None) -> None:
     if user is None or user.may_use(state):
         return
-    way = (*reversed(state.parents), state)
-    closed = next((folder for folder in way if not user.may_use(folder)), state)
+    path = (*reversed(state.parents), state)
+    closed = next((folder for folder in path if not user.may_use(folder)), state)
     raise EmbeddedPostgresError(
         f"Postgres refuses to run as root, so it runs as the user {user.name}, who may not enter "
         f"{closed}. Set GIFTPAY_STATE to a folder that this user can reach, such as "

@@ -1,4 +1,4 @@
-"""The server process of Postgres: how it is started, adopted and stopped."""
+"""Starts, adopts and stops the server process of Postgres."""
 
 import asyncio
 import fcntl
@@ -15,8 +15,9 @@ from giftpay_server.postgres.binaries import EmbeddedPostgresError, child_enviro
 from giftpay_server.postgres.system_user import SystemUser, run_as
 
 POLL_S = 0.02
-SILENCE_S = 60  # recovery after a crash may take long, but it writes a line every 10 s
-# (signal, seconds that it may take): with a checkpoint; at once, with recovery at the next start.
+SILENCE_MAX_S = 60  # crash recovery may take long, but logs a line every 10 s
+# (signal, timeout in seconds): fast shutdown with a checkpoint, then immediate shutdown, which
+# needs recovery at the next start.
 STOP_STEPS = ((signal.SIGINT, 30), (signal.SIGQUIT, 10))
 
 
@@ -35,10 +36,10 @@ def locked(path: Path) -> Iterator[int]:
 
 
 class Postmaster:
-    """The one server of a state folder, be it our child or what our killed predecessor left.
+    """The server of a state folder: our child, or left by a predecessor that was killed.
 
-    Every process of the server inherits the lock of `server.lock`. So a free lock proves that
-    none is left, whatever `postmaster.pid` says: the kernel may have given its number away.
+    Every process of the server inherits the lock of `server.lock`. So a free lock proves that none
+    is left, even if `postmaster.pid` names a process: the kernel may have reused its number.
     """
 
     def __init__(self, state: Path) -> None:
@@ -49,34 +50,33 @@ class Postmaster:
         self._record_before: list[str] = []
 
     async def adopt(self) -> bool:
-        """Takes over the server that is alive; False once nothing of an earlier one is left."""
+        """Adopts a running server; False once no process of an earlier one is left."""
         await self._until(lambda: self._is_ready() or self._is_gone())
         return self._is_ready()
 
     async def start(self, command: list[str], user: SystemUser | None) -> None:
-        """Returns once the server takes connections, however long its recovery takes."""
+        """Returns once the server accepts connections, however long its recovery takes."""
         child = self._child = self._launch(command, user)
         await self._until(lambda: self._is_ready() or child.poll() is not None)
         if not self._is_ready():
-            raise EmbeddedPostgresError(f"Postgres did not start.\n{self._last_words()}")
+            raise EmbeddedPostgresError(f"Postgres did not start.\n{self._log_end()}")
 
     async def stop(self) -> None:
-        """Ends all sessions and then the server, within 40 s; never by SIGKILL."""
-        for number, patience_s in STOP_STEPS:
+        """Ends all sessions and the server within 40 s, never by SIGKILL."""
+        for number, timeout_s in STOP_STEPS:
             process_id = self._process_id()
             if process_id is None:
                 return
             with suppress(ProcessLookupError):
                 os.kill(process_id, number)
-            if await self._is_gone_within(patience_s):
+            if await self._is_gone_within(timeout_s):
                 return
         raise EmbeddedPostgresError(
-            f"Postgres (process {process_id}) does not stop. Its data is safe.\n"
-            f"{self._last_words()}"
+            f"Postgres (process {process_id}) does not stop. Its data is safe.\n{self._log_end()}"
         )
 
     def address(self) -> tuple[Path, int]:
-        """The folder of the server's socket, and the port that is part of the socket's name."""
+        """The folder of the server's socket, and the port in the socket's name."""
         record = self._record()
         return Path(record[4]), int(record[3])
 
@@ -84,8 +84,8 @@ class Postmaster:
         self._record_before = self._record()
         environment = child_environment()
         if self._record_before:
-            # We did not adopt that process: it is dead, or a stranger has its number now. In the
-            # latter case Postgres would not start, were it not told that the stranger is kin.
+            # That process was not adopted: it is dead, or another process has its number now. In
+            # the latter case Postgres would refuse to start, unless it takes it for an ancestor.
             environment["PG_GRANDPARENT_PID"] = self._record_before[0]
         if self._log.exists():
             self._log.replace(f"{self._log}.1")
@@ -106,16 +106,16 @@ class Postmaster:
         written, deadline = -1, 0.0
         while not condition():
             if written != (written := self._log_bytes()):
-                deadline = time.monotonic() + SILENCE_S
+                deadline = time.monotonic() + SILENCE_MAX_S
             elif time.monotonic() > deadline:
                 raise EmbeddedPostgresError(
-                    f"Postgres is at work in {self._data}, but has taken no connections and "
-                    f"written nothing for {SILENCE_S} s.\n{self._last_words()}"
+                    f"Postgres runs in {self._data}, but has accepted no connections and "
+                    f"logged nothing for {SILENCE_MAX_S} s.\n{self._log_end()}"
                 )
             await asyncio.sleep(POLL_S)
 
-    async def _is_gone_within(self, patience_s: float) -> bool:
-        deadline = time.monotonic() + patience_s
+    async def _is_gone_within(self, timeout_s: float) -> bool:
+        deadline = time.monotonic() + timeout_s
         while not self._is_gone():
             if time.monotonic() > deadline:
                 return False
@@ -155,7 +155,7 @@ class Postmaster:
     def _log_bytes(self) -> int:
         return self._log.stat().st_size if self._log.exists() else 0
 
-    def _last_words(self) -> str:
+    def _log_end(self) -> str:
         lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
         return "\n".join([f"The end of {self._log}:", *(f"  {line}" for line in lines[-12:])])
 

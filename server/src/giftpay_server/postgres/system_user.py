@@ -19,7 +19,7 @@ class SystemUser:
     gid: int
 
     def may_use(self, path: Path) -> bool:
-        """Whether the user may enter the folder or run the file, by all its parent folders."""
+        """Whether the user may enter the folder or run the file, through all parent folders."""
         command = ["/bin/sh", "-c", 'test -x "$1"', "sh", f"{path}"]
         try:
             return subprocess.run(command, cwd="/", **run_as(self)).returncode == 0
@@ -31,7 +31,7 @@ class SystemUser:
 
 
 def postgres_user(data: Path) -> SystemUser | None:
-    """The owner of the data, or else an unprivileged user; None: the user of this process.
+    """The owner of the data, else an unprivileged user; None means the user of this process.
 
     Creates the system user giftpay if we are root and neither it nor postgres exists.
     """

@@ -1,7 +1,7 @@
-"""Following accounts: the past first, then what comes; every entry once and in order.
+"""Streams accounts to followers: existing entries, then new ones, each once and in order.
 
-Whatever the number of its followers, an account has one reader in a process. A follower holds
-nothing but its position: what it is sent is kept for all, or read again where it is kept no more.
+The fan-out: each account with followers has one reader in a process. A follower has only a
+position. The frames that it is sent are cached for all, and are read again once evicted.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from giftpay_server.journal.queue import ShuttingDownError
 from giftpay_server.ledger.model import AccountKey
 from giftpay_server.postgres.faults import DATABASE_ERRORS, is_unavailable
 from giftpay_server.postgres.pool import Pool
-from giftpay_server.wallet.pieces import Frame, Pieces, heartbeat
+from giftpay_server.wallet.frames import Frame, FrameCache, heartbeat
 from giftpay_server.wallet.reader import Reader
-from giftpay_server.wallet.statement import Statements, Told
+from giftpay_server.wallet.statement import StatementLine, Statements
 from giftpay_server.wallet.store import read_positions
-from giftpay_server.wallet.turns import Turns, Waiting
+from giftpay_server.wallet.wake_queue import Waiter, WakeQueue
 from giftpay_server.wire.lane import PART, ReadLane
 
-SWEEP_S = 3.0  # the truth; the feed's hints only make it sooner
-SWEEP_REST_S = 0.2  # between two sweeps at the least
+SWEEP_S = 3.0  # polling, which finds every entry; the feed's hints only find them sooner
+SWEEP_REST_S = 0.2  # the minimum between two sweeps
 SWEPT_AT_ONCE = 200  # accounts
 
 
 class Followers:
-    """All who follow accounts in this process."""
+    """The followers of accounts in this process."""
 
     def __init__(
         self, pool: Pool, feed: Feed, statements: Statements, reads: ReadLane, *, heartbeat_s: float
@@ -41,28 +41,28 @@ class Followers:
         self._pool = pool
         self._feed = feed
         self._statements = statements
-        self._reads = reads  # of the past; what is new waits for no pages
-        self._looks = ReadLane()
+        self._reads = reads  # of existing entries; new ones have a lane without pages
+        self._new_reads = ReadLane()
         self._heartbeat_s = heartbeat_s
-        self._pieces = Pieces()
-        self._turns = Turns()
+        self._frames = FrameCache()
+        self._wake_queue = WakeQueue()
         self._readers: dict[AccountKey, Reader] = {}
         self._sweeping: asyncio.Task[None] | None = None
 
     async def follow(
         self, account: AccountKey, *, after_seq: int, last_seq: int
     ) -> AsyncGenerator[Frame, None]:
-        """What was and is booked after a seq; a frame without entries where for long nothing was.
+        """The entries after a seq, existing and new; a heartbeat if there are none for a time.
 
-        `last_seq` is what the account has reached. Never returns; raises ShuttingDownError when the
-        feed closes, and InvalidArgumentError, as a resume beyond the end does, when the account
-        went back behind what was sent.
+        `last_seq` is the account's last one. Never returns. Raises ShuttingDownError when the feed
+        closes, and InvalidArgumentError, like a resume beyond the end, when the account went back
+        behind what was sent: the database was restored.
         """
         loop, position = asyncio.get_running_loop(), after_seq
         quiet_until = loop.time() + self._heartbeat_s
         with self._following(account, last_seq) as reader:
             while True:
-                await reader.turn(position, until=quiet_until)
+                await reader.wait(position, until=quiet_until)
                 self._check(reader)
                 kept = reader.frame(position, now=loop.time())
                 frame = kept or await self._catch_up(reader, position)
@@ -78,19 +78,19 @@ class Followers:
             raise DatabaseUnavailableError if unavailable else reader.failure
 
     async def _catch_up(self, reader: Reader, position: int) -> Frame:
-        """What follows a position that is kept no more; one of an account's followers reads it."""
+        """Reads the entries after an evicted position, once for all followers of the account."""
         loop = asyncio.get_running_loop()
         async with reader.catching_up:
             if (kept := reader.frame(position, now=loop.time())) is not None:
                 return kept
-            limit = min(PART, reader.next_joint(position) - position)
+            limit = min(PART, reader.next_frame_start(position) - position)
             read = partial(self._statements.after, reader.account, position, limit)
-            lines, data = await self._reads.part(read, self._shown)
-            if not lines:  # they are gone: the reader is to see that the account went back
+            lines, data = await self._reads.part(read, self._response)
+            if not lines:  # the account went back: let the reader find out
                 reader.woken.set()
                 return heartbeat(position)
-            frame = Frame(data, lines[-1].line.entry.seq)
-            reader.keep(position, frame, now=loop.time())
+            frame = Frame(data, lines[-1].stored.entry.seq)
+            reader.add_old(position, frame, now=loop.time())
             return frame
 
     @contextmanager
@@ -106,7 +106,7 @@ class Followers:
                 reader.task.cancel()
 
     def _start(self, account: AccountKey, last_seq: int) -> Reader:
-        reader = Reader(account, last_seq, self._pieces, self._turns)
+        reader = Reader(account, last_seq, self._frames, self._wake_queue)
         self._readers[account] = reader
         reader.task = asyncio.create_task(self._run(reader))
         if self._sweeping is None:
@@ -116,61 +116,61 @@ class Followers:
     async def _run(self, reader: Reader) -> None:
         failure: Exception | None = None
         try:
-            await self._look_on(reader)
+            await self._read_loop(reader)
         except Exception as error:
             failure = error
         self._forget(reader)
         reader.stop(failure)
 
     def _forget(self, reader: Reader) -> None:
-        """Whoever follows the account from now on gets another reader."""
+        """Removes a reader: later followers of the account start a new one."""
         if self._readers.get(reader.account) is reader:
             del self._readers[reader.account]
 
-    async def _look_on(self, reader: Reader) -> None:
+    async def _read_loop(self, reader: Reader) -> None:
         with self._feed.watching(reader.account[0]) as reader.woken:
             while not self._feed.closed:
-                reader.woken.clear()  # before the look: what is booked after it wakes us again
-                called, more = await self._look(reader)
+                reader.woken.clear()  # before reading: a later entry wakes us again
+                waiters, more = await self._read_new(reader)
                 if more:
                     continue
-                if called:  # what is booked until the last of them goes on, is one look
-                    await asyncio.wait(called[-1:])
+                if waiters:  # entries that arrive until the last one resumes are one more read
+                    await asyncio.wait(waiters[-1:])
                 await reader.woken.wait()
 
-    async def _look(self, reader: Reader) -> tuple[list[Waiting], bool]:
-        """Takes what is new; who was called for it, and whether there may be more."""
+    async def _read_new(self, reader: Reader) -> tuple[list[Waiter], bool]:
+        """Reads new entries; returns the waiters that it wakes, and whether there may be more."""
         ahead, last_seq = reader.ahead(), 0
 
-        async def read() -> Sequence[Told]:
+        async def read() -> Sequence[StatementLine]:
             nonlocal last_seq
-            lines, last_seq = await self._statements.news(reader.account, reader.tip, PART)
+            lines, last_seq = await self._statements.new(reader.account, reader.tip, PART)
             return lines
 
-        lines, data = await self._looks.part(read, self._shown)
-        called: list[Waiting] = []
+        lines, data = await self._new_reads.part(read, self._response)
+        waiters: list[Waiter] = []
         if lines:
-            frame = Frame(data, lines[-1].line.entry.seq)
-            called = reader.move(frame, now=asyncio.get_running_loop().time())
-        reader.end(ahead, last_seq)
-        return called, len(lines) == PART
+            frame = Frame(data, lines[-1].stored.entry.seq)
+            waiters = reader.add(frame, now=asyncio.get_running_loop().time())
+        reader.end_beyond(ahead, last_seq)
+        return waiters, len(lines) == PART
 
-    def _shown(self, lines: Sequence[Told]) -> WatchEntriesResponse:
-        shown = WatchEntriesResponse()
+    def _response(self, lines: Sequence[StatementLine]) -> WatchEntriesResponse:
+        response = WatchEntriesResponse()
         if lines:
-            self._statements.write(lines, shown.entries)
-            shown.last_seq = lines[-1].line.entry.seq
-        return shown
+            self._statements.write(lines, response.entries)
+            response.last_seq = lines[-1].stored.entry.seq
+        return response
 
     async def _sweep(self) -> None:
-        """Wakes the readers of accounts that moved, by one query for many of them."""
+        """Polls: wakes the readers of accounts with new entries, by one query for many accounts."""
         try:
             while self._readers:
                 await asyncio.sleep(SWEEP_REST_S)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._feed.unnamed.wait(), SWEEP_S - SWEEP_REST_S)
-                self._feed.unnamed.clear()
-                self._pieces.trim(now=asyncio.get_running_loop().time())
+                    await asyncio.wait_for(self._feed.any_moved.wait(), SWEEP_S - SWEEP_REST_S)
+                self._feed.any_moved.clear()
+                self._frames.trim(now=asyncio.get_running_loop().time())
                 readers = iter(list(self._readers.values()))
                 while some := list(islice(readers, SWEPT_AT_ONCE)):
                     await self._sweep_some(some)
@@ -181,7 +181,7 @@ class Followers:
         try:
             seqs = await read_positions(self._pool, [reader.account for reader in readers])
         except DATABASE_ERRORS:
-            seqs = {}  # each looks for itself, and tells its followers what is wrong
+            seqs = {}  # wake all: each reader reports the error to its followers
         for reader in readers:
             if seqs.get(reader.account, 0) != reader.tip:
                 reader.woken.set()

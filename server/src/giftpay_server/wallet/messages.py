@@ -1,4 +1,4 @@
-"""From the wire to a command, and back from a wallet as it was read."""
+"""Converts requests to commands, and a wallet that was read to its message."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from giftpay.v1 import (
 from giftpay_server.ledger.model import Account, Command, OpenItems, wallet
 from giftpay_server.protobuf import timestamp
 from giftpay_server.wallet import rules
-from giftpay_server.wallet.store import Standing
+from giftpay_server.wallet.store import WalletState
 from giftpay_server.wire.commands import Asked
 from giftpay_server.wire.fields import valid_birth
 
@@ -28,7 +28,7 @@ def open_command(asked: Asked[OpenWalletRequest], *, today: date) -> Command:
     """The command to open a wallet; raises InvalidArgumentError for a malformed date of birth."""
     request = asked.request
     if not request.age_verified:
-        request.ClearField("age_verified")  # "not verified" says no more than nothing does
+        request.ClearField("age_verified")  # false means the same as unset
     decide = partial(rules.open_wallet, request, _adult_from(asked, today))
     accounts = wallet(request.owner_id)
     return asked.command(TRANSACTION_KIND_OPEN_WALLET, accounts, decide, opens=True)
@@ -56,16 +56,16 @@ def _adult_from(
     return rules.VERIFIED_ADULT if asked.request.age_verified else None
 
 
-def wallet_message(standing: Standing, *, today: date) -> Wallet:
-    """A wallet as it was read; the owner is of age or not as of today (UTC)."""
-    owner = standing.owner
+def wallet_message(state: WalletState, *, today: date) -> Wallet:
+    """The message of a wallet; the age status is that of today (UTC)."""
+    owner = state.owner
     return Wallet(
         owner_id=owner.owner_id,
         country_code=owner.country,
         status=owner.status,
         age_status=rules.age_status(owner.adult_from, today),
-        coins=_balance(standing.coins),
-        diamonds=_balance(standing.diamonds),
+        coins=_balance(state.coins),
+        diamonds=_balance(state.diamonds),
         create_time=timestamp(owner.create_time),
     )
 

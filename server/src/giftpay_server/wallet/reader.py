@@ -1,4 +1,4 @@
-"""The one reader of an account in a process: looks when the account moved, wakes who follows."""
+"""The one reader of an account in a process: caches its new entries and wakes its followers."""
 
 from __future__ import annotations
 
@@ -8,110 +8,112 @@ from collections.abc import Iterator
 from itertools import count
 
 from giftpay_server.ledger.model import AccountKey
-from giftpay_server.wallet.pieces import Frame, Pieces, heartbeat
-from giftpay_server.wallet.turns import Turns, Waiting
+from giftpay_server.wallet.frames import Frame, FrameCache, heartbeat
+from giftpay_server.wallet.wake_queue import Waiter, WakeQueue
 from giftpay_server.wire.fields import InvalidArgumentError
 
-BOOKS: Iterator[int] = count(1)
+EPOCHS: Iterator[int] = count(1)
 
 
 class Reader:
-    """Where an account stands, what of it is kept, and who waits for more of it."""
+    """The position of an account, its cached frames, and the followers that wait for more."""
 
-    def __init__(self, account: AccountKey, tip: int, pieces: Pieces, turns: Turns) -> None:
+    def __init__(
+        self, account: AccountKey, tip: int, frames: FrameCache, wake_queue: WakeQueue
+    ) -> None:
         self.account = account
-        self.tip = tip  # the last seq that was looked at
+        self.tip = tip  # the last seq that was read
         self.woken = asyncio.Event()
         self.followers = 0
         self.task: asyncio.Task[None]
         self.catching_up = asyncio.Lock()
         self.ended = False
-        self.failure: Exception | None = None  # why, unless the server stops
-        self._pieces = pieces
-        self._turns = turns
-        self._book = next(BOOKS)
-        self._joints: deque[int] = deque()  # where kept frames of what is new begin
-        self._parked: dict[Waiting, int] = {}  # and their positions: none below the tip
-        self._joined: tuple[int, int, Frame] | None = None  # the last: from where, to which tip
+        self.failure: Exception | None = None  # why it ended, unless the server stops
+        self._frames = frames
+        self._wake_queue = wake_queue
+        self._epoch = next(EPOCHS)
+        self._frame_starts: deque[int] = deque()  # of cached frames of new entries
+        self._waiting: dict[Waiter, int] = {}  # with their positions, none below the tip
+        self._last_join: tuple[int, int, Frame] | None = None  # with its position and tip
 
-    async def turn(self, position: int, *, until: float) -> None:
-        """Returns when there may be something after the position, or it is `until`."""
+    async def wait(self, position: int, *, until: float) -> None:
+        """Returns when there may be entries after the position, or at the time `until`."""
         loop = asyncio.get_running_loop()
-        waiting: Waiting = loop.create_future()
+        waiting: Waiter = loop.create_future()
         if position < self.tip or self.ended:
-            self._turns.call([waiting])
+            self._wake_queue.wake([waiting])
             await waiting
             return
         if position > self.tip:
-            self.woken.set()  # it was read elsewhere before we looked
-        self._parked[waiting] = position
-        timer = loop.call_at(until, self._turns.call, (waiting,))
+            self.woken.set()  # the follower was ahead at its start: read again
+        self._waiting[waiting] = position
+        timer = loop.call_at(until, self._wake_queue.wake, (waiting,))
         try:
             await waiting
         finally:
             timer.cancel()
-            self._parked.pop(waiting, None)
+            self._waiting.pop(waiting, None)
 
-    def ahead(self) -> list[Waiting]:
-        """Who waits to see the reader reach a position that it has not yet."""
-        return [waiting for waiting, position in self._parked.items() if position > self.tip]
+    def ahead(self) -> list[Waiter]:
+        """The waiters with a position that the reader has not reached yet."""
+        return [waiting for waiting, position in self._waiting.items() if position > self.tip]
 
-    def move(self, frame: Frame, *, now: float) -> list[Waiting]:
-        """Keeps what is new and calls who waits for it."""
-        self._pieces.put(self._book, self.tip, frame, now=now)
-        self._joints.append(self.tip)
-        self._drop_joints()
+    def add(self, frame: Frame, *, now: float) -> list[Waiter]:
+        """Caches new entries and wakes the waiters behind them."""
+        self._frames.put(self._epoch, self.tip, frame, now=now)
+        self._frame_starts.append(self.tip)
+        self._drop_old_starts()
         self.tip = frame.last_seq
-        called = [waiting for waiting, seq in self._parked.items() if seq < self.tip]
-        for waiting in called:
-            del self._parked[waiting]
-        self._turns.call(called)
-        return called
+        waiters = [waiting for waiting, seq in self._waiting.items() if seq < self.tip]
+        for waiting in waiters:
+            del self._waiting[waiting]
+        self._wake_queue.wake(waiters)
+        return waiters
 
-    def end(self, ahead: list[Waiting], last_seq: int) -> None:
-        """Ends who is beyond the account's own end.
+    def end_beyond(self, ahead: list[Waiter], last_seq: int) -> None:
+        """Ends the followers whose position is beyond the account's last seq.
 
-        `ahead` were so before the look; who came meanwhile may have read what it did not see.
+        `ahead` are those before the read: a later one may have seen entries that it did not.
         """
-        if last_seq < self.tip:  # the database was restored to before what was sent
-            ahead = list(self._parked)
-            self.tip, self._book = last_seq, next(BOOKS)
-            self._joints.clear()
-            self._joined = None
+        if last_seq < self.tip:  # the database was restored to an earlier state
+            ahead = list(self._waiting)
+            self.tip, self._epoch = last_seq, next(EPOCHS)
+            self._frame_starts.clear()
+            self._last_join = None
         for waiting in ahead:
-            if self._parked.get(waiting, 0) > last_seq and not waiting.done():
-                waiting.set_exception(beyond(last_seq))
+            if self._waiting.get(waiting, 0) > last_seq and not waiting.done():
+                waiting.set_exception(resume_error(last_seq))
 
     def stop(self, error: Exception | None) -> None:
-        """Calls everybody for the last time."""
+        """Ends the reader and wakes all waiters."""
         self.ended, self.failure = True, error
-        self._turns.call(list(self._parked))
+        self._wake_queue.wake(list(self._waiting))
 
     def frame(self, position: int, *, now: float) -> Frame | None:
-        """What follows a position as far as it is kept; without entries where nothing follows."""
+        """The cached entries after a position; a heartbeat at the tip; None if evicted."""
         if position >= self.tip:
             return heartbeat(position)
-        self._pieces.trim(now=now)
-        if not self._pieces.has(self._book, position):
+        self._frames.trim(now=now)
+        if not self._frames.has(self._epoch, position):
             return None
-        if self._joined is None or self._joined[:2] != (position, self.tip):
-            self._joined = position, self.tip, self._pieces.joined(self._book, position)
-        return self._joined[2]
+        if self._last_join is None or self._last_join[:2] != (position, self.tip):
+            self._last_join = position, self.tip, self._frames.join(self._epoch, position)
+        return self._last_join[2]
 
-    def keep(self, position: int, frame: Frame, *, now: float) -> None:
-        """Keeps what was read of the past, for others at the same position."""
-        self._pieces.put(self._book, position, frame, now=now)
+    def add_old(self, position: int, frame: Frame, *, now: float) -> None:
+        """Caches existing entries, for other followers at the same position."""
+        self._frames.put(self._epoch, position, frame, now=now)
 
-    def next_joint(self, position: int) -> int:
-        """Where what is kept begins after a position, or else the tip."""
-        self._drop_joints()
-        return next((joint for joint in self._joints if joint > position), self.tip)
+    def next_frame_start(self, position: int) -> int:
+        """The start of the next cached frame after a position, or the tip."""
+        self._drop_old_starts()
+        return next((start for start in self._frame_starts if start > position), self.tip)
 
-    def _drop_joints(self) -> None:
-        while self._joints and not self._pieces.has(self._book, self._joints[0]):
-            self._joints.popleft()
+    def _drop_old_starts(self) -> None:
+        while self._frame_starts and not self._frames.has(self._epoch, self._frame_starts[0]):
+            self._frame_starts.popleft()
 
 
-def beyond(last_seq: int) -> InvalidArgumentError:
-    """Why nothing follows a seq beyond the account's end."""
+def resume_error(last_seq: int) -> InvalidArgumentError:
+    """The error of a resume beyond the account's last seq."""
     return InvalidArgumentError("after_seq", f"0..{last_seq}")

@@ -1,4 +1,4 @@
-"""Who may open, change and close a wallet, and when an owner comes of age. Pure."""
+"""The rules for opening, changing and closing a wallet, and for the owner's age. Pure."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ from giftpay_server.ledger.model import (
     wallet,
 )
 
-# Of an owner whose age a caller verified without telling it; no date of birth leads here.
+# For an owner whose age a caller verified without a date of birth; no date of birth gives it.
 VERIFIED_ADULT = date(1900, 1, 1)
 
 
 def adult_from(birth: date) -> date:
-    """The day of coming of age; who was born on 29 February comes of age on 1 March."""
+    """The day on which an owner comes of age; for a birth on 29 February, 1 March."""
     year = birth.year + ADULT_AGE
     return date(year, 3, 1) if (birth.month, birth.day) == (2, 29) else birth.replace(year=year)
 
 
 def age_status(adult: date | None, today: date) -> AgeStatus.ValueType:
-    """What the day of coming of age says today (UTC)."""
+    """The age status today (UTC)."""
     if adult is None:
         return AGE_STATUS_UNVERIFIED
     return AGE_STATUS_ADULT if adult <= today else AGE_STATUS_UNDER_AGE
 
 
 def open_wallet(request: OpenWalletRequest, adult: date | None, books: Books) -> Decision:
-    """Makes the owner; one that is there already is left as it is, if the details agree."""
+    """Creates the owner; changes nothing if it exists and the details agree."""
     owner = books.owners.get(request.owner_id)
     if owner is None:
         country = request.country_code
@@ -62,21 +62,21 @@ def open_wallet(request: OpenWalletRequest, adult: date | None, books: Books) ->
     if not _ages_agree(adult, owner.adult_from, books.now.date()):
         fields.append("date_of_birth" if request.HasField("date_of_birth") else "age_verified")
     if fields:
-        told = ",".join(fields)
-        return refuse(ERROR_REASON_WALLET_EXISTS, owner_id=owner.owner_id, fields=told)
+        names = ",".join(fields)
+        return refuse(ERROR_REASON_WALLET_EXISTS, owner_id=owner.owner_id, fields=names)
     return Posted()
 
 
 def _ages_agree(asked: date | None, known: date | None, today: date) -> bool:
-    # Who says nothing of the age contradicts nothing. Two days agree if they are the same; a mere
-    # "verified" agrees with every day on or before today.
+    # A request without an age agrees with any. Two dates agree if they are equal. "Verified"
+    # without a date agrees with every date on or before today.
     if asked is None or asked == known:
         return True
     return known is not None and VERIFIED_ADULT in (asked, known) and max(asked, known) <= today
 
 
 def set_age(request: UpdateWalletRequest, adult: date | None, books: Books) -> Decision:
-    """Records what is known of the owner's age, in the place of what was."""
+    """Replaces what is recorded of the owner's age."""
     owner = books.owners[request.owner_id]
     if owner.status == WALLET_STATUS_CLOSED:
         return refuse(ERROR_REASON_WALLET_CLOSED, owner_id=owner.owner_id)
@@ -86,9 +86,9 @@ def set_age(request: UpdateWalletRequest, adult: date | None, books: Books) -> D
 def set_status(
     request: UpdateWalletRequest, open_items: Mapping[str, type[OpenItems]], books: Books
 ) -> Decision:
-    """Freezes, unfreezes or closes; asking for the status it has changes nothing.
+    """Freezes, unfreezes or closes a wallet; changes nothing if it has the status already.
 
-    What slices register as open items keeps the wallet from being closed.
+    Open items that slices register prevent closing.
     """
     owner = books.owners[request.owner_id]
     if owner.status == request.status:

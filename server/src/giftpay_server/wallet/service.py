@@ -36,9 +36,9 @@ from giftpay_server.registration import Registry
 from giftpay_server.wallet import store
 from giftpay_server.wallet.followers import Followers
 from giftpay_server.wallet.messages import open_command, update_command, wallet_message
-from giftpay_server.wallet.reader import beyond
-from giftpay_server.wallet.statement import Statements, Told, transaction_message
-from giftpay_server.wallet.store import Standing
+from giftpay_server.wallet.reader import resume_error
+from giftpay_server.wallet.statement import StatementLine, Statements, transaction_message
+from giftpay_server.wallet.store import WalletState
 from giftpay_server.wire.commands import ask, carry_out
 from giftpay_server.wire.fields import InvalidArgumentError
 from giftpay_server.wire.identity import Call
@@ -47,16 +47,16 @@ from giftpay_server.wire.lane import ReadLane
 from giftpay_server.wire.pages import NUMBER_MAX, Listing, open_page, read_page
 from giftpay_server.wire.refusals import RefusedError
 
-DURABLE_MAX = 2  # connections of the pool that may wait for a standby; the others are for reads
+DURABLE_MAX = 2  # connections of the pool that may wait for a standby; the rest are for reads
 HEARTBEAT_S = 10.0
-WRITE_MAX_S = 30.0  # for a reader to make room for one message
-# From when a batch takes its time to when it is written: a command is posted within a minute of
-# being taken unless told otherwise, and the time-outs of its statements allow two minutes more.
+WRITE_MAX_S = 30.0  # backpressure of a reader for longer than this ends its stream
+# The longest time between a batch's timestamp and its commit, with a margin: a command is posted
+# within a minute by default, and the time-outs of its statements allow two minutes more.
 BATCH_LIFE_MAX = timedelta(hours=1)
 
 
 class WalletService:
-    """The wallets' face on the wire."""
+    """The gRPC service of wallets."""
 
     def __init__(
         self,
@@ -98,13 +98,13 @@ class WalletService:
         oldest_first = request.HasField("after_seq")
         lines_from = self._statements.after if oldest_first else self._statements.before
 
-        async def read(seq: int, limit: int) -> Sequence[Told]:
+        async def read(seq: int, limit: int) -> Sequence[StatementLine]:
             lines = await lines_from(account, seq, limit)
             if not lines:
-                await self._wallet(request.owner_id)  # nothing was booked, or there is no wallet
+                await self._wallet(request.owner_id)  # raises if there is no wallet
             return lines
 
-        listing = Listing(read=read, place=lambda told: told.line.entry.seq, show=self._shown)
+        listing = Listing(read=read, place=lambda line: line.stored.entry.seq, show=self._response)
         first = page.number(first=request.after_seq if oldest_first else NUMBER_MAX)
         return await read_page(self._reads, page, listing, first=first)
 
@@ -112,14 +112,14 @@ class WalletService:
         account, after_seq = (request.owner_id, request.unit), request.after_seq
         last_seq = await self._last_seq(account)
         if after_seq > last_seq:
-            raise beyond(last_seq)
+            raise resume_error(last_seq)
         following = self._followers.follow(account, after_seq=after_seq, last_seq=last_seq)
         async with aclosing(following) as frames:
             async for frame in frames:
                 begun = monotonic()
                 yield frame.data
-                # gRPC resumes us when it has taken the message, and it takes no more than its
-                # buffer and the reader's window hold. The status cannot overtake what it took.
+                # Flow control: gRPC resumes us once it has buffered the message, within its buffer
+                # and the reader's window. The status is delivered after the messages.
                 if monotonic() > begun + self._write_max_s:
                     raise RefusedError(refuse(ERROR_REASON_SLOW_READER, last_seq=frame.last_seq))
 
@@ -127,7 +127,7 @@ class WalletService:
         self, request: GetTransactionRequest, call: Call
     ) -> GetTransactionResponse:
         named = _named(request, call)
-        await self._make_durable()  # first: what waits for its standby may come to light with it
+        await self._make_durable()  # first: commits that wait for a standby may become visible
         found = await store.read_transaction(self._pool, named)
         by_key = request.HasField("idempotency_key")
         if found is None or (by_key and found.caller != call.caller):
@@ -142,12 +142,12 @@ class WalletService:
         return UpdateWalletResponse(wallet=wallet, replayed=outcome.replayed)
 
     async def _make_durable(self) -> None:
-        """So that what is answered of a transaction survives what its commit would survive."""
+        """Waits for a synchronous standby, so that the answer is as durable as a commit."""
         async with self._durable, self._pool.acquire() as connection:
             await as_durable_as_a_commit(connection)
 
     async def _wallet(self, owner_id: str) -> Wallet:
-        return self._told(owner_id, await store.read_wallet(self._pool, owner_id))
+        return self._found(owner_id, await store.read_wallet(self._pool, owner_id))
 
     async def _wallet_at(self, owner_id: str, at: datetime) -> Wallet:
         age = self._clock() - at
@@ -155,22 +155,22 @@ class WalletService:
             raise InvalidArgumentError("as_of_time", "now or earlier")
         if age < BATCH_LIFE_MAX and not await self._journal.close_time(wallet(owner_id), at):
             await store.close_time(self._pool, owner_id, at)
-        return self._told(owner_id, await store.read_wallet_at(self._pool, owner_id, at))
+        return self._found(owner_id, await store.read_wallet_at(self._pool, owner_id, at))
 
-    def _told(self, owner_id: str, standing: Standing | None) -> Wallet:
-        if standing is None:
+    def _found(self, owner_id: str, state: WalletState | None) -> Wallet:
+        if state is None:
             raise RefusedError(refuse(ERROR_REASON_WALLET_NOT_FOUND, owner_id=owner_id))
-        return wallet_message(standing, today=self._clock().date())
+        return wallet_message(state, today=self._clock().date())
 
     async def _last_seq(self, account: AccountKey) -> int:
         owner_id, unit = account
         wallet = await self._wallet(owner_id)
         return wallet.coins.last_seq if unit == UNIT_COIN else wallet.diamonds.last_seq
 
-    def _shown(self, lines: Sequence[Told]) -> ListEntriesResponse:
-        shown = ListEntriesResponse()
-        self._statements.write(lines, shown.entries)
-        return shown
+    def _response(self, lines: Sequence[StatementLine]) -> ListEntriesResponse:
+        response = ListEntriesResponse()
+        self._statements.write(lines, response.entries)
+        return response
 
 
 def _named(request: GetTransactionRequest, call: Call) -> str:

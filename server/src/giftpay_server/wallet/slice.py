@@ -1,4 +1,4 @@
-"""What wallets register."""
+"""Registers the wallet slice."""
 
 from giftpay_server.registration import Slice
 from giftpay_server.wallet.service import WalletService

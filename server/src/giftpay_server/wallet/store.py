@@ -1,4 +1,4 @@
-"""The SQL of wallets: opening their accounts, and reading what stands and stood in them."""
+"""The SQL of wallets: opens accounts, and reads current and historical balances and entries."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from giftpay_server.postgres.pool import Connection, Pool
 from giftpay_server.registration import TransactionRequest
 
 
-class Standing(NamedTuple):
-    """A wallet as it was read, all of it in one look."""
+class WalletState(NamedTuple):
+    """An owner and its two accounts, read by one statement."""
 
     owner: Owner
     coins: Account
@@ -31,8 +31,8 @@ class Line(NamedTuple):
     asked: TransactionRequest
 
 
-# Before the command, in a transaction of its own: a command locks the accounts that are there. Rows
-# without an owner harm nobody, since every other command asks for the owner.
+# In a separate transaction before the command, which locks existing accounts only. Rows without an
+# owner are harmless: every other command requires the owner.
 OPEN_ACCOUNTS = f"""
     INSERT INTO account (owner_id, unit)
     VALUES ($1, {UNIT_COIN}), ($1, {UNIT_DIAMOND})
@@ -41,7 +41,7 @@ OPEN_ACCOUNTS = f"""
 
 
 async def open_accounts(pool: Pool, owner_id: str) -> None:
-    """Makes the two empty accounts of an owner, unless they are there."""
+    """Creates the two empty accounts of an owner, unless they exist."""
     await pool.execute(OPEN_ACCOUNTS, owner_id)
 
 
@@ -55,14 +55,15 @@ READ_WALLET = """
 """
 
 
-async def read_wallet(pool: Pool, owner_id: str) -> Standing | None:
-    """A wallet as it stands now."""
-    return _standing(await pool.fetch(READ_WALLET, owner_id))
+async def read_wallet(pool: Pool, owner_id: str) -> WalletState | None:
+    """The current state of a wallet."""
+    return _wallet_state(await pool.fetch(READ_WALLET, owner_id))
 
 
-# A batch is written a little later than the time it bears, and so might come to light after a look.
-# What is being written is waited for. What is decided and not yet written finds the account
-# changed, and is decided again: at a later time, since none is before the account's entry_time.
+# A batch commits later than its timestamp, and so may become visible after a read at that time.
+# The row lock waits for a batch that is being written. A batch that is decided and not yet written
+# finds the account's version changed (a serialization conflict), and is decided again with a later
+# timestamp, since none is before the account's entry_time.
 CLOSE_TIME = """
     UPDATE account a
        SET entry_time = $2 + interval '1 microsecond', version = $3
@@ -72,13 +73,13 @@ CLOSE_TIME = """
 
 
 async def close_time(pool: Pool, owner_id: str, at: datetime) -> None:
-    """Sees to it that nothing more is booked for an owner at or before a time."""
+    """Prevents further entries of an owner at or before a time."""
     await pool.execute(CLOSE_TIME, owner_id, at, secrets.randbits(63))
 
 
-# The times of an account's entries never decrease, so the last one at or before a time is found by
-# halving: it is `low` (0: none) or lies between `low` and `high`. OFFSET 0 keeps each step a
-# look-up by primary key; without statistics the planner would rather read the whole history.
+# The times of an account's entries never decrease, so a binary search finds the last one at or
+# before a time: it is `low` (0: none) or between `low` and `high`. OFFSET 0 keeps each step a
+# look-up by primary key; without statistics the planner would read the whole history.
 READ_WALLET_AT = """
     WITH RECURSIVE search AS (
         SELECT a.unit, 0::bigint AS low, a.seq + 1 AS high
@@ -112,12 +113,12 @@ READ_WALLET_AT = """
 """
 
 
-async def read_wallet_at(pool: Pool, owner_id: str, at: datetime) -> Standing | None:
-    """A wallet with its accounts as they stood at a time; before its opening they are empty."""
-    return _standing(await pool.fetch(READ_WALLET_AT, owner_id, at))
+async def read_wallet_at(pool: Pool, owner_id: str, at: datetime) -> WalletState | None:
+    """A wallet with its accounts as of a time; before it was opened they are empty."""
+    return _wallet_state(await pool.fetch(READ_WALLET_AT, owner_id, at))
 
 
-def _standing(rows: Sequence[Any]) -> Standing | None:
+def _wallet_state(rows: Sequence[Any]) -> WalletState | None:
     if not rows:
         return None
     coins, diamonds = (
@@ -130,7 +131,7 @@ def _standing(rows: Sequence[Any]) -> Standing | None:
         )
         for row in rows
     )
-    return Standing(_owner(rows[0]), coins, diamonds)
+    return WalletState(_owner(rows[0]), coins, diamonds)
 
 
 def _owner(row: Any) -> Owner:
@@ -143,8 +144,8 @@ def _owner(row: Any) -> Owner:
     )
 
 
-# Entries lie with their owner and transactions by their id, maybe on another machine: a page of
-# entries first, and then what their transactions were asked.
+# Entries are partitioned by owner and transactions by id, so they may be on different machines.
+# Read a page of entries first, and then the requests of their transactions.
 LIST_BEFORE = """
     SELECT owner_id, unit, seq, transaction_id, system_account, amount, balance, create_time
       FROM entry
@@ -177,9 +178,9 @@ async def list_after(
     return await _lines(connection, LIST_AFTER, *account, seq, limit)
 
 
-# The account's own position comes with them, so that where there are none it is known whether there
-# can be any: a database that was restored may have gone back behind what a follower has seen.
-LIST_NEWS = """
+# The account's last seq is read with the entries, so that a reader without new entries notices
+# that the account went back behind what a follower has seen: the database was restored.
+LIST_NEW = """
     SELECT e.*, a.seq AS last_seq
       FROM account a
       LEFT JOIN LATERAL (
@@ -194,12 +195,12 @@ LIST_NEWS = """
 """
 
 
-async def list_news(
+async def list_new(
     connection: Connection | Pool, account: AccountKey, *, seq: int, limit: int
 ) -> tuple[list[Line], int]:
-    """The entries above a seq, oldest first, and the seq that the account has reached."""
-    rows = await connection.fetch(LIST_NEWS, *account, seq, limit)
-    last_seq = rows[0]["last_seq"] if rows else 0  # an account that is gone has no entries
+    """The entries above a seq, oldest first, and the account's last seq."""
+    rows = await connection.fetch(LIST_NEW, *account, seq, limit)
+    last_seq = rows[0]["last_seq"] if rows else 0  # a missing account has no entries
     return await _with_asked(connection, [row for row in rows if row["seq"] is not None]), last_seq
 
 
@@ -211,7 +212,7 @@ READ_POSITIONS = """
 
 
 async def read_positions(pool: Pool, accounts: Collection[AccountKey]) -> dict[AccountKey, int]:
-    """The seqs that some accounts have reached; an account that is gone has none."""
+    """The last seqs of some accounts; a missing account has none."""
     owners, units = zip(*accounts, strict=True)
     rows = await pool.fetch(READ_POSITIONS, owners, units)
     return {(row["owner_id"], row["unit"]): row["seq"] for row in rows}
@@ -228,7 +229,7 @@ READ_ASKED = """
 async def read_asked(
     connection: Connection | Pool, ids: Collection[str]
 ) -> dict[str, TransactionRequest]:
-    """What some transactions were asked; none of no ids, without a look."""
+    """The requests of some transactions; without ids, no query is made."""
     rows = await connection.fetch(READ_ASKED, list(ids)) if ids else ()
     return {
         str(row["id"]): TransactionRequest(
@@ -256,6 +257,6 @@ READ_TRANSACTION = "SELECT * FROM transactions WHERE id = $1"
 
 
 async def read_transaction(pool: Pool, transaction_id: str) -> Transaction | None:
-    """What was decided under an id."""
+    """The transaction with an id."""
     row = await pool.fetchrow(READ_TRANSACTION, transaction_id)
     return transaction(row) if row is not None else None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from giftpay.v1 import Entry, WatchEntriesResponse
-from giftpay_server.wallet import pieces
-from giftpay_server.wallet.pieces import AGE_MAX_S, FRAME_ENTRIES, Frame, Pieces
+from giftpay_server.wallet import frames
+from giftpay_server.wallet.frames import AGE_MAX_S, FRAME_ENTRIES, Frame, FrameCache
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,13 +25,13 @@ def frame(first: int, last: int, *, message: str = "") -> Frame:
 def test_what_is_kept_is_joined_in_order_without_a_gap(
     sizes: list[int], data: st.DataObject
 ) -> None:
-    kept, ends = Pieces(), [0]
+    kept, ends = FrameCache(), [0]
     for size in sizes:
         kept.put(BOOK, ends[-1], frame(ends[-1] + 1, ends[-1] + size), now=0)
         kept.put(OTHER, ends[-1], frame(1, 1), now=0)
         ends.append(ends[-1] + size)
     position = data.draw(st.sampled_from(ends[:-1]))
-    joined = kept.joined(BOOK, position)
+    joined = kept.join(BOOK, position)
     message = WatchEntriesResponse.FromString(joined.data)
     assert [entry.seq for entry in message.entries] == list(
         range(position + 1, joined.last_seq + 1)
@@ -42,16 +42,16 @@ def test_what_is_kept_is_joined_in_order_without_a_gap(
 
 
 def test_of_long_texts_no_more_are_joined_than_a_frame_takes() -> None:
-    kept = Pieces()
+    kept = FrameCache()
     for seq in range(100):
         kept.put(BOOK, seq, frame(seq + 1, seq + 1, message="x" * 4_000), now=0)
-    assert len(kept.joined(BOOK, 0).data) < pieces.FRAME_BYTES + 5_000
+    assert len(kept.join(BOOK, 0).data) < frames.FRAME_BYTES + 5_000
 
 
 def test_what_is_too_much_goes_the_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
     one = frame(1, 1, message="x" * 4_000)
-    monkeypatch.setattr(pieces, "BYTES_MAX", 3 * len(one.data))
-    kept = Pieces()
+    monkeypatch.setattr(frames, "BYTES_MAX", 3 * len(one.data))
+    kept = FrameCache()
     for seq in range(5):
         kept.put(BOOK, seq, one, now=0)
     assert [kept.has(BOOK, seq) for seq in range(5)] == [False, False, True, True, True]
@@ -59,8 +59,8 @@ def test_what_is_too_much_goes_the_oldest_first(monkeypatch: pytest.MonkeyPatch)
 
 def test_what_is_kept_anew_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
     one = frame(1, 1, message="x" * 4_000)
-    monkeypatch.setattr(pieces, "BYTES_MAX", 3 * len(one.data))
-    kept = Pieces()
+    monkeypatch.setattr(frames, "BYTES_MAX", 3 * len(one.data))
+    kept = FrameCache()
     for _ in range(5):
         kept.put(BOOK, 0, one, now=0)
     kept.put(BOOK, 1, one, now=0)
@@ -69,7 +69,7 @@ def test_what_is_kept_anew_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_too_old_goes() -> None:
-    kept = Pieces()
+    kept = FrameCache()
     kept.put(BOOK, 0, frame(1, 1), now=0)
     kept.put(BOOK, 1, frame(2, 2), now=1)
     kept.trim(now=AGE_MAX_S)
