@@ -1,4 +1,4 @@
-"""Writes docs/ledger.md with the table of movements, as slices register them, into a folder."""
+"""Writes docs/ledger.md, with the table of movements that slices register, into a folder."""
 
 from __future__ import annotations
 

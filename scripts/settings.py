@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md with the table of settings, from their fields, into a folder."""
+"""Writes docs/configuration.md, with the table of settings, into a folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables in documents, between the marks that name them."""
+"""Replaces tables in documents, between marks with their names."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 
 def write_table(document: str, name: str, rows: Iterable[Iterable[str]], into: Path) -> None:
-    """Write a document of the checkout with these rows in its table, below another folder.
+    """Write a document of the checkout, with these rows in its table, into a folder.
 
-    The first row is the head. Raises SystemExit where the document has no marks of this name.
+    The first row is the head. Raises SystemExit if the document has no marks of this name.
     """
     head, *others = (f"| {' | '.join(row)} |".replace("  |", " |") for row in rows)
     table = "\n".join(["", head, "|" + "---|" * head.count(" | ") + "---|", *others, "", ""])

@@ -28,16 +28,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Never sent."""
     ERROR_REASON_INVALID_ARGUMENT: _ErrorReason.ValueType  # 1
-    """The request is malformed; nothing was decided. A google.rpc.BadRequest names all that is
-    malformed (`violations` in the Python client).
+    """The request is malformed; nothing was decided. A google.rpc.BadRequest names the malformed
+    fields (`violations` in the Python client).
     """
     ERROR_REASON_IDEMPOTENCY_KEY_REUSED: _ErrorReason.ValueType  # 2
     """The key was used for another request. `fields` names what differs; it is empty where the
     key belongs to another caller. The key keeps its first answer.
     """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 3
-    """More waits than can be served within the bound; the call was refused at once. A
-    google.rpc.RetryInfo says when to try again (`retry_after` in the Python client).
+    """The queue is longer than can be served within the bound; the call was refused at once
+    (backpressure). A google.rpc.RetryInfo says when to retry (`retry_after` in the Python client).
     """
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 4
     """The database cannot be reached or did not answer. The outcome may be unknown: send the same
@@ -52,8 +52,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_TRANSACTION_NOT_FOUND: _ErrorReason.ValueType  # 8
     """Nothing was decided under this id or key."""
     ERROR_REASON_SLOW_READER: _ErrorReason.ValueType  # 9
-    """The reader of a stream takes messages more slowly than they arise; the stream was ended.
-    Resume after the last position that was delivered.
+    """The reader of a stream takes messages too slowly (backpressure); the stream was ended. Resume
+    after the last position that was delivered.
     """
     ERROR_REASON_NO_CATALOG: _ErrorReason.ValueType  # 10
     """No catalog was ever applied."""
@@ -62,8 +62,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     figures are seconds; `skew_s` is below 0 where the server is ahead.
     """
     ERROR_REASON_ACCOUNT_BUSY: _ErrorReason.ValueType  # 12
-    """Another session holds a row of this owner in the database. This attempt decided nothing;
-    whether an earlier one did, the same key tells.
+    """Another session holds a row lock of this owner in the database. This attempt decided nothing; a
+    retry with the same key shows whether an earlier one did.
     """
     ERROR_REASON_LIMIT_REACHED: _ErrorReason.ValueType  # 13
     """A bound of the server is met, by all its callers together; nothing of this call was done.
@@ -81,13 +81,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_WALLET_NOT_EMPTY: _ErrorReason.ValueType  # 24
     """A wallet closes only with zero balances and nothing open."""
     ERROR_REASON_INSUFFICIENT_COINS: _ErrorReason.ValueType  # 25
-    """The coins that are neither spent nor held do not suffice."""
+    """The available coins, neither spent nor held, do not suffice."""
     ERROR_REASON_INSUFFICIENT_DIAMONDS: _ErrorReason.ValueType  # 26
-    """The diamonds that are neither redeemed nor held do not suffice."""
+    """The available diamonds, neither redeemed nor held, do not suffice."""
     ERROR_REASON_BALANCE_LIMIT: _ErrorReason.ValueType  # 27
-    """The balance would pass the limit of 10^15."""
+    """The balance would exceed the limit of 10^15."""
     ERROR_REASON_AMOUNT_LIMIT: _ErrorReason.ValueType  # 28
-    """The movement would pass the limit of 10^12."""
+    """The movement would exceed the limit of 10^12."""
     ERROR_REASON_UNDER_AGE: _ErrorReason.ValueType  # 29
     """The owner is not of age yet."""
     ERROR_REASON_AGE_UNVERIFIED: _ErrorReason.ValueType  # 30
@@ -103,9 +103,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_PACKAGE_NOT_SOLD_IN_COUNTRY: _ErrorReason.ValueType  # 44
     """The package is not sold in the owner's country."""
     ERROR_REASON_PRICE_CHANGED: _ErrorReason.ValueType  # 45
-    """The price is not the one that the caller pinned."""
+    """The price is not the one that the caller expects."""
     ERROR_REASON_CATALOG_VERSION_CONFLICT: _ErrorReason.ValueType  # 46
-    """Another catalog was applied since the caller read the one it builds on."""
+    """The catalog's version is not the one that the caller expects."""
     ERROR_REASON_CATALOG_NOT_FOUND: _ErrorReason.ValueType  # 47
     """There is no catalog of this version."""
     ERROR_REASON_GIFT_TO_SELF: _ErrorReason.ValueType  # 60
@@ -142,27 +142,27 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
 
     On the wire a refusal is a gRPC status with exactly one google.rpc.ErrorInfo, whose `reason` is
     the full name of one of these values, whose `domain` is "giftpay", and whose `metadata` carries
-    the figures shown with the value. Items of a batch or a stream carry a `Refusal` with the same
-    reason and metadata. A sentence may change; the rest is the contract.
+    the figures documented at the value. Items of a batch or a stream carry a `Refusal` with the same
+    reason and metadata. The message may change; the rest is the contract.
 
-    `pinned` reasons were decided: the same idempotency key gets the same refusal from then on, and a
-    new attempt needs a new key (a read decides nothing, whatever its reason). The others were never
-    decided: the same key may be sent again.
+    A refusal for a `pinned` reason was decided: a replay of its idempotency key gets the same
+    refusal, and a new attempt needs a new key (a read decides nothing, whatever its reason). For the
+    other reasons nothing was decided: the same key may be sent again.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 ERROR_REASON_INVALID_ARGUMENT: ErrorReason.ValueType  # 1
-"""The request is malformed; nothing was decided. A google.rpc.BadRequest names all that is
-malformed (`violations` in the Python client).
+"""The request is malformed; nothing was decided. A google.rpc.BadRequest names the malformed
+fields (`violations` in the Python client).
 """
 ERROR_REASON_IDEMPOTENCY_KEY_REUSED: ErrorReason.ValueType  # 2
 """The key was used for another request. `fields` names what differs; it is empty where the
 key belongs to another caller. The key keeps its first answer.
 """
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 3
-"""More waits than can be served within the bound; the call was refused at once. A
-google.rpc.RetryInfo says when to try again (`retry_after` in the Python client).
+"""The queue is longer than can be served within the bound; the call was refused at once
+(backpressure). A google.rpc.RetryInfo says when to retry (`retry_after` in the Python client).
 """
 ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 4
 """The database cannot be reached or did not answer. The outcome may be unknown: send the same
@@ -177,8 +177,8 @@ ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 7
 ERROR_REASON_TRANSACTION_NOT_FOUND: ErrorReason.ValueType  # 8
 """Nothing was decided under this id or key."""
 ERROR_REASON_SLOW_READER: ErrorReason.ValueType  # 9
-"""The reader of a stream takes messages more slowly than they arise; the stream was ended.
-Resume after the last position that was delivered.
+"""The reader of a stream takes messages too slowly (backpressure); the stream was ended. Resume
+after the last position that was delivered.
 """
 ERROR_REASON_NO_CATALOG: ErrorReason.ValueType  # 10
 """No catalog was ever applied."""
@@ -187,8 +187,8 @@ ERROR_REASON_CLOCK_SKEW: ErrorReason.ValueType  # 11
 figures are seconds; `skew_s` is below 0 where the server is ahead.
 """
 ERROR_REASON_ACCOUNT_BUSY: ErrorReason.ValueType  # 12
-"""Another session holds a row of this owner in the database. This attempt decided nothing;
-whether an earlier one did, the same key tells.
+"""Another session holds a row lock of this owner in the database. This attempt decided nothing; a
+retry with the same key shows whether an earlier one did.
 """
 ERROR_REASON_LIMIT_REACHED: ErrorReason.ValueType  # 13
 """A bound of the server is met, by all its callers together; nothing of this call was done.
@@ -206,13 +206,13 @@ ERROR_REASON_WALLET_CLOSED: ErrorReason.ValueType  # 23
 ERROR_REASON_WALLET_NOT_EMPTY: ErrorReason.ValueType  # 24
 """A wallet closes only with zero balances and nothing open."""
 ERROR_REASON_INSUFFICIENT_COINS: ErrorReason.ValueType  # 25
-"""The coins that are neither spent nor held do not suffice."""
+"""The available coins, neither spent nor held, do not suffice."""
 ERROR_REASON_INSUFFICIENT_DIAMONDS: ErrorReason.ValueType  # 26
-"""The diamonds that are neither redeemed nor held do not suffice."""
+"""The available diamonds, neither redeemed nor held, do not suffice."""
 ERROR_REASON_BALANCE_LIMIT: ErrorReason.ValueType  # 27
-"""The balance would pass the limit of 10^15."""
+"""The balance would exceed the limit of 10^15."""
 ERROR_REASON_AMOUNT_LIMIT: ErrorReason.ValueType  # 28
-"""The movement would pass the limit of 10^12."""
+"""The movement would exceed the limit of 10^12."""
 ERROR_REASON_UNDER_AGE: ErrorReason.ValueType  # 29
 """The owner is not of age yet."""
 ERROR_REASON_AGE_UNVERIFIED: ErrorReason.ValueType  # 30
@@ -228,9 +228,9 @@ ERROR_REASON_PACKAGE_OFF_SALE: ErrorReason.ValueType  # 43
 ERROR_REASON_PACKAGE_NOT_SOLD_IN_COUNTRY: ErrorReason.ValueType  # 44
 """The package is not sold in the owner's country."""
 ERROR_REASON_PRICE_CHANGED: ErrorReason.ValueType  # 45
-"""The price is not the one that the caller pinned."""
+"""The price is not the one that the caller expects."""
 ERROR_REASON_CATALOG_VERSION_CONFLICT: ErrorReason.ValueType  # 46
-"""Another catalog was applied since the caller read the one it builds on."""
+"""The catalog's version is not the one that the caller expects."""
 ERROR_REASON_CATALOG_NOT_FOUND: ErrorReason.ValueType  # 47
 """There is no catalog of this version."""
 ERROR_REASON_GIFT_TO_SELF: ErrorReason.ValueType  # 60
@@ -265,8 +265,8 @@ Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final
 class Refusal(_message.Message):
-    """A no in place of a result, for an item of a batch or of a stream, or as the recorded outcome of
-    a transaction.
+    """A refusal in place of a result, for an item of a batch or of a stream, or as the recorded outcome
+    of a transaction.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

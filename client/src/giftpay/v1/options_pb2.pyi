@@ -30,45 +30,45 @@ class _StatusCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StatusCode
     STATUS_CODE_INVALID_ARGUMENT: _StatusCode.ValueType  # 3
     """The request is malformed."""
     STATUS_CODE_NOT_FOUND: _StatusCode.ValueType  # 5
-    """What the request names does not exist."""
+    """Something that the request names does not exist."""
     STATUS_CODE_ALREADY_EXISTS: _StatusCode.ValueType  # 6
-    """What the request makes exists, and is another."""
+    """The resource that the request creates exists, with other contents."""
     STATUS_CODE_PERMISSION_DENIED: _StatusCode.ValueType  # 7
-    """The caller lacks a right."""
+    """The caller lacks a permission."""
     STATUS_CODE_RESOURCE_EXHAUSTED: _StatusCode.ValueType  # 8
     """A queue is full."""
     STATUS_CODE_FAILED_PRECONDITION: _StatusCode.ValueType  # 9
-    """The state of things does not allow it."""
+    """A precondition does not hold."""
     STATUS_CODE_ABORTED: _StatusCode.ValueType  # 10
-    """It was given up for something that happened beside it."""
+    """A concurrent event prevented the operation."""
     STATUS_CODE_INTERNAL: _StatusCode.ValueType  # 13
     """A defect of the server."""
     STATUS_CODE_UNAVAILABLE: _StatusCode.ValueType  # 14
-    """Something that the server needs is away."""
+    """The server, or something that it needs, is unavailable."""
 
 class StatusCode(_StatusCode, metaclass=_StatusCodeEnumTypeWrapper):
-    """The gRPC statuses that refusals have, by their numbers there."""
+    """The gRPC statuses of refusals, with gRPC's numbers."""
 
 STATUS_CODE_UNSPECIFIED: StatusCode.ValueType  # 0
 """Never used."""
 STATUS_CODE_INVALID_ARGUMENT: StatusCode.ValueType  # 3
 """The request is malformed."""
 STATUS_CODE_NOT_FOUND: StatusCode.ValueType  # 5
-"""What the request names does not exist."""
+"""Something that the request names does not exist."""
 STATUS_CODE_ALREADY_EXISTS: StatusCode.ValueType  # 6
-"""What the request makes exists, and is another."""
+"""The resource that the request creates exists, with other contents."""
 STATUS_CODE_PERMISSION_DENIED: StatusCode.ValueType  # 7
-"""The caller lacks a right."""
+"""The caller lacks a permission."""
 STATUS_CODE_RESOURCE_EXHAUSTED: StatusCode.ValueType  # 8
 """A queue is full."""
 STATUS_CODE_FAILED_PRECONDITION: StatusCode.ValueType  # 9
-"""The state of things does not allow it."""
+"""A precondition does not hold."""
 STATUS_CODE_ABORTED: StatusCode.ValueType  # 10
-"""It was given up for something that happened beside it."""
+"""A concurrent event prevented the operation."""
 STATUS_CODE_INTERNAL: StatusCode.ValueType  # 13
 """A defect of the server."""
 STATUS_CODE_UNAVAILABLE: StatusCode.ValueType  # 14
-"""Something that the server needs is away."""
+"""The server, or something that it needs, is unavailable."""
 Global___StatusCode: _TypeAlias = StatusCode  # noqa: Y015
 
 class _Form:
@@ -78,9 +78,9 @@ class _Form:
 class _FormEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Form.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     FORM_UNSPECIFIED: _Form.ValueType  # 0
-    """Text that is bounded in no other way."""
+    """Any text."""
     FORM_ID: _Form.ValueType  # 1
-    """An id of the caller's or of the catalog."""
+    """An id that the caller or the catalog defines."""
     FORM_CONTEXT: _Form.ValueType  # 2
     """Where something happens on the platform."""
     FORM_UUID: _Form.ValueType  # 3
@@ -88,21 +88,21 @@ class _FormEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Form.ValueType],
     FORM_KEY: _Form.ValueType  # 4
     """An idempotency key; a preview needs none."""
     FORM_COUNTRY: _Form.ValueType  # 5
-    """ISO 3166-1 alpha-2 in form; whether it exists is the catalog's business."""
+    """The form of ISO 3166-1 alpha-2; the catalog decides which countries exist."""
     FORM_CURRENCY: _Form.ValueType  # 6
-    """ISO 4217 in form; whether it is supported is the catalog's business."""
+    """The form of ISO 4217; the catalog decides which currencies are supported."""
     FORM_REFERENCE: _Form.ValueType  # 7
     """A provider's reference."""
     FORM_LINE: _Form.ValueType  # 8
     """Printable text in one line, bounded by the field."""
 
 class Form(_Form, metaclass=_FormEnumTypeWrapper):
-    """What a text looks like."""
+    """The form of a text."""
 
 FORM_UNSPECIFIED: Form.ValueType  # 0
-"""Text that is bounded in no other way."""
+"""Any text."""
 FORM_ID: Form.ValueType  # 1
-"""An id of the caller's or of the catalog."""
+"""An id that the caller or the catalog defines."""
 FORM_CONTEXT: Form.ValueType  # 2
 """Where something happens on the platform."""
 FORM_UUID: Form.ValueType  # 3
@@ -110,9 +110,9 @@ FORM_UUID: Form.ValueType  # 3
 FORM_KEY: Form.ValueType  # 4
 """An idempotency key; a preview needs none."""
 FORM_COUNTRY: Form.ValueType  # 5
-"""ISO 3166-1 alpha-2 in form; whether it exists is the catalog's business."""
+"""The form of ISO 3166-1 alpha-2; the catalog decides which countries exist."""
 FORM_CURRENCY: Form.ValueType  # 6
-"""ISO 4217 in form; whether it is supported is the catalog's business."""
+"""The form of ISO 4217; the catalog decides which currencies are supported."""
 FORM_REFERENCE: Form.ValueType  # 7
 """A provider's reference."""
 FORM_LINE: Form.ValueType  # 8
@@ -121,7 +121,7 @@ Global___Form: _TypeAlias = Form  # noqa: Y015
 
 @_typing.final
 class RefusalOption(_message.Message):
-    """What refusals for a reason say."""
+    """The status, sentence and figures of refusals for a reason."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -131,17 +131,17 @@ class RefusalOption(_message.Message):
     FIGURES_FIELD_NUMBER: _builtins.int
     EXCEPTION_FIELD_NUMBER: _builtins.int
     status: Global___StatusCode.ValueType
-    """The status of a call that ends with it."""
+    """The status of a call that is refused for it."""
     sentence: _builtins.str
-    """For a developer. A figure's name in braces is replaced by the figure."""
+    """The message for a developer. A figure's name in braces is replaced by the figure."""
     pinned: _builtins.bool
-    """Whether the same idempotency key gets the same refusal from then on."""
+    """Whether a replay of the idempotency key gets the same refusal."""
     figures: _builtins.str
-    """What comes with it as google.rpc.ErrorInfo.metadata, by an example in JSON: a text, a whole
-    number, or a list of names. On the wire each is a text, a list with commas between its names.
+    """An example of its google.rpc.ErrorInfo.metadata in JSON: a text, a whole number, or a list of
+    names for each figure. On the wire each is a text; a list has commas between its names.
     """
     exception: _builtins.str
-    """The client's exception; named as the reason if empty, such as WalletNotFound."""
+    """The name of the client's exception; derived from the reason if empty, such as WalletNotFound."""
     def __init__(
         self,
         *,
@@ -161,10 +161,10 @@ Global___RefusalOption: _TypeAlias = RefusalOption  # noqa: Y015
 
 @_typing.final
 class Bounds(_message.Message):
-    """What a field may hold. What is malformed is refused with INVALID_ARGUMENT, and nothing is decided.
-    Where a text or a number has presence (`optional`, or in a oneof), it holds for a value that is
-    set. The fields of a message are checked by their own bounds, those of a Timestamp for being a
-    time; an enum has any value that it defines but 0.
+    """The allowed values of a field. Others are refused with INVALID_ARGUMENT, and nothing is decided.
+    For a text or a number with presence (`optional`, or in a oneof), the bounds apply if it is set.
+    The fields of a message have bounds of their own; a Timestamp must be valid; an enum may have
+    any defined value but 0.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -176,22 +176,22 @@ class Bounds(_message.Message):
     NONZERO_FIELD_NUMBER: _builtins.int
     CHECKED_APART_FIELD_NUMBER: _builtins.int
     form: Global___Form.ValueType
-    """Of a text."""
+    """The form of a text."""
     least: _builtins.int
-    """The least: of a number the value, of a text its characters, of a list its items, of Money its
+    """The minimum: of a number the value, of a text the characters, of a list the items, of Money the
     minor units.
     """
     most: _builtins.int
-    """The most, counted as the least; 0 for a list says that it may have any number of items, for
-    Money that it has the bounds of its own fields.
+    """The maximum, counted like the minimum; 0 for a list means any number of items, for Money only
+    the bounds of its own fields.
     """
     optional: _builtins.bool
-    """Unset, empty or 0 says nothing, and is allowed."""
+    """Unset, empty or 0 means that there is no value, and is allowed."""
     nonzero: _builtins.bool
-    """0 is malformed, though it lies within."""
+    """0 is malformed, though it is within the bounds."""
     checked_apart: _builtins.bool
-    """It is checked by its service and not with the request: the items of a batch one by one, a catalog
-    as a whole, a payment provider by those that the server is connected to.
+    """It is checked by its service and not with the request: the items of a batch one by one, a
+    catalog as a whole, a payment provider against those that the server is connected to.
     """
     def __init__(
         self,
@@ -213,7 +213,7 @@ Global___Bounds: _TypeAlias = Bounds  # noqa: Y015
 
 @_typing.final
 class Pattern(_message.Message):
-    """What a text of a form is."""
+    """The definition of a form."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -222,15 +222,15 @@ class Pattern(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     MOST_FIELD_NUMBER: _builtins.int
     regex: _builtins.str
-    """A regular expression for the whole of it, in the syntax of Python and RE2 both."""
+    """A regular expression for the whole text, in the common syntax of Python and RE2."""
     printable: _builtins.bool
-    """In place of a regular expression: it is one line of printable text, as docs/wire.md has it
-    under "Text".
+    """Instead of a regular expression: one line of printable text, as docs/wire.md defines it under
+    "Text".
     """
     limit: _builtins.str
-    """What it must be, for whoever sent another."""
+    """What the text must be, for the message of a refusal."""
     most: _builtins.int
-    """The most characters, where the field does not say."""
+    """The maximum number of characters, unless the field sets one."""
     def __init__(
         self,
         *,
@@ -249,7 +249,7 @@ Global___Pattern: _TypeAlias = Pattern  # noqa: Y015
 
 @_typing.final
 class Personal(_message.Message):
-    """Of which owner a personal field is."""
+    """The owner of a personal field, and whether it is shown."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -258,7 +258,7 @@ class Personal(_message.Message):
     owner: _builtins.str
     """The field of the same request that names the owner."""
     hidden: _builtins.bool
-    """It is never shown, and only compared with what comes later under the same key."""
+    """It is never shown, only compared with later requests with the same key."""
     def __init__(
         self,
         *,
@@ -275,16 +275,16 @@ Global___Personal: _TypeAlias = Personal  # noqa: Y015
 
 @_typing.final
 class Page(_message.Message):
-    """How many items a page has: `usual` where 0 are asked for, and never more than `most`."""
+    """The number of items in a page: `usual` if the request has 0, and at most `most`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     USUAL_FIELD_NUMBER: _builtins.int
     MOST_FIELD_NUMBER: _builtins.int
     usual: _builtins.int
-    """Where the caller does not say."""
+    """The number if the caller sets none."""
     most: _builtins.int
-    """More than this means this."""
+    """The maximum; a larger number means this one."""
     def __init__(
         self,
         *,
@@ -307,16 +307,18 @@ PAGE_FIELD_NUMBER: _builtins.int
 REQUIRED_FIELD_NUMBER: _builtins.int
 CLIENT_NAME_FIELD_NUMBER: _builtins.int
 refusal: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, Global___RefusalOption]
-"""What a refusal for this reason says."""
+"""The status, sentence and figures of a refusal for this reason."""
 pattern: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, Global___Pattern]
-"""What a text of this form is."""
+"""The definition of this form."""
 bounds: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, Global___Bounds]
-"""What a field of a request may hold."""
+"""The allowed values of a field of a request."""
 personal: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, Global___Personal]
-"""It may identify a person: it is stored apart and erasable, with a salted hash in its place."""
+"""The field may identify a person: it is stored separately, erasable, with a salted hash in its
+place.
+"""
 page: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, Global___Page]
-"""How many items a page of a list has."""
+"""The number of items in a page of a list."""
 required: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.OneofOptions, _builtins.bool]
-"""One of its fields has to be set."""
+"""One of the fields must be set."""
 client_name: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.ServiceOptions, _builtins.str]
-"""What the client calls the service, such as "top_ups" for giftpay.Client.top_ups."""
+"""The client's attribute for the service, such as "top_ups" for giftpay.Client.top_ups."""

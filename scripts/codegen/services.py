@@ -1,4 +1,4 @@
-"""The services as attributes of a client, for asyncio and for blocking code."""
+"""Writes the services as attributes of a client, for asyncio and for blocking code."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from textwrap import fill, indent
 
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
-from scripts.faces.contract import Contract, face
-from scripts.faces.python import write_module
+from scripts.codegen.contract import Contract, client_name
+from scripts.codegen.python import write_module
 
 IMPORTS = """
 from giftpay import v1
@@ -24,10 +24,10 @@ INSIDE = " " * 8  # a method of a class
 WIDTH = 100 - len(INSIDE) - 2 * len('"""')
 
 BLOCKING_DOCSTRING = """\
-The services as blocking code calls them: each rpc returns its answer.
+The services for blocking code: each rpc returns its answer.
 
-What an rpc does is documented in `giftpay.services`. Streams are left out: `SyncClient.watch` and
-`SyncClient.send_gifts` take their place.
+The rpcs are documented in `giftpay.services`. There are no streams: use `SyncClient.watch` and
+`SyncClient.send_gifts` instead.
 """
 BLOCKING_IMPORTS = """
 from giftpay import services
@@ -43,17 +43,17 @@ class SyncServices:
 
 def write_services(contract: Contract, into: Path) -> None:
     """Write giftpay/services.py and giftpay/sync_services.py."""
-    faces = [face(service) for service in contract.services]
-    made = [f"self.{name} = {_class(name)}(rpcs)" for name in faces]
+    names = [client_name(service) for service in contract.services]
+    made = [f"self.{name} = {_class(name)}(rpcs)" for name in names]
     write_module(
         into,
         "services.py",
-        "The services: each rpc with its types, and what it does.",
+        "The services: each rpc with its types and its documentation.",
         IMPORTS,
         *(_service(service, contract.rpcs) for service in contract.services),
         SERVICES + _body(made),
     )
-    blocking = [f"self.{name} = {_class(name)}(run, services.{name})" for name in faces]
+    blocking = [f"self.{name} = {_class(name)}(run, services.{name})" for name in names]
     write_module(
         into,
         "sync_services.py",
@@ -67,7 +67,7 @@ def write_services(contract: Contract, into: Path) -> None:
 def _service(service: ServiceDescriptor, comments: dict[str, str]) -> str:
     rpcs = [_rpc(rpc) + "\n" + _docstring(comments[rpc.full_name]) for rpc in service.methods]
     return (
-        f"class {_class(face(service))}:\n"
+        f"class {_class(client_name(service))}:\n"
         f'    """{service.name}."""\n\n'
         f"    def __init__(self, rpcs: Rpcs) -> None:\n{_body(rpcs)}\n"
     )
@@ -88,7 +88,7 @@ def _docstring(comment: str) -> str:
 
 
 def _blocking(service: ServiceDescriptor) -> str:
-    name = _class(face(service))
+    name = _class(client_name(service))
     rpcs = [
         f"self.{rpc.name} = BlockingRpc(run, rpcs.{rpc.name})"
         for rpc in service.methods
@@ -101,8 +101,8 @@ def _blocking(service: ServiceDescriptor) -> str:
     )
 
 
-def _class(face: str) -> str:
-    return face.title().replace("_", "")
+def _class(client_name: str) -> str:
+    return client_name.title().replace("_", "")
 
 
 def _body(statements: list[str]) -> str:

@@ -1,10 +1,10 @@
-"""The table of reasons in docs/wire.md."""
+"""Writes the table of reasons in docs/wire.md."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from scripts.faces.contract import PREFIX, Contract, Reason
+from scripts.codegen.contract import PREFIX, Contract, Reason
 from scripts.tables import write_table
 
 HEAD = ("reason (`ERROR_REASON_...`)", "status", "pinned", "in `giftpay`", "figures")

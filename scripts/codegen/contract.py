@@ -1,4 +1,4 @@
-"""What the protos say, read from a descriptor set that protoc wrote with source info."""
+"""Reads the contract from a descriptor set that protoc wrote with source info."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from string import Formatter
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any, cast
 
-# What the protos import must be in the pool before them.
+# The files that the protos import must be in the pool before them.
 from google.protobuf import descriptor_pb2, descriptor_pool, timestamp_pb2  # noqa: F401
 from google.protobuf.descriptor import EnumValueDescriptor, FileDescriptor, ServiceDescriptor
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 PACKAGE = "giftpay.v1"
 PREFIX = "ERROR_REASON_"
-# What an error of the client has besides its figures.
-TAKEN = {"message", "reason", "metadata", "code", "keys", "key", "pinned", "args"}
-# Which knows nothing of giftpay yet: the code of the client may be stale.
+# The attributes of a client's error besides its figures.
+RESERVED = {"message", "reason", "metadata", "code", "keys", "key", "pinned", "args"}
+# Without the client's generated code, which may be stale.
 POOL = descriptor_pool.Default()  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A reason of a refusal, with all that its option says."""
+    """A reason of a refusal, with the values of its option."""
 
     name: str
     comment: str
@@ -44,7 +44,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """The files that callers need, and what their options say."""
+    """The files that callers need, and their reasons, services and comments."""
 
     files: list[FileDescriptor]
     reasons: list[Reason]
@@ -68,11 +68,11 @@ def load_contract(path: Path) -> Contract:
     )
 
 
-def face(service: ServiceDescriptor) -> str:
-    """What the client calls the service."""
+def client_name(service: ServiceDescriptor) -> str:
+    """The client's attribute for the service."""
     name = cast(str, _option(service, "client_name"))
     if not name.isidentifier():
-        raise SystemExit(f"{service.name}: (client_name) names it for the client, as top_ups.")
+        raise SystemExit(f"{service.name}: its option client_name must be a name such as top_ups.")
     return name
 
 
@@ -92,10 +92,14 @@ def _reason(value: EnumValueDescriptor, comment: str) -> Reason:
     option: RefusalOption = _option(value, "refusal")
     figures = json.loads(option.figures or "{}")
     named = {name for _, name, _, _ in Formatter().parse(option.sentence) if name}
-    if not (option.status and option.sentence) or named - figures.keys() or figures.keys() & TAKEN:
+    if (
+        not (option.status and option.sentence)
+        or named - figures.keys()
+        or figures.keys() & RESERVED
+    ):
         raise SystemExit(
-            f"{value.name}: its option needs a status and a sentence; the sentence names figures "
-            f"alone, and no figure is called {', '.join(sorted(TAKEN))}."
+            f"{value.name}: its option needs a status and a sentence; the sentence may name only "
+            f"figures, and no figure may be called {', '.join(sorted(RESERVED))}."
         )
     status = POOL.FindEnumTypeByName(f"{PACKAGE}.StatusCode").values_by_number[option.status].name
     short = value.name.removeprefix(PREFIX)
@@ -123,7 +127,7 @@ def _comments(
 
 
 def _rpc_comments(files: list[descriptor_pb2.FileDescriptorProto]) -> Iterator[tuple[str, str]]:
-    """The comment of each rpc, line by line as it is written."""
+    """The comment of each rpc, with its line breaks."""
     for file in files:
         at = _comments_at(file)
         for number, service in enumerate(file.service):

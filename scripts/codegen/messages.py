@@ -1,4 +1,4 @@
-"""The package giftpay.v1: all that protoc generated, under one name."""
+"""Writes the package giftpay.v1, which exports all that protoc generated."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 from google.protobuf.descriptor import FileDescriptor
 
-from scripts.faces.contract import Contract
-from scripts.faces.python import exported, write_module
+from scripts.codegen.contract import Contract
+from scripts.codegen.python import exported, write_module
 
 DOCSTRING = "Every message, enum, stub and servicer of the package giftpay.v1, under one name."
 

@@ -1,4 +1,4 @@
-"""An exception for each reason that the server says no for, and the drawing of all errors."""
+"""Writes an exception for each reason of a refusal, and the tree of all errors."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from scripts.faces.contract import Contract, Reason
-from scripts.faces.python import PACKAGE, docstring, exported, write_module
+from scripts.codegen.contract import Contract, Reason
+from scripts.codegen.python import PACKAGE, docstring, exported, write_module
 
-ERRORS = PACKAGE / "errors.py"  # what stays written by hand
+ERRORS = PACKAGE / "errors.py"  # written by hand
 BASES = {
     "INTERNAL": "GiftpayError",
     "INVALID_ARGUMENT": "Malformed",
@@ -22,7 +22,7 @@ REMARKS_AT = 40  # columns
 TYPES = {str: "str", int: "int", list: "tuple[str, ...]"}
 
 TITLE = "An exception for each reason of a refusal, with its figures."
-DRAWN = "What a call can end with, other than its answer:"
+TREE_TITLE = "The errors that a call can raise:"
 
 
 def write_refusals(contract: Contract, into: Path) -> None:
@@ -32,7 +32,7 @@ def write_refusals(contract: Contract, into: Path) -> None:
     write_module(
         into,
         "refusals.py",
-        "\n".join([TITLE, "", DRAWN, "", *_drawing(answered), ""]),
+        "\n".join([TITLE, "", TREE_TITLE, "", *_tree(answered), ""]),
         "from collections.abc import Mapping\n",
         f"from giftpay.errors import {', '.join(bases)}\n",
         exported(reason.exception for reason in answered),
@@ -53,7 +53,7 @@ def _class(reason: Reason) -> str:
 
 
 def _type(example: object) -> str:
-    """The type of a figure, and its example where the type alone says little."""
+    """The type of a figure, with an example unless it is a number."""
     shown = "" if isinstance(example, int) else f"  # such as {_python(example)}"
     return TYPES[type(example)] + shown
 
@@ -70,8 +70,8 @@ def _table(reasons: list[Reason]) -> str:
     return f"TYPES: Mapping[str, type[{ROOT}]] = {{\n{rows}}}\n"
 
 
-def _drawing(reasons: list[Reason]) -> Iterator[str]:
-    """The tree of all errors: those that are written by hand, and one for each reason."""
+def _tree(reasons: list[Reason]) -> Iterator[str]:
+    """The tree of all errors: those written by hand, and one for each reason."""
     below: dict[str, list[tuple[str, str]]] = {}
     made = [(each.exception, _base(each), _attributes(each.figures)) for each in reasons]
     for name, base, remark in [*_written(), *made]:
@@ -89,14 +89,14 @@ def _branches(below: dict[str, list[tuple[str, str]]], base: str, indent: str) -
 
 
 def _written() -> Iterator[tuple[str, str, str]]:
-    """Each error of `giftpay.errors`: its name, its base, and its attributes or what it is."""
+    """Each error of `giftpay.errors`: its name, its base, and its attributes or its docstring."""
     for node in ast.parse(ERRORS.read_text()).body:
         if isinstance(node, ast.ClassDef):
             attributes = [
                 ast.unparse(each.target) for each in node.body if isinstance(each, ast.AnnAssign)
             ]
-            told, _, _ = (ast.get_docstring(node) or "").partition(".")
-            yield node.name, ast.unparse(node.bases[0]), _attributes(attributes) or f"{told}."
+            sentence, _, _ = (ast.get_docstring(node) or "").partition(".")
+            yield node.name, ast.unparse(node.bases[0]), _attributes(attributes) or f"{sentence}."
 
 
 def _attributes(names: Iterable[str]) -> str:

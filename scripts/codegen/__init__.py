@@ -1,0 +1,1 @@
+"""Generates code and documents from the protos' descriptors."""

@@ -1,1 +1,0 @@
-"""Generates from the protos' descriptors what would otherwise repeat them by hand."""
