@@ -1,4 +1,4 @@
-"""Gifts that are sent together, and servers that answer batches of them."""
+"""Gifts of concurrent callers, and scripted servers that answer batches of them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,9 +15,9 @@ from giftpay.v1 import (
 )
 from grpc import StatusCode
 
-from tests.client.scripted import Context, no
+from tests.client.scripted import Context, refusal_status
 
-OVERLOADED = no(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", queued=8192)
+OVERLOADED = refusal_status(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", queued=8192)
 
 
 def gifts(count: int) -> list[SendGiftRequest]:
@@ -25,7 +25,7 @@ def gifts(count: int) -> list[SendGiftRequest]:
 
 
 def sent(request: BatchSendGiftsRequest) -> BatchSendGiftsResponse:
-    """All of them were."""
+    """An answer to which all gifts were sent."""
     outcomes = [
         GiftOutcome(idempotency_key=gift.idempotency_key, gift=Gift(count=gift.count))
         for gift in request.gifts
@@ -45,10 +45,10 @@ async def hang(_: object, __: Context) -> None:
     await asyncio.sleep(30)
 
 
-def but(
+def all_but(
     number: int, refusal: Refusal
 ) -> Callable[[BatchSendGiftsRequest, Context], Awaitable[BatchSendGiftsResponse]]:
-    """All were sent but one."""
+    """All gifts were sent but one."""
 
     async def play(request: BatchSendGiftsRequest, _: Context) -> BatchSendGiftsResponse:
         response = sent(request)
@@ -67,7 +67,7 @@ def calls(
 async def ends(
     client: giftpay.Client, sending: Sequence[SendGiftRequest]
 ) -> list[int | giftpay.GiftpayError]:
-    """What calls that begin together end with: the count of the gift that was sent, or an error."""
+    """The results of concurrent calls: the count of the gift that was sent, or the error."""
     return [await _end(call) for call in calls(client, sending)]
 
 
@@ -79,13 +79,13 @@ async def _end(call: Awaitable[SendGiftResponse]) -> int | giftpay.GiftpayError:
 
 
 class Gate:
-    """Lets a call come in, and on when the test says so."""
+    """Holds a call until the test opens the gate."""
 
     def __init__(self, play: Callable[..., Awaitable[object]]) -> None:
-        self.came, self.opened = asyncio.Event(), asyncio.Event()
+        self.entered, self.opened = asyncio.Event(), asyncio.Event()
         self._play = play
 
     async def __call__(self, request: object, context: Context) -> object:
-        self.came.set()
+        self.entered.set()
         await self.opened.wait()
         return await self._play(request, context)

@@ -1,4 +1,4 @@
-"""What the tests of the command line share."""
+"""Messages and helpers for the tests of the command line."""
 
 from collections.abc import Awaitable, Callable
 
@@ -40,6 +40,6 @@ ROSE = Entry(
 )
 
 
-def words(line: str) -> list[str]:
-    """A line of a table, without its spaces."""
+def cells_of(line: str) -> list[str]:
+    """The cells of a line, without spaces."""
     return line.split()

@@ -1,4 +1,4 @@
-"""The shipped client against a server that plays a script."""
+"""The shipped client against a scripted server."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -29,7 +29,7 @@ async def caller(scripted: ScriptedServer) -> AsyncIterator[giftpay.Client]:
 
 @pytest.fixture
 async def coalescing(scripted: ScriptedServer) -> AsyncIterator[giftpay.Client]:
-    """The same, whose calls of SendGift travel in batches."""
+    """The same with coalescing."""
     async with giftpay.connect(scripted.address, timeout=3, coalesce=True) as client:
         yield client
 

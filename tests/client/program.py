@@ -19,7 +19,7 @@ main()
 
 @dataclass
 class Ended:
-    """How the program ended, and what it said."""
+    """The exit code and the output of the program."""
 
     code: int
     stdout: str
@@ -27,17 +27,17 @@ class Ended:
 
 
 async def start(*line: str | bytes, **options: Any) -> asyncio.subprocess.Process:
-    """The program with these arguments, under way."""
+    """Starts the program with these arguments."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
     return await asyncio.create_subprocess_exec(sys.executable, "-c", PROGRAM, *line, **pipes)
 
 
 async def end(program: asyncio.subprocess.Process) -> Ended:
-    """How it ended: never with a traceback, of its own or of Python as it shuts down."""
+    """Waits for the end; fails on a traceback, of the program or of Python's shutdown."""
     stdout, stderr = await asyncio.wait_for(program.communicate(), 30)
     assert program.returncode is not None
-    said = [(each or b"").decode("latin-1") for each in (stdout, stderr)]
-    ended = Ended(program.returncode, *said)
+    output = [(each or b"").decode("latin-1") for each in (stdout, stderr)]
+    ended = Ended(program.returncode, *output)
     assert "Traceback" not in ended.stderr
     assert "Exception ignored" not in ended.stderr
     return ended

@@ -1,4 +1,4 @@
-"""A real server on a real port that answers as a test says, and remembers what it was asked."""
+"""A real server on a real port that answers by a script and records its requests."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ Play: TypeAlias = Callable[[Any, Context], Any]  # of the request, or of the str
 Step: TypeAlias = Message | grpc.StatusCode | Play
 
 
-# Without giftpay's ErrorInfo: what gRPC or a proxy ends a call with that broke off, and others.
+# Statuses without giftpay's ErrorInfo: of calls that broke off, and of calls not to be retried.
 BROKEN = sorted([*status.BROKEN, grpc.StatusCode.DEADLINE_EXCEEDED], key=str)
-HOPELESS = [code for code in grpc.StatusCode if code not in (*BROKEN, grpc.StatusCode.OK)]
+PERMANENT = [code for code in grpc.StatusCode if code not in (*BROKEN, grpc.StatusCode.OK)]
 
 
 class ScriptedServer(grpc.GenericRpcHandler):
-    """Plays the steps of each rpc, one a call; the last one is played for ever after."""
+    """Plays the steps of each rpc, one a call; the last one is repeated."""
 
     def __init__(self) -> None:
         self.address = ""
@@ -35,7 +35,7 @@ class ScriptedServer(grpc.GenericRpcHandler):
         self._steps: dict[str, list[Step]] = {}
 
     def script(self, rpc: str, *steps: Step) -> None:
-        """What the rpc does from now on: answer a message, end with a status, or play."""
+        """Sets the steps of an rpc: a message to answer, a status to end with, or a function."""
         self._steps[rpc] = list(steps)
 
     def service(self, details: grpc.HandlerCallDetails) -> Any:
@@ -122,8 +122,8 @@ async def serving(
         await server.stop(None)
 
 
-def no(code: grpc.StatusCode, reason: str, *details: Message, **figures: object) -> Any:
-    """A no as the contract has it: one ErrorInfo with the reason and its figures."""
+def refusal_status(code: grpc.StatusCode, reason: str, *details: Message, **figures: object) -> Any:
+    """The status of a refusal: one ErrorInfo with the reason and its figures."""
     info = error_details_pb2.ErrorInfo(
         reason=f"ERROR_REASON_{reason}",
         domain="giftpay",

@@ -1,4 +1,4 @@
-"""A catalog as a file: what it says is what is applied, and mistakes are named with their place."""
+"""Catalog files: they round-trip, and errors name their place."""
 
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -90,11 +90,11 @@ catalogs = st.builds(
 
 
 @given(catalogs)
-def test_what_is_written_is_read_as_it_was(catalog: Catalog) -> None:
+def test_a_catalog_round_trips(catalog: Catalog) -> None:
     assert parse_catalog(format_catalog(catalog)) == catalog
 
 
-def test_what_the_server_fills_in_is_not_written() -> None:
+def test_output_only_fields_are_not_written() -> None:
     package = CoinPackage(package_id="eur-70", bonus_coins=7)
     written = format_catalog(
         Catalog(version=3, create_time=Timestamp(seconds=1), packages=[package])
@@ -137,7 +137,7 @@ def test_what_the_server_fills_in_is_not_written() -> None:
         ("[[gifts]]\ncoins = x\n", "(at line 2, column 9)"),
     ],
 )
-def test_a_mistake_is_named_with_its_place(tmp_path: Path, text: str, complaint: str) -> None:
+def test_an_error_names_its_place(tmp_path: Path, text: str, complaint: str) -> None:
     file = tmp_path / "catalog.toml"
     file.write_text(text)
     with pytest.raises(CatalogFileError) as mistake:

@@ -1,4 +1,4 @@
-"""The command line: keys, refusals, exit codes, and what machines get."""
+"""The command line: keys, refusals, exit codes and JSON."""
 
 import asyncio
 import json
@@ -16,8 +16,8 @@ from giftpay.v1 import (
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import StatusCode
 
-from tests.client.command_line import ANNA, ROSE, Run, words
-from tests.client.scripted import ScriptedServer, no
+from tests.client.command_line import ANNA, ROSE, Run, cells_of
+from tests.client.scripted import ScriptedServer, refusal_status
 from tests.client.test_watch import parts
 
 
@@ -31,7 +31,7 @@ async def test_a_command_is_repeated_with_its_key(scripted: ScriptedServer, run:
     assert one == two
 
 
-async def test_a_machine_gets_the_answer_on_one_line(scripted: ScriptedServer, run: Run) -> None:
+async def test_json_is_the_answer_on_one_line(scripted: ScriptedServer, run: Run) -> None:
     scripted.script("GetWallet", GetWalletResponse(wallet=ANNA))
     result = await run("wallet", "show", "anna", "--as-of", "2026-11-18T11:06:40Z", "--json")
     [line] = result.stdout.splitlines()
@@ -46,7 +46,9 @@ async def test_a_refusal_is_one_line_with_reason_and_figures(
     scripted: ScriptedServer, run: Run
 ) -> None:
     figures = {"owner_id": "anna", "available": 40, "required": 100}
-    scripted.script("SendGift", no(StatusCode.FAILED_PRECONDITION, "INSUFFICIENT_COINS", **figures))
+    scripted.script(
+        "SendGift", refusal_status(StatusCode.FAILED_PRECONDITION, "INSUFFICIENT_COINS", **figures)
+    )
     result = await run("send", "anna", "ben", "applause", "--key=k")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == (
@@ -56,9 +58,11 @@ async def test_a_refusal_is_one_line_with_reason_and_figures(
     )
 
 
-async def test_a_malformed_argument_is_told_once(scripted: ScriptedServer, run: Run) -> None:
+async def test_a_malformed_argument_is_reported_once(scripted: ScriptedServer, run: Run) -> None:
     wrong = {"field": "owner_id", "limit": "1..64 characters"}
-    scripted.script("GetWallet", no(StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT", **wrong))
+    scripted.script(
+        "GetWallet", refusal_status(StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT", **wrong)
+    )
     result = await run("wallet", "show", "a b")
     assert result.stderr == "refused: INVALID_ARGUMENT (INVALID_ARGUMENT as scripted.)\n"
 
@@ -71,13 +75,15 @@ async def test_a_malformed_argument_is_told_once(scripted: ScriptedServer, run: 
         ["wallet", "show", "anna", "--as-of=12:30"],
     ],
 )
-async def test_a_malformed_time_says_how_one_is_written(run: Run, line: list[str]) -> None:
+async def test_a_malformed_time_is_refused_with_an_example(run: Run, line: list[str]) -> None:
     result = await run(*line)
     assert "must be a time such as 2026-12-01T18:30:00Z" in result.stderr
 
 
-async def test_a_refusal_for_a_machine_is_json(scripted: ScriptedServer, run: Run) -> None:
-    scripted.script("GetWallet", no(StatusCode.NOT_FOUND, "WALLET_NOT_FOUND", owner_id="anna"))
+async def test_with_json_a_refusal_is_json(scripted: ScriptedServer, run: Run) -> None:
+    scripted.script(
+        "GetWallet", refusal_status(StatusCode.NOT_FOUND, "WALLET_NOT_FOUND", owner_id="anna")
+    )
     result = await run("wallet", "show", "anna", "--json")
     assert result.exit_code == 1
     assert json.loads(result.stderr)["error"] == {
@@ -101,7 +107,10 @@ async def test_an_unknown_outcome_names_the_key(scripted: ScriptedServer, run: R
 @pytest.mark.parametrize(
     ("step", "kind"),
     [
-        (no(StatusCode.INTERNAL, "INTERNAL", incident="5f0e6c1a"), "server defect: INTERNAL"),
+        (
+            refusal_status(StatusCode.INTERNAL, "INTERNAL", incident="5f0e6c1a"),
+            "server defect: INTERNAL",
+        ),
         (StatusCode.DEADLINE_EXCEEDED, "unavailable: DEADLINE_EXCEEDED"),
     ],
 )
@@ -118,8 +127,8 @@ async def test_nobody_listening_ends_with_3() -> None:
     line = ["--target", "127.0.0.1:1", "verify"]
     result = await asyncio.to_thread(CliRunner().invoke, commands, line)
     assert result.exit_code == 3
-    said = "unavailable: No giftpay server answers at 127.0.0.1:1: nothing listens there."
-    assert result.stderr.startswith(said)
+    line = "unavailable: No giftpay server answers at 127.0.0.1:1: nothing listens there."
+    assert result.stderr.startswith(line)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +146,7 @@ async def test_nobody_listening_ends_with_3() -> None:
         ["nothing"],
     ],
 )
-async def test_wrong_use_ends_with_2_and_asks_nothing(
+async def test_wrong_use_ends_with_2_and_sends_nothing(
     scripted: ScriptedServer, run: Run, line: list[str]
 ) -> None:
     result = await run(*line)
@@ -150,12 +159,12 @@ async def test_a_watched_statement_begins_with_the_last_entries(
     scripted: ScriptedServer, run: Run
 ) -> None:
     scripted.script("GetWallet", GetWalletResponse(wallet=ANNA))
-    wrong = no(StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED", right="read")
+    wrong = refusal_status(StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED", right="read")
     answer = giftpay.v1.WatchEntriesResponse(entries=[ROSE])
     scripted.script("WatchEntries", parts(answer), wrong)
     result = await run("statement", "anna", "--watch", "--limit=1")
     assert [asked.after_seq for asked in scripted.asked["WatchEntries"]] == [2, 3]
-    assert [words(line)[0] for line in result.stdout.splitlines()] == ["seq", "3"]
+    assert [cells_of(line)[0] for line in result.stdout.splitlines()] == ["seq", "3"]
     assert result.exit_code == 1
 
 

@@ -1,4 +1,4 @@
-"""The commands of the command line: what each asks, and what it shows."""
+"""The commands of the command line: the request and the output of each."""
 
 from uuid import UUID
 
@@ -56,7 +56,7 @@ from giftpay.v1 import (
 )
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tests.client.command_line import ANNA, Run, words
+from tests.client.command_line import ANNA, Run, cells_of
 from tests.client.scripted import ScriptedServer
 from tests.client.test_catalog_file import SAMPLE
 
@@ -83,7 +83,7 @@ async def test_opening_a_wallet(scripted: ScriptedServer, run: Run) -> None:
     )
 
 
-async def test_sending_a_gift_says_all_that_can_be_said(scripted: ScriptedServer, run: Run) -> None:
+async def test_sending_a_gift_passes_all_options_on(scripted: ScriptedServer, run: Run) -> None:
     gift = Gift(gift_id="rose", count=3, coins=3, message="hi \x1b[31m", context="live/1")
     scripted.script("SendGift", SendGiftResponse(gift=gift))
     options = ["--count=3", "--message=hi", "--context=live/1", "--combo=c", "--expect=3"]
@@ -113,7 +113,7 @@ async def test_sending_a_gift_says_all_that_can_be_said(scripted: ScriptedServer
 
 
 @pytest.mark.parametrize(
-    ("word", "status"),
+    ("command", "status"),
     [
         ("freeze", WALLET_STATUS_FROZEN),
         ("unfreeze", WALLET_STATUS_ACTIVE),
@@ -121,15 +121,15 @@ async def test_sending_a_gift_says_all_that_can_be_said(scripted: ScriptedServer
     ],
 )
 async def test_changing_a_wallet(
-    scripted: ScriptedServer, run: Run, word: str, status: WalletStatus.ValueType
+    scripted: ScriptedServer, run: Run, command: str, status: WalletStatus.ValueType
 ) -> None:
     scripted.script("UpdateWallet", UpdateWalletResponse(wallet=ANNA))
-    await run("wallet", word, "anna", "--key=k")
+    await run("wallet", command, "anna", "--key=k")
     asked = UpdateWalletRequest(idempotency_key="k", owner_id="anna", status=status)
     assert scripted.asked["UpdateWallet"] == [asked]
 
 
-async def test_redeeming_at_a_pinned_amount(scripted: ScriptedServer, run: Run) -> None:
+async def test_redeeming_with_an_expected_amount(scripted: ScriptedServer, run: Run) -> None:
     amount = Money(currency_code="EUR", minor_units=1308)
     quote = RedemptionQuote(
         diamonds=2000, amount=amount, gross=amount, fee=Money(currency_code="EUR")
@@ -172,15 +172,15 @@ async def test_a_shown_catalog_can_be_applied(scripted: ScriptedServer, run: Run
     assert parse_catalog(result.stdout) == whole
 
 
-async def test_listing_what_is_sold(scripted: ScriptedServer, run: Run) -> None:
+async def test_listing_the_catalog(scripted: ScriptedServer, run: Run) -> None:
     price = Money(currency_code="JPY", minor_units=1600)
     package = CoinPackage(package_id="jpy-730", price=price, coins=730)
     rose = CatalogGift(gift_id="rose", name="Rose", coins=1)
     scripted.script("ListCoinPackages", ListCoinPackagesResponse(packages=[package]))
     scripted.script("ListGifts", ListGiftsResponse(gifts=[rose]))
     packages, gifts = await run("catalog", "packages", "JP"), await run("catalog", "gifts")
-    assert words(packages.stdout.splitlines()[1]) == ["jpy-730", "JPY", "1600", "730", "0"]
-    assert words(gifts.stdout.splitlines()[1]) == ["rose", "Rose", "1"]
+    assert cells_of(packages.stdout.splitlines()[1]) == ["jpy-730", "JPY", "1600", "730", "0"]
+    assert cells_of(gifts.stdout.splitlines()[1]) == ["rose", "Rose", "1"]
     assert scripted.asked["ListCoinPackages"][0].country_code == "JP"
 
 
@@ -215,7 +215,7 @@ async def test_the_trial_balance(scripted: ScriptedServer, run: Run) -> None:
     coins = TrialBalance(unit=UNIT_COIN, owners=1000, system_accounts=[issued])
     scripted.script("GetTrialBalance", GetTrialBalanceResponse(balances=[coins]))
     result = await run("trial-balance")
-    assert [words(line) for line in result.stdout.splitlines()] == [
+    assert [cells_of(line) for line in result.stdout.splitlines()] == [
         ["coins", "balance"],
         ["owners", "1,000"],
         ["issuance", "-1,000"],
@@ -252,7 +252,7 @@ async def test_tracing_a_gift_shows_what_paid_for_it(scripted: ScriptedServer, r
     )
 
 
-async def test_tracing_a_purchase_shows_what_became_of_it(
+async def test_tracing_a_purchase_shows_where_its_coins_went(
     scripted: ScriptedServer, run: Run
 ) -> None:
     price = Money(currency_code="EUR", minor_units=1000)
@@ -284,6 +284,6 @@ async def test_tracing_a_purchase_shows_what_became_of_it(
     )
 
 
-async def test_tracing_what_moved_no_coins(scripted: ScriptedServer, run: Run) -> None:
+async def test_tracing_a_gift_without_coins(scripted: ScriptedServer, run: Run) -> None:
     scripted.script("TraceTransaction", TraceTransactionResponse())
     assert (await run("trace", GIVEN)).stdout == "debits  none\nlots    none\n"

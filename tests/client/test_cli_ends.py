@@ -1,4 +1,4 @@
-"""However the program ends, it says so in one sentence and with the documented exit code."""
+"""Each way to end the program has one sentence and the documented exit code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from grpc import StatusCode
 
 from tests.client.command_line import ANNA, Run
 from tests.client.program import Ended, end, start
-from tests.client.scripted import ScriptedServer, no
+from tests.client.scripted import ScriptedServer, refusal_status
 
 README = Path(__file__).parents[2] / "client/README.md"
 
@@ -65,21 +65,25 @@ async def test_an_answer_ends_with_0(scripted: ScriptedServer, execute: Execute)
 
 
 async def test_a_refusal_ends_with_1(scripted: ScriptedServer, execute: Execute) -> None:
-    scripted.script("GetWallet", no(StatusCode.NOT_FOUND, "WALLET_NOT_FOUND", owner_id="anna"))
+    scripted.script(
+        "GetWallet", refusal_status(StatusCode.NOT_FOUND, "WALLET_NOT_FOUND", owner_id="anna")
+    )
     ended = await execute("wallet", "show", "anna")
     assert ended.code == 1
     assert ended.stderr.startswith("refused: WALLET_NOT_FOUND ")
 
 
-async def test_a_refusal_that_cannot_be_said_ends_with_1(
+async def test_a_refusal_that_cannot_be_written_ends_with_1(
     scripted: ScriptedServer, execute: Execute, full: int
 ) -> None:
-    scripted.script("GetWallet", no(StatusCode.NOT_FOUND, "WALLET_NOT_FOUND", owner_id="anna"))
+    scripted.script(
+        "GetWallet", refusal_status(StatusCode.NOT_FOUND, "WALLET_NOT_FOUND", owner_id="anna")
+    )
     assert (await execute("wallet", "show", "anna", stderr=full)).code == 1
 
 
 @pytest.mark.parametrize("seconds", ["nan", "-nan", "inf", "-inf", "0", "-1", "1e999", "soon", ""])
-async def test_a_timeout_that_is_no_time_ends_with_2(execute: Execute, seconds: str) -> None:
+async def test_an_invalid_timeout_ends_with_2(execute: Execute, seconds: str) -> None:
     ended = await execute(f"--timeout={seconds}", "wallet", "show", "anna")
     assert ended.code == 2
     assert "Invalid value for '--timeout'" in ended.stderr
@@ -95,7 +99,7 @@ async def test_a_timeout_that_is_no_time_ends_with_2(execute: Execute, seconds: 
         [b"\xff"],
     ],
 )
-async def test_bytes_that_are_no_text_end_with_2(
+async def test_arguments_that_are_not_utf8_end_with_2(
     scripted: ScriptedServer, execute: Execute, line: list[bytes]
 ) -> None:
     ended = await execute(*line)
@@ -104,13 +108,13 @@ async def test_bytes_that_are_no_text_end_with_2(
     assert not scripted.asked
 
 
-async def test_a_setting_that_is_no_text_ends_with_2() -> None:
+async def test_a_variable_that_is_not_utf8_ends_with_2() -> None:
     environment = {**os.environb, b"GIFTPAY_TARGET": b"\xff:1"}
     ended = await end(await start("verify", env=environment))
     assert (ended.code, ended.stderr) == (2, "Error: GIFTPAY_TARGET is not UTF-8: b'\\xff:1'\n")
 
 
-async def test_bytes_of_the_standard_input_that_are_no_text_end_with_2(execute: Execute) -> None:
+async def test_standard_input_that_is_not_utf8_ends_with_2(execute: Execute) -> None:
     read, write = os.pipe()
     os.write(write, b"gifts = '\xff'")
     os.close(write)
@@ -124,7 +128,7 @@ BEYOND = str(2**63)
 
 
 def numbers() -> Iterator[list[str]]:
-    """A line for each whole number of each command, one that no message can hold."""
+    """A line for each whole number of each command, with a number of more than 64 bits."""
     for path, command in of_groups(commands):
         for parameter in command.params:
             if isinstance(parameter.type, click.types.IntParamType):
@@ -148,7 +152,7 @@ def of_groups(group: click.Group, *path: str) -> Iterator[tuple[list[str], click
 
 
 @pytest.mark.parametrize("line", [*numbers()], ids=" ".join)
-async def test_a_number_that_no_message_can_hold_ends_with_2(run: Run, line: list[str]) -> None:
+async def test_a_number_of_more_than_64_bits_ends_with_2(run: Run, line: list[str]) -> None:
     assert (await run(*line)).exit_code == 2
 
 
@@ -176,7 +180,7 @@ async def test_a_key_that_cannot_be_written_is_not_sent(
     assert not scripted.asked
 
 
-async def test_who_reads_no_more_ends_it_with_4_and_without_a_sentence(
+async def test_a_closed_pipe_ends_with_4_and_without_a_sentence(
     scripted: ScriptedServer, execute: Execute, left: int
 ) -> None:
     scripted.script("GetWallet", GetWalletResponse(wallet=ANNA))
@@ -184,11 +188,11 @@ async def test_who_reads_no_more_ends_it_with_4_and_without_a_sentence(
     assert (ended.code, ended.stderr) == (4, "")
 
 
-async def test_wrong_use_that_cannot_be_said_ends_with_2(full: int) -> None:
+async def test_wrong_use_that_cannot_be_written_ends_with_2(full: int) -> None:
     assert (await end(await start("nothing", stdout=full, stderr=full))).code == 2
 
 
-async def test_what_an_encoding_lacks_is_written_as_an_escape(
+async def test_characters_that_the_encoding_lacks_are_escaped(
     scripted: ScriptedServer, execute: Execute
 ) -> None:
     scripted.script("SendGift", SendGiftResponse(gift=Gift(message="Grüße 🎁")))
@@ -201,7 +205,7 @@ async def test_what_an_encoding_lacks_is_written_as_an_escape(
 @pytest.mark.parametrize(
     "target", ["127.0.0.1:1", "unix:/nowhere", "nowhere.invalid:1", "dns:///nowhere.invalid:1"]
 )
-async def test_a_server_that_is_not_there_ends_with_3(target: str) -> None:
+async def test_an_unreachable_server_ends_with_3(target: str) -> None:
     ended = await end(await start("--target", target, "--timeout=5", "verify"))
     assert (ended.code, ended.stdout) == (3, "")
     assert ended.stderr.startswith("unavailable: ")
@@ -210,7 +214,7 @@ async def test_a_server_that_is_not_there_ends_with_3(target: str) -> None:
 @pytest.mark.parametrize(
     "target", ["http://localhost:50051", "localhost:99999", "[::1", ":::", "a b:1"]
 )
-async def test_a_target_that_is_none_ends_with_2(target: str) -> None:
+async def test_an_invalid_target_ends_with_2(target: str) -> None:
     ended = await end(await start("--target", target, "--timeout=5", "verify"))
     assert (ended.code, ended.stdout) == (2, "")
     assert f"The target {target!r} " in ended.stderr

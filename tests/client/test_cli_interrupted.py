@@ -1,4 +1,4 @@
-"""Ctrl-C ends the program with 130, wherever it is, and without a traceback."""
+"""Ctrl-C ends the program at any point with 130 and without a traceback."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ CALLS = {
 
 
 @pytest.mark.parametrize("rpc", CALLS)
-async def test_interrupted_under_way_it_ends_with_130(scripted: ScriptedServer, rpc: str) -> None:
+async def test_interrupted_during_a_call_it_ends_with_130(
+    scripted: ScriptedServer, rpc: str
+) -> None:
     arrived = asyncio.Event()
 
     async def hang(*_: object) -> None:
@@ -72,7 +74,7 @@ async def test_interrupted_as_it_waits_for_a_file_it_ends_with_130(tmp_path: Pat
     pipe = tmp_path / "catalog.toml"
     os.mkfifo(pipe)
     program = await start("catalog", "apply", str(pipe))
-    writer = await asyncio.to_thread(open, pipe, "wb")  # it comes once the program reads
+    writer = await asyncio.to_thread(open, pipe, "wb")  # returns once the program reads
     program.send_signal(signal.SIGINT)
     ended = await end(program)
     await asyncio.to_thread(writer.close)

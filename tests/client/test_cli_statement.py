@@ -1,4 +1,4 @@
-"""A statement on the command line, in the columns that there are."""
+"""A statement on the command line, fitted to the terminal's width."""
 
 import pytest
 from giftpay.v1 import (
@@ -14,7 +14,7 @@ from giftpay.v1 import (
     SystemAccount,
 )
 
-from tests.client.command_line import ROSE, Run, words
+from tests.client.command_line import ROSE, Run, cells_of
 from tests.client.scripted import ScriptedServer
 
 
@@ -34,7 +34,7 @@ async def test_a_statement_fits_80_columns(scripted: ScriptedServer, run: Run) -
     ]
     lines = result.stdout.splitlines()
     assert max(map(len, lines)) <= 80
-    assert words(lines[1]) == [
+    assert cells_of(lines[1]) == [
         "3",
         "2026-11-18",
         "11:06:40",
@@ -54,23 +54,23 @@ async def test_a_statement_is_readable_from_60_columns(
     result = await run("statement", "anna")
     head, first, *rest = result.stdout.splitlines()
     assert max(map(len, (head, first, *rest))) <= 60
-    assert words(head) == ["seq", "time", "(UTC)", "amount", "balance", "what"]
-    assert words(first) == ["3", "2026-11-18", "-3", "1,234,567", "rose", "x3,", "ben"]
-    assert [words(line) for line in rest] == [["11:06:40"]]
+    assert cells_of(head) == ["seq", "time", "(UTC)", "amount", "balance", "what"]
+    assert cells_of(first) == ["3", "2026-11-18", "-3", "1,234,567", "rose", "x3,", "ben"]
+    assert [cells_of(line) for line in rest] == [["11:06:40"]]
 
 
 @pytest.mark.parametrize(
-    ("system_account", "said"),
+    ("system_account", "what"),
     [
         (SYSTEM_ACCOUNT_ADJUSTMENT, "adjustment"),
         (SYSTEM_ACCOUNT_PLATFORM_LOSS, "adjustment (platform loss)"),
     ],
 )
-async def test_a_statement_says_the_same_word_once(
-    scripted: ScriptedServer, run: Run, system_account: SystemAccount.ValueType, said: str
+async def test_a_statement_does_not_repeat_the_kind_as_account(
+    scripted: ScriptedServer, run: Run, system_account: SystemAccount.ValueType, what: str
 ) -> None:
     entry = Entry(seq=1, kind=TRANSACTION_KIND_ADJUSTMENT, system_account=system_account)
     scripted.script("ListEntries", ListEntriesResponse(entries=[entry]))
     result = await run("statement", "anna")
-    told = " ".join(words(" ".join(result.stdout.splitlines()[1:])))
-    assert told == f"1 +0 0 {said}"
+    line = " ".join(cells_of(" ".join(result.stdout.splitlines()[1:])))
+    assert line == f"1 +0 0 {what}"

@@ -1,4 +1,4 @@
-"""Buying coins on the command line: the order, and what pays for it."""
+"""Buying coins on the command line: the order, and the commands that pay for it."""
 
 import sys
 from typing import Any
@@ -65,7 +65,7 @@ async def test_ordering_and_paying_coins(
     assert elsewhere.stdout == paid.stdout.replace("50052", "9")
 
 
-async def test_a_trusted_order_is_paid_by_the_callers_word(
+async def test_a_trusted_order_needs_only_a_confirmation(
     scripted: ScriptedServer, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["giftpay"])
@@ -76,12 +76,12 @@ async def test_a_trusted_order_is_paid_by_the_callers_word(
 
 
 @pytest.mark.parametrize(
-    ("state", "word"), [(TOP_UP_STATE_PAID, "paid"), (TOP_UP_STATE_CANCELLED, "cancelled")]
+    ("state", "name"), [(TOP_UP_STATE_PAID, "paid"), (TOP_UP_STATE_CANCELLED, "cancelled")]
 )
-async def test_an_order_that_waits_for_no_payment_is_not_to_be_paid(
-    scripted: ScriptedServer, run: Run, state: TopUpState.ValueType, word: str
+async def test_an_order_that_is_not_pending_cannot_be_paid(
+    scripted: ScriptedServer, run: Run, state: TopUpState.ValueType, name: str
 ) -> None:
     scripted.script("GetTopUp", GetTopUpResponse(top_up=order(state=state)))
     result = await run("top-up", "pay", "t-1")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == f"refused: the order t-1 is {word}\n"
+    assert result.stderr == f"refused: the order t-1 is {name}\n"

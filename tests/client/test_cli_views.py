@@ -1,4 +1,4 @@
-"""The command line shows any message of the contract, without a view made for it."""
+"""The command line shows any message of the contract without a special view."""
 
 from typing import Any
 
@@ -58,7 +58,7 @@ def scalar(field: FieldDescriptor) -> object:
 
 
 def shown(answer: Message, capsys: pytest.CaptureFixture[str]) -> list[str]:
-    """The lines that a person sees, in a terminal of 80 columns."""
+    """The printed lines, in a terminal of 80 columns."""
     Session(target=None, timeout=1).show(answer)
     return capsys.readouterr().out.splitlines()
 
@@ -69,7 +69,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("kind", ANSWERS, ids=lambda kind: kind.DESCRIPTOR.name)
-def test_every_answer_fits_80_columns_and_cannot_steer_the_terminal(
+def test_every_answer_fits_80_columns_and_has_no_control_characters(
     kind: type[Message], capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = shown(filled(kind()), capsys)
@@ -83,11 +83,11 @@ def test_every_text_of_an_answer_is_shown_whole(
     kind: type[Message], capsys: pytest.CaptureFixture[str]
 ) -> None:
     answer = filled(kind())
-    said = str(answer).count(ID)
-    assert "".join(shown(answer, capsys)).count(ID) == said
+    count = str(answer).count(ID)
+    assert "".join(shown(answer, capsys)).count(ID) == count
 
 
-def test_what_is_empty_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_empty_fields_are_omitted(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(OpenWalletResponse(wallet=Wallet(owner_id="anna")), capsys) == [
         "owner  anna",
         "          balance  held  available  entries",
@@ -96,7 +96,7 @@ def test_what_is_empty_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
-def test_an_answer_without_content_says_that_it_is_done(
+def test_an_empty_answer_is_shown_as_done(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert shown(UpdateWalletResponse(), capsys) == ["done"]
@@ -116,7 +116,7 @@ def test_a_list_is_a_table_with_its_numbers_to_the_right(
     ]
 
 
-def test_a_list_that_is_empty_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_list_is_shown_as_none(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(ListCoinPackagesResponse(), capsys) == ["packages  none"]
 
 
@@ -142,7 +142,7 @@ def test_balances_that_are_too_wide_for_a_table_keep_their_units(
     assert lines[lines.index(["diamonds"]) + 1] == ["balance", "1,000,000,000,000,000"]
 
 
-def test_that_nothing_was_looked_at_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_zero_counts_of_an_audit_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(VerifyLedgerResponse(clean=True), capsys) == [
         "clean         yes",
         "entries       0",
@@ -150,7 +150,7 @@ def test_that_nothing_was_looked_at_is_shown(capsys: pytest.CaptureFixture[str])
     ]
 
 
-def test_what_people_write_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_printable_unicode_is_shown_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
     text = "Ça va\u202f? क्\u200dष 👨\u200d👩\u200d👧 🎁"
     [line] = shown(SendGiftResponse(gift=Gift(message=text)), capsys)[-1:]
     assert line.endswith(text)

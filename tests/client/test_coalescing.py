@@ -1,4 +1,4 @@
-"""SendGift calls that are under way together are one batch; to each its own answer."""
+"""Concurrent SendGift calls are one batch; each call gets its own answer."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -20,11 +20,11 @@ from giftpay.v1 import (
 from google.rpc.error_details_pb2 import BadRequest
 from grpc import StatusCode
 
-from tests.client.coalesced import Gate, batch, but, calls, ends, gifts, single
-from tests.client.scripted import ScriptedServer, no
+from tests.client.coalesced import Gate, all_but, batch, calls, ends, gifts, single
+from tests.client.scripted import ScriptedServer, refusal_status
 
 
-async def test_calls_that_begin_together_are_one_batch(
+async def test_concurrent_calls_are_one_batch(
     scripted: ScriptedServer, coalescing: giftpay.Client
 ) -> None:
     scripted.script("BatchSendGifts", batch)
@@ -33,7 +33,7 @@ async def test_calls_that_begin_together_are_one_batch(
     assert scripted.asked["BatchSendGifts"] == [BatchSendGiftsRequest(gifts=sending)]
 
 
-async def test_a_call_alone_goes_alone(
+async def test_a_single_call_is_sent_alone(
     scripted: ScriptedServer, coalescing: giftpay.Client
 ) -> None:
     scripted.script("SendGift", SendGiftResponse(gift=Gift(count=1), replayed=True))
@@ -42,22 +42,22 @@ async def test_a_call_alone_goes_alone(
     assert scripted.asked["SendGift"] == [gift]
 
 
-async def test_what_comes_while_calls_are_under_way_is_the_next_batch(
+async def test_calls_that_arrive_during_a_batch_form_the_next_one(
     scripted: ScriptedServer, coalescing: giftpay.Client
 ) -> None:
     gate = Gate(batch)
     scripted.script("BatchSendGifts", gate)
     sending = gifts(40)
-    under_way = calls(coalescing, sending[:2])
-    await gate.came.wait()
+    in_flight = calls(coalescing, sending[:2])
+    await gate.entered.wait()
     for gift in sending[2:]:
-        under_way += calls(coalescing, [gift])
+        in_flight += calls(coalescing, [gift])
         await asyncio.sleep(0)
     gate.opened.set()
-    assert [answer.gift.count for answer in await asyncio.gather(*under_way)] == list(range(1, 41))
+    assert [answer.gift.count for answer in await asyncio.gather(*in_flight)] == list(range(1, 41))
     asked = scripted.asked["BatchSendGifts"]
     assert [gift.count for gift in asked[0].gifts] == [1, 2]
-    assert len(asked) < 6  # two, but for a busy machine
+    assert len(asked) < 6  # two, or more on a busy machine
 
 
 async def test_a_batch_has_at_most_a_thousand_gifts(
@@ -68,7 +68,7 @@ async def test_a_batch_has_at_most_a_thousand_gifts(
     assert [len(each.gifts) for each in scripted.asked["BatchSendGifts"]] == [1000, 1000, 500]
 
 
-async def test_a_batch_is_no_larger_than_the_server_takes(
+async def test_a_batch_is_no_larger_than_the_server_accepts(
     scripted: ScriptedServer, coalescing: giftpay.Client
 ) -> None:
     scripted.script("BatchSendGifts", batch)
@@ -81,7 +81,7 @@ async def test_a_batch_is_no_larger_than_the_server_takes(
     assert max(sizes) <= 4 << 20
 
 
-async def test_each_answer_is_found_by_its_place_and_says_whether_it_is_a_replay(
+async def test_answers_are_matched_by_position_and_marked_as_replays(
     scripted: ScriptedServer, coalescing: giftpay.Client
 ) -> None:
     same = [SendGiftRequest(idempotency_key="same") for _ in range(3)]
@@ -95,7 +95,7 @@ async def test_each_answer_is_found_by_its_place_and_says_whether_it_is_a_replay
     ]  # fmt: skip
 
 
-async def test_what_a_caller_asks_for_by_itself_goes_alone(
+async def test_previews_and_calls_with_own_options_are_sent_alone(
     scripted: ScriptedServer, coalescing: giftpay.Client
 ) -> None:
     scripted.script("SendGift", single)
@@ -112,23 +112,23 @@ async def test_what_a_caller_asks_for_by_itself_goes_alone(
     assert [len(each.gifts) for each in scripted.asked["BatchSendGifts"]] == [3]
 
 
-async def test_another_message_is_a_mistake(coalescing: giftpay.Client) -> None:
+async def test_another_message_is_a_type_error(coalescing: giftpay.Client) -> None:
     with pytest.raises(TypeError, match="GetWalletRequest"):
         await coalescing.gifts.SendGift(GetWalletRequest())  # type: ignore[arg-type]
 
 
-async def test_what_the_caller_does_to_the_request_meanwhile_is_not_sent(
+async def test_later_changes_to_the_request_are_not_sent(
     scripted: ScriptedServer, coalescing: giftpay.Client
 ) -> None:
     scripted.script("BatchSendGifts", batch)
     sending = gifts(3)
-    under_way = calls(coalescing, sending)
+    in_flight = calls(coalescing, sending)
     for gift in sending:
         gift.count = 99
-    assert [answer.gift.count for answer in await asyncio.gather(*under_way)] == [1, 2, 3]
+    assert [answer.gift.count for answer in await asyncio.gather(*in_flight)] == [1, 2, 3]
 
 
-async def test_a_refused_gift_is_refused_as_by_a_call_of_its_own(
+async def test_a_refusal_in_a_batch_equals_that_of_a_single_call(
     scripted: ScriptedServer, coalescing: giftpay.Client
 ) -> None:
     figures = {"owner_id": "anna", "available": "1", "required": "5"}
@@ -138,8 +138,8 @@ async def test_a_refused_gift_is_refused_as_by_a_call_of_its_own(
         metadata=figures,
     )
     code = StatusCode.FAILED_PRECONDITION
-    scripted.script("BatchSendGifts", but(1, refusal))
-    scripted.script("SendGift", no(code, "INSUFFICIENT_COINS", **figures))
+    scripted.script("BatchSendGifts", all_but(1, refusal))
+    scripted.script("SendGift", refusal_status(code, "INSUFFICIENT_COINS", **figures))
     first, error, third = await ends(coalescing, gifts(3))
     with pytest.raises(giftpay.InsufficientCoins) as alone:
         await coalescing.gifts.SendGift(gifts(2)[1])
@@ -153,20 +153,24 @@ async def test_a_malformed_gift_names_each_field(
 ) -> None:
     both = [BadRequest.FieldViolation(field=each) for each in ("count", "gift_id")]
     details = BadRequest(field_violations=both)
-    scripted.script("BatchSendGifts", but(0, Refusal(reason=ERROR_REASON_INVALID_ARGUMENT)))
-    scripted.script("SendGift", no(StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT", details))
+    scripted.script("BatchSendGifts", all_but(0, Refusal(reason=ERROR_REASON_INVALID_ARGUMENT)))
+    scripted.script(
+        "SendGift", refusal_status(StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT", details)
+    )
     error, second = await ends(coalescing, gifts(2))
     assert isinstance(error, giftpay.InvalidArgument)
     assert [field for field, _ in error.violations] == ["count", "gift_id"]
     assert second == 2
 
 
-async def test_a_reason_that_is_not_known_yet_is_asked_for_its_status(
+async def test_an_unknown_reason_is_retried_alone_for_its_status(
     scripted: ScriptedServer, coalescing: giftpay.Client
 ) -> None:
     later = Refusal.FromString(b"\x08\xe7\x07")  # reason 999, of a contract to come
-    scripted.script("BatchSendGifts", but(0, later))
-    scripted.script("SendGift", no(StatusCode.FAILED_PRECONDITION, "MOON_PHASE", phase="full"))
+    scripted.script("BatchSendGifts", all_but(0, later))
+    scripted.script(
+        "SendGift", refusal_status(StatusCode.FAILED_PRECONDITION, "MOON_PHASE", phase="full")
+    )
     error, _ = await ends(coalescing, gifts(2))
     assert isinstance(error, giftpay.Refused)
     assert (error.reason, error.code) == ("ERROR_REASON_MOON_PHASE", StatusCode.FAILED_PRECONDITION)

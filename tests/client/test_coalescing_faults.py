@@ -1,4 +1,4 @@
-"""What becomes of coalesced calls whose batch is not answered, and whose callers do not wait."""
+"""Coalesced calls whose batch is not answered, and callers that leave."""
 
 import asyncio
 from functools import partial
@@ -15,18 +15,30 @@ from giftpay.v1 import (
 )
 from grpc import StatusCode
 
-from tests.client.coalesced import OVERLOADED, Gate, batch, but, calls, ends, gifts, hang, single
-from tests.client.scripted import Context, ScriptedServer, Step, no
+from tests.client.coalesced import (
+    OVERLOADED,
+    Gate,
+    all_but,
+    batch,
+    calls,
+    ends,
+    gifts,
+    hang,
+    single,
+)
+from tests.client.scripted import Context, ScriptedServer, Step, refusal_status
 
 
 @pytest.mark.parametrize(
     "refused",
     [
         OVERLOADED,
-        no(StatusCode.RESOURCE_EXHAUSTED, "LIMIT_REACHED", limit="gifts"),
-        no(StatusCode.UNAVAILABLE, "SHUTTING_DOWN"),
-        no(StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT", field="gifts", limit="1..10 items"),
-        no(StatusCode.INTERNAL, "INTERNAL", incident="5f0e6c1a"),
+        refusal_status(StatusCode.RESOURCE_EXHAUSTED, "LIMIT_REACHED", limit="gifts"),
+        refusal_status(StatusCode.UNAVAILABLE, "SHUTTING_DOWN"),
+        refusal_status(
+            StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT", field="gifts", limit="1..10 items"
+        ),
+        refusal_status(StatusCode.INTERNAL, "INTERNAL", incident="5f0e6c1a"),
         StatusCode.UNAVAILABLE,
         StatusCode.CANCELLED,
         StatusCode.UNIMPLEMENTED,
@@ -35,7 +47,7 @@ from tests.client.scripted import Context, ScriptedServer, Step, no
     ],
     ids=str,
 )
-async def test_a_batch_that_is_not_answered_is_sent_again_singly_under_the_same_keys(
+async def test_gifts_of_an_unanswered_batch_are_sent_alone_with_the_same_keys(
     scripted: ScriptedServer, coalescing: giftpay.Client, refused: Step
 ) -> None:
     scripted.script("BatchSendGifts", refused)
@@ -46,7 +58,7 @@ async def test_a_batch_that_is_not_answered_is_sent_again_singly_under_the_same_
     assert len(scripted.asked["BatchSendGifts"]) == 1
 
 
-async def test_who_is_turned_away_after_a_batch_that_was_not_taken_was_turned_away(
+async def test_overloaded_after_an_overloaded_batch_is_raised_as_it_is(
     scripted: ScriptedServer, coalescing: giftpay.Client
 ) -> None:
     scripted.script("BatchSendGifts", OVERLOADED)
@@ -55,9 +67,14 @@ async def test_who_is_turned_away_after_a_batch_that_was_not_taken_was_turned_aw
 
 
 @pytest.mark.parametrize(
-    "lost", [StatusCode.UNAVAILABLE, no(StatusCode.INTERNAL, "INTERNAL"), StatusCode.UNIMPLEMENTED]
+    "lost",
+    [
+        StatusCode.UNAVAILABLE,
+        refusal_status(StatusCode.INTERNAL, "INTERNAL"),
+        StatusCode.UNIMPLEMENTED,
+    ],
 )
-async def test_who_is_turned_away_after_a_lost_batch_knows_nothing_but_its_key(
+async def test_overloaded_after_a_lost_batch_is_an_unknown_outcome(
     scripted: ScriptedServer, coalescing: giftpay.Client, lost: Step
 ) -> None:
     scripted.script("BatchSendGifts", lost)
@@ -72,11 +89,11 @@ async def test_who_is_turned_away_after_a_lost_batch_knows_nothing_but_its_key(
 @pytest.mark.parametrize(
     "reason", ["DATABASE_UNAVAILABLE", "ACCOUNT_BUSY", "SHUTTING_DOWN", "CLOCK_SKEW"]
 )
-async def test_an_outcome_that_decides_nothing_is_repeated_alone(
+async def test_an_undecided_outcome_is_retried_alone(
     scripted: ScriptedServer, coalescing: giftpay.Client, reason: str
 ) -> None:
     undecided = Refusal(reason=ErrorReason.Value(f"ERROR_REASON_{reason}"))
-    scripted.script("BatchSendGifts", but(1, undecided))
+    scripted.script("BatchSendGifts", all_but(1, undecided))
     scripted.script("SendGift", StatusCode.UNAVAILABLE, single)
     assert await ends(coalescing, gifts(3)) == [1, 2, 3]
     assert [gift.idempotency_key for gift in scripted.asked["SendGift"]] == ["k2", "k2"]
@@ -86,8 +103,10 @@ async def test_an_outcome_that_stays_undecided_is_unknown_with_its_reason(
     scripted: ScriptedServer,
 ) -> None:
     undecided = Refusal(reason=ERROR_REASON_ACCOUNT_BUSY, metadata={"owner_id": "ben"})
-    scripted.script("BatchSendGifts", but(0, undecided))
-    scripted.script("SendGift", no(StatusCode.UNAVAILABLE, "ACCOUNT_BUSY", owner_id="ben"))
+    scripted.script("BatchSendGifts", all_but(0, undecided))
+    scripted.script(
+        "SendGift", refusal_status(StatusCode.UNAVAILABLE, "ACCOUNT_BUSY", owner_id="ben")
+    )
     async with giftpay.connect(scripted.address, timeout=0.4, coalesce=True) as client:
         error, second = await ends(client, gifts(2))
     assert isinstance(error, giftpay.OutcomeUnknown)
@@ -113,7 +132,7 @@ async def test_a_deadline_is_each_callers_own(scripted: ScriptedServer) -> None:
         await asyncio.gather(*early, *late, return_exceptions=True)
 
 
-async def test_a_caller_that_leaves_before_its_gift_has_left_is_not_served(
+async def test_the_gift_of_a_caller_that_left_is_not_sent(
     scripted: ScriptedServer, coalescing: giftpay.Client
 ) -> None:
     scripted.script("BatchSendGifts", batch)
@@ -126,13 +145,13 @@ async def test_a_caller_that_leaves_before_its_gift_has_left_is_not_served(
     assert [gift.count for gift in asked.gifts] == [1, 3]
 
 
-async def test_a_caller_that_leaves_later_takes_nothing_from_the_others(
+async def test_a_caller_that_leaves_during_the_batch_does_not_affect_others(
     scripted: ScriptedServer, coalescing: giftpay.Client
 ) -> None:
     gate = Gate(batch)
     scripted.script("BatchSendGifts", gate)
     one, two, three = calls(coalescing, gifts(3))
-    await gate.came.wait()
+    await gate.entered.wait()
     two.cancel()
     gate.opened.set()
     assert [(await call).gift.count for call in (one, three)] == [1, 3]
@@ -141,7 +160,7 @@ async def test_a_caller_that_leaves_later_takes_nothing_from_the_others(
     assert len(asked.gifts) == 3
 
 
-async def test_a_lone_caller_that_leaves_makes_room(
+async def test_a_single_caller_that_leaves_frees_its_slot(
     scripted: ScriptedServer, coalescing: giftpay.Client
 ) -> None:
     scripted.script("BatchSendGifts", batch)
@@ -149,28 +168,28 @@ async def test_a_lone_caller_that_leaves_makes_room(
         gate = Gate(hang)
         scripted.script("SendGift", gate)
         [call] = calls(coalescing, [gift])
-        await gate.came.wait()
+        await gate.entered.wait()
         call.cancel()
         await asyncio.wait([call])
     assert await ends(coalescing, gifts(2)) == [1, 2]
 
 
-async def test_a_slow_batch_delays_neither_its_own_gifts_nor_those_behind_it_for_long(
+async def test_a_slow_batch_delays_its_own_and_later_gifts_only_briefly(
     scripted: ScriptedServer,
 ) -> None:
     scripted.script("BatchSendGifts", hang, batch)
     scripted.script("SendGift", single)
     async with giftpay.connect(scripted.address, timeout=20, coalesce=True) as client:
-        under_way = calls(client, gifts(2))
+        in_flight = calls(client, gifts(2))
         await asyncio.sleep(0.05)
-        under_way += calls(client, gifts(4)[2:])
+        in_flight += calls(client, gifts(4)[2:])
         async with asyncio.timeout(10):
-            answers = await asyncio.gather(*under_way)
+            answers = await asyncio.gather(*in_flight)
     assert [answer.gift.count for answer in answers] == [1, 2, 3, 4]
     assert {gift.count for gift in scripted.asked["SendGift"]} == {1, 2}
 
 
-async def test_a_server_that_is_usually_slow_is_not_asked_twice(
+async def test_a_server_that_is_typically_slow_gets_no_second_call(
     scripted: ScriptedServer, coalescing: giftpay.Client
 ) -> None:
     async def batch_after(seconds: float, request: BatchSendGiftsRequest, context: Context) -> Any:
@@ -184,16 +203,16 @@ async def test_a_server_that_is_usually_slow_is_not_asked_twice(
     assert not scripted.asked["SendGift"]
 
 
-async def test_closing_the_client_ends_what_is_under_way_and_what_waits(
+async def test_closing_the_client_ends_calls_in_flight_and_waiting_ones(
     scripted: ScriptedServer,
 ) -> None:
     scripted.script("BatchSendGifts", hang)
     async with giftpay.connect(scripted.address, timeout=20, coalesce=True) as client:
-        under_way = calls(client, gifts(2))
+        in_flight = calls(client, gifts(2))
         await asyncio.sleep(0.1)
-        under_way += calls(client, gifts(4)[2:])
+        in_flight += calls(client, gifts(4)[2:])
         await asyncio.sleep(0)
-    ended = await asyncio.gather(*under_way, return_exceptions=True)
+    ended = await asyncio.gather(*in_flight, return_exceptions=True)
     for number, error in enumerate(ended, start=1):
         assert isinstance(error, giftpay.OutcomeUnknown)
         assert error.keys == (f"k{number}",)

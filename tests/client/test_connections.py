@@ -1,4 +1,4 @@
-"""The connections of a client: as many as it asks for, shared by its calls, and by nobody else."""
+"""The connections of a client: their number, and how calls are distributed over them."""
 
 import asyncio
 from collections import Counter
@@ -18,13 +18,13 @@ from giftpay.v1 import (
 )
 from grpc import StatusCode
 
-from tests.client.scripted import Context, ScriptedServer, no, serving
+from tests.client.scripted import Context, ScriptedServer, refusal_status, serving
 from tests.client.test_send_gifts import Ledger, gifts
 from tests.client.test_watch import first, part, parts
 
 
 class Peers:
-    """Answers, and counts on which connection each call came."""
+    """Answers, and counts the calls of each connection."""
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
@@ -54,7 +54,7 @@ async def test_each_client_has_a_connection_of_its_own(
     assert len(peers.calls) == 3
 
 
-async def test_calls_one_after_the_other_take_turns_on_the_connections(
+async def test_sequential_calls_use_the_connections_round_robin(
     scripted: ScriptedServer, peers: Peers
 ) -> None:
     async with giftpay.connect(scripted.address, connections=4) as client:
@@ -133,7 +133,7 @@ async def test_waiting_ends() -> None:
             pass
 
 
-async def test_metadata_go_with_every_call(scripted: ScriptedServer) -> None:
+async def test_metadata_are_sent_with_every_call(scripted: ScriptedServer) -> None:
     sent: list[dict[str, Any]] = []
 
     def note(context: Context) -> None:
@@ -186,8 +186,10 @@ async def test_interceptors_see_every_attempt_and_its_message(scripted: Scripted
     assert [each for each in seen.requests if each[0] == "SendGift"] == [("SendGift", request)] * 2
 
 
-async def test_a_refusal_passes_an_interceptor_as_itself(scripted: ScriptedServer) -> None:
-    scripted.script("SendGift", no(StatusCode.NOT_FOUND, "WALLET_NOT_FOUND", owner_id="anna"))
+async def test_a_refusal_passes_an_interceptor_unchanged(scripted: ScriptedServer) -> None:
+    scripted.script(
+        "SendGift", refusal_status(StatusCode.NOT_FOUND, "WALLET_NOT_FOUND", owner_id="anna")
+    )
     async with giftpay.connect(scripted.address, interceptors=[Seen()]) as client:
         with pytest.raises(giftpay.WalletNotFound):
             await client.gifts.SendGift(SendGiftRequest())
@@ -209,13 +211,13 @@ async def test_interceptors_of_streams_are_called(scripted: ScriptedServer) -> N
     assert Streams.seen == 2
 
 
-async def test_what_is_no_interceptor_is_refused(scripted: ScriptedServer) -> None:
+async def test_an_invalid_interceptor_is_refused(scripted: ScriptedServer) -> None:
     with pytest.raises(ValueError, match="must be"):
         async with giftpay.connect(scripted.address, interceptors=[object()]):  # type: ignore[list-item]
             pass
 
 
-async def test_a_closed_client_says_so(scripted: ScriptedServer) -> None:
+async def test_a_call_of_a_closed_client_is_an_error(scripted: ScriptedServer) -> None:
     async with giftpay.connect(scripted.address) as client:
         pass
     with pytest.raises(RuntimeError, match="The client is closed"):

@@ -1,4 +1,4 @@
-"""Every call ends in time, and a wrong target is known at once."""
+"""Every call ends by its deadline, and a wrong target is reported at once."""
 
 import asyncio
 import socket
@@ -17,9 +17,7 @@ async def hang(_: object, __: Context) -> None:
     await asyncio.sleep(30)
 
 
-async def test_a_call_has_the_time_that_it_asks_for(
-    scripted: ScriptedServer, caller: giftpay.Client
-) -> None:
+async def test_a_call_may_set_its_timeout(scripted: ScriptedServer, caller: giftpay.Client) -> None:
     scripted.script("SendGift", hang)
     request = SendGiftRequest()
     with pytest.raises(giftpay.OutcomeUnknown) as unknown:
@@ -28,7 +26,7 @@ async def test_a_call_has_the_time_that_it_asks_for(
     assert unknown.value.key == request.idempotency_key
 
 
-async def test_a_call_that_asks_for_no_time_has_that_of_the_client(
+async def test_a_call_has_the_timeout_of_the_client_by_default(
     scripted: ScriptedServer,
 ) -> None:
     scripted.script("GetWallet", hang)
@@ -38,7 +36,7 @@ async def test_a_call_that_asks_for_no_time_has_that_of_the_client(
     assert unavailable.value.code is StatusCode.DEADLINE_EXCEEDED
 
 
-async def test_every_attempt_tells_the_server_the_time_that_is_left(
+async def test_every_attempt_sends_the_remaining_time(
     scripted: ScriptedServer, caller: giftpay.Client
 ) -> None:
     left: list[float] = []
@@ -56,7 +54,7 @@ async def test_every_attempt_tells_the_server_the_time_that_is_left(
     assert left[-1] < left[0] - 0.2
 
 
-async def test_repeating_ends_with_the_deadline(
+async def test_retries_end_at_the_deadline(
     scripted: ScriptedServer, caller: giftpay.Client
 ) -> None:
     scripted.script("SendGift", StatusCode.UNAVAILABLE)
@@ -67,7 +65,7 @@ async def test_repeating_ends_with_the_deadline(
     assert len(scripted.asked["SendGift"]) > 1
 
 
-async def test_nobody_listening_is_said_at_once_and_by_name() -> None:
+async def test_nobody_listening_is_reported_at_once_with_the_target() -> None:
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))  # and does not listen
         target = f"127.0.0.1:{reserved.getsockname()[1]}"
@@ -76,7 +74,7 @@ async def test_nobody_listening_is_said_at_once_and_by_name() -> None:
                 pass
 
 
-async def test_a_listener_that_does_not_speak_is_given_up_in_time() -> None:
+async def test_a_silent_listener_is_given_up_after_the_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         target = f"127.0.0.1:{mute.getsockname()[1]}"
         with pytest.raises(giftpay.Unavailable, match=target):
@@ -93,7 +91,7 @@ async def test_the_target_comes_from_the_environment(
         await caller.gifts.SendGift(SendGiftRequest())
 
 
-async def test_credentials_make_the_connection_a_secure_one() -> None:
+async def test_credentials_make_a_secure_connection() -> None:
     script = ScriptedServer()
     script.script("SendGift", SendGiftResponse())
     async with serving(script, credentials=grpc.local_server_credentials()):

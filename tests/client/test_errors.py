@@ -1,4 +1,4 @@
-"""Each reason of a refusal is an exception of its own, with the figures that the contract names."""
+"""Each reason of a refusal has its own exception, with the figures of the contract."""
 
 import asyncio
 import json
@@ -21,13 +21,13 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import BadRequest, RetryInfo
 from grpc import StatusCode
 
-from tests.client.scripted import Context, ScriptedServer, no
+from tests.client.scripted import Context, ScriptedServer, refusal_status
 
 CODES = {code.value[0]: code for code in StatusCode}
 
 
 class Reason(NamedTuple):
-    """What the contract says of a reason."""
+    """A reason as defined in the contract."""
 
     name: str
     code: StatusCode
@@ -60,8 +60,10 @@ def refusal(of: Reason) -> Refusal:
 
 
 async def refused(scripted: ScriptedServer, caller: giftpay.Client, of: Reason) -> GiftpayError:
-    """What a call raises that the server refuses for the reason."""
-    scripted.script("SendGift", no(of.code, of.name.removeprefix("ERROR_REASON_"), **of.metadata))
+    """The error of a call that the server refuses for the reason."""
+    scripted.script(
+        "SendGift", refusal_status(of.code, of.name.removeprefix("ERROR_REASON_"), **of.metadata)
+    )
     with pytest.raises(GiftpayError) as raised:
         await caller.gifts.SendGift(SendGiftRequest(idempotency_key="k"), timeout=0.5)
     return raised.value
@@ -81,7 +83,7 @@ async def test_a_refused_call_raises_the_type_of_its_reason_with_its_figures(
 
 
 @each_reason
-async def test_a_call_raises_what_a_batch_item_turns_into(
+async def test_a_call_and_a_batch_item_raise_the_same_error(
     scripted: ScriptedServer, caller: giftpay.Client, of: Reason
 ) -> None:
     error = await refused(scripted, caller, of)
@@ -130,7 +132,9 @@ def test_an_unknown_reason_of_an_item_is_a_plain_refusal() -> None:
 async def test_an_unknown_reason_of_a_call_is_a_plain_refusal(
     scripted: ScriptedServer, caller: giftpay.Client
 ) -> None:
-    scripted.script("SendGift", no(StatusCode.FAILED_PRECONDITION, "MOON_PHASE", phase="full"))
+    scripted.script(
+        "SendGift", refusal_status(StatusCode.FAILED_PRECONDITION, "MOON_PHASE", phase="full")
+    )
     with pytest.raises(giftpay.Refused) as refused:
         await caller.gifts.SendGift(SendGiftRequest())
     assert type(refused.value) is giftpay.Refused
@@ -148,7 +152,8 @@ async def test_a_malformed_request_names_each_field(
     details = BadRequest(field_violations=violations)
     figures = {"field": "count", "limit": "1..10000"}
     scripted.script(
-        "SendGift", no(StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT", details, **figures)
+        "SendGift",
+        refusal_status(StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT", details, **figures),
     )
     with pytest.raises(giftpay.InvalidArgument) as refused:
         await caller.gifts.SendGift(SendGiftRequest())
@@ -156,11 +161,13 @@ async def test_a_malformed_request_names_each_field(
     assert refused.value.violations == (("count", "too many"), ("gift_id", "missing"))
 
 
-async def test_an_overloaded_server_says_when_to_come_back(
+async def test_an_overloaded_server_sends_the_time_to_wait(
     scripted: ScriptedServer, caller: giftpay.Client
 ) -> None:
     details = RetryInfo(retry_delay=Duration(nanos=250_000_000))
-    scripted.script("SendGift", no(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", details, queued=3))
+    scripted.script(
+        "SendGift", refusal_status(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", details, queued=3)
+    )
     with pytest.raises(giftpay.Overloaded) as refused:
         await caller.gifts.SendGift(SendGiftRequest())
     assert refused.value.retry_after == 0.25
@@ -177,7 +184,7 @@ async def test_an_overloaded_server_says_when_to_come_back(
         StatusCode.UNIMPLEMENTED,
     ],
 )
-async def test_without_the_servers_own_word_the_outcome_of_a_command_is_unknown(
+async def test_without_an_error_info_the_outcome_of_a_command_is_unknown(
     scripted: ScriptedServer, caller: giftpay.Client, code: StatusCode
 ) -> None:
     scripted.script("SendGift", code)
@@ -201,7 +208,7 @@ async def test_without_the_servers_own_word_the_outcome_of_a_command_is_unknown(
 async def test_a_command_that_stays_unavailable_has_an_unknown_outcome(
     scripted: ScriptedServer, caller: giftpay.Client
 ) -> None:
-    away = no(StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
+    away = refusal_status(StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
     scripted.script("SendGift", away)
     scripted.script("GetWallet", away)
     with pytest.raises(giftpay.OutcomeUnknown) as command:
@@ -211,13 +218,13 @@ async def test_a_command_that_stays_unavailable_has_an_unknown_outcome(
     assert command.value.reason == read.value.reason == "ERROR_REASON_DATABASE_UNAVAILABLE"
 
 
-async def test_an_attempt_that_the_deadline_cuts_short_does_not_hide_why_those_before_it_failed(
+async def test_an_attempt_ended_by_the_deadline_does_not_hide_earlier_failures(
     scripted: ScriptedServer, caller: giftpay.Client
 ) -> None:
     async def hang(_: object, __: Context) -> None:
         await asyncio.sleep(30)
 
-    away = no(StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
+    away = refusal_status(StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
     scripted.script("SendGift", away, hang)
     scripted.script("GetWallet", away, hang)
     with pytest.raises(giftpay.OutcomeUnknown) as command:
@@ -228,7 +235,7 @@ async def test_an_attempt_that_the_deadline_cuts_short_does_not_hide_why_those_b
     assert command.value.reason == read.value.reason == "ERROR_REASON_DATABASE_UNAVAILABLE"
 
 
-async def test_details_that_were_cut_on_the_way_leave_the_outcome_unknown(
+async def test_truncated_details_leave_the_outcome_unknown(
     scripted: ScriptedServer, caller: giftpay.Client
 ) -> None:
     async def cut(_: SendGiftRequest, context: Context) -> None:

@@ -1,4 +1,4 @@
-"""Whoever changes the protos or what is generated from them by hand is told so by `make check`."""
+"""`make check` reports stale generated files, and manual changes to them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WANTED = "protos", "scripts", "client/src", "server/src", "docs", "pyproject.tom
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of all that is generated, and of what it is generated from."""
+    """A copy of the generated files and of their sources."""
     for name in WANTED:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
@@ -32,7 +32,7 @@ def change(file: Path, old: str, new: str) -> None:
 
 
 def complaint(checkout: Path) -> str:
-    """What `make check` says of the protos; empty if all is well."""
+    """The error that `make check` prints for the protos; empty if there is none."""
     tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["sh", "scripts/check-protos"],
@@ -55,36 +55,36 @@ def complaint(checkout: Path) -> str:
         ("docs/wire.md", "| FAILED_PRECONDITION |", "| ABORTED |"),
     ],
 )
-def test_what_was_changed_by_hand_is_named(checkout: Path, file: str, old: str, new: str) -> None:
+def test_a_manual_change_is_named(checkout: Path, file: str, old: str, new: str) -> None:
     change(checkout / file, old, new)
     assert complaint(checkout) == f"{file} is stale: make proto\n"
 
 
-def test_what_the_protos_say_otherwise_now_is_named(checkout: Path) -> None:
+def test_a_changed_proto_makes_files_stale(checkout: Path) -> None:
     change(checkout / "protos/giftpay/v1/error_reason.proto", '"available": 40', '"available": "x"')
     assert complaint(checkout).endswith(" is stale: make proto\n")
 
 
-def test_what_no_proto_says_any_more_is_named(checkout: Path) -> None:
+def test_a_file_without_a_proto_is_named(checkout: Path) -> None:
     left = "client/src/giftpay/v1/purse_pb2.py"
     (checkout / left).touch()
     assert complaint(checkout) == f"{left} is stale: make proto\n"
 
 
-def test_what_is_fresh_is_passed_over(checkout: Path) -> None:
+def test_fresh_files_are_accepted(checkout: Path) -> None:
     assert complaint(checkout) == ""
 
 
-def test_a_reason_without_what_is_to_be_said_of_it_is_named(checkout: Path) -> None:
+def test_a_reason_with_an_incomplete_option_is_named(checkout: Path) -> None:
     change(checkout / "protos/giftpay/v1/error_reason.proto", '"available": 40', '"has": 40')
     assert complaint(checkout).startswith("ERROR_REASON_INSUFFICIENT_COINS: its option needs")
 
 
-def test_what_slices_register_otherwise_now_is_named(checkout: Path) -> None:
+def test_a_changed_movement_is_named(checkout: Path) -> None:
     change(checkout / "docs/ledger.md", "| GIFT | ", "| TIP | ")
     assert complaint(checkout) == "docs/ledger.md is stale: make proto\n"
 
 
-def test_a_setting_with_another_default_now_is_named(checkout: Path) -> None:
+def test_a_changed_default_of_a_setting_is_named(checkout: Path) -> None:
     change(checkout / "docs/configuration.md", "| `10` |", "| `11` |")
     assert complaint(checkout) == "docs/configuration.md is stale: make proto\n"

@@ -1,4 +1,4 @@
-"""Whatever a catalog file holds, it is a catalog or a short sentence that says where it is none."""
+"""Any catalog file either parses or is refused with a short sentence and a place."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ HOSTILE = {
     "a long text": (b"gifts = '" + b"x" * 100_000 + b"'", "gifts: must be a list"),
     "a long id": (b"[[gifts]]\ngift_id = '" + b"x" * 100_000 + b"'\nname = 1", "name: must be"),
     "NUL": (b"[[gifts]]\nname = 'a\0b'", "(at line 2, column 10)"),
-    "bytes that are no text": (b"[[gifts]]\nname = '\xff'", "not UTF-8 (at line 2, column 9)"),
+    "bytes that are not UTF-8": (b"[[gifts]]\nname = '\xff'", "not UTF-8 (at line 2, column 9)"),
     "UTF-16": ("gifts = []".encode("utf-16"), "not UTF-8 (at line 1, column 1)"),
     "a key twice": (b"gifts = []\ngifts = []\n", "Cannot overwrite a value (at line 2"),
     "a day for a text": (b"[[gifts]]\nname = 2026-12-01", "gifts[0].name: must be a text"),
@@ -43,44 +43,49 @@ HOSTILE = {
         "promotions[0].start_time: must be in the years 1 to 9999",
     ),
     "not a number": (b"[[gifts]]\ncoins = nan", "gifts[0].coins: must be a whole number"),
-    "a name that steers": (b'"\\u001b[31m" = 1', '"\\u001b[31m": there is no such field'),
+    "a name with a control character": (
+        b'"\\u001b[31m" = 1',
+        '"\\u001b[31m": there is no such field',
+    ),
     "more than a message": (b" " * (BYTES_MAX + 1), "more than 4 MiB"),
 }
 
 
 @pytest.mark.parametrize(("data", "complaint"), HOSTILE.values(), ids=HOSTILE)
-def test_it_is_refused_with_its_place(tmp_path: Path, data: bytes, complaint: str) -> None:
+def test_a_hostile_file_is_refused_with_a_place(
+    tmp_path: Path, data: bytes, complaint: str
+) -> None:
     file = tmp_path / "catalog.toml"
     file.write_bytes(data)
     with pytest.raises(CatalogFileError) as mistake:
         load_catalog(file)
-    said = str(mistake.value)
-    assert complaint in said
-    assert len(said) < SENTENCE_MAX
-    assert said.isprintable()
+    message = str(mistake.value)
+    assert complaint in message
+    assert len(message) < SENTENCE_MAX
+    assert message.isprintable()
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
-def test_a_file_of_a_windows_editor_is_taken(tmp_path: Path, mark: bytes, end: bytes) -> None:
+def test_a_file_of_a_windows_editor_is_accepted(tmp_path: Path, mark: bytes, end: bytes) -> None:
     file = tmp_path / "catalog.toml"
     file.write_bytes(mark + end.join([b"[[gifts]]", b"gift_id = 'rose'", b""]))
     assert load_catalog(file).gifts[0].gift_id == "rose"
 
 
-def test_a_device_without_an_end_is_more_than_a_file() -> None:
+def test_an_endless_device_is_refused() -> None:
     with pytest.raises(CatalogFileError, match="more than 4 MiB"):
         load_catalog("/dev/zero")
 
 
 @pytest.mark.parametrize("name", ["", "missing.toml"])
-def test_what_cannot_be_read_says_why(tmp_path: Path, name: str) -> None:
+def test_an_unreadable_file_is_refused_with_the_cause(tmp_path: Path, name: str) -> None:
     with pytest.raises(CatalogFileError, match=r"Is a directory|No such file"):
         load_catalog(tmp_path / name)
 
 
 def complaint(load: Callable[[], Catalog]) -> str:
-    """What is wrong with a catalog; empty if it is one."""
+    """The error of a catalog; empty if it is valid."""
     try:
         load()
     except CatalogFileError as mistake:
@@ -90,7 +95,7 @@ def complaint(load: Callable[[], Catalog]) -> str:
 
 @given(st.binary(max_size=200))
 @settings(deadline=None)
-def test_any_bytes_are_a_catalog_or_a_sentence(
+def test_any_bytes_parse_or_are_refused_with_a_sentence(
     tmp_path_factory: pytest.TempPathFactory, data: bytes
 ) -> None:
     file = tmp_path_factory.getbasetemp() / "any.toml"
@@ -114,7 +119,7 @@ LINES = (
 
 @given(st.lists(LINES, max_size=8).map("\n".join))
 @settings(max_examples=500, deadline=None)
-def test_any_lines_are_a_catalog_or_a_sentence(text: str) -> None:
+def test_any_lines_parse_or_are_refused_with_a_sentence(text: str) -> None:
     assert len(complaint(lambda: parse_catalog(text))) < SENTENCE_MAX
 
 
@@ -129,7 +134,7 @@ HELD = [
 
 
 @given(st.lists(st.one_of(HELD), min_size=1, max_size=5))
-def test_what_is_in_strings_and_comments_does_not_count(values: list[str]) -> None:
+def test_contents_of_strings_and_comments_do_not_count(values: list[str]) -> None:
     text = "\n".join(f"key{number} = {value}" for number, value in enumerate(values))
     tomllib.loads(text)
     check_bounds(text)

@@ -1,4 +1,4 @@
-"""Keys: made once, before the first attempt, on the caller's own request."""
+"""Idempotency keys: set once, before the first attempt, on the caller's request."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
 from tests.client.scripted import Context, ScriptedServer
-from tests.client.test_face import SERVICES
+from tests.client.test_public_api import SERVICES
 
 READS = ("Get", "List", "Watch", "Quote", "Verify", "Trace")
 
@@ -45,7 +45,7 @@ def test_keys_of_many_threads_differ() -> None:
     assert len(set(keys)) == 4_000
 
 
-def test_a_clock_that_goes_back_does_not_take_the_keys_back(
+def test_keys_rise_even_if_the_clock_goes_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = giftpay.new_key()
@@ -73,7 +73,7 @@ async def test_a_request_without_a_key_gets_one_and_keeps_it(
     assert first == second == request
 
 
-async def test_a_key_that_is_set_stays(scripted: ScriptedServer, caller: giftpay.Client) -> None:
+async def test_a_key_that_is_set_is_kept(scripted: ScriptedServer, caller: giftpay.Client) -> None:
     scripted.script("SendGift", SendGiftResponse())
     request = SendGiftRequest(idempotency_key="order 17")
     await caller.gifts.SendGift(request)
@@ -123,7 +123,7 @@ async def test_each_gift_of_a_stream_gets_a_key(
     assert all(seen)
 
 
-async def test_asking_for_a_key_does_not_make_one(
+async def test_reading_by_a_key_does_not_set_one(
     scripted: ScriptedServer, caller: giftpay.Client
 ) -> None:
     scripted.script("GetTransaction", GetTransactionResponse())

@@ -1,4 +1,4 @@
-"""What is refused before anything is sent: other types, sizes, times and metadata."""
+"""Checks before a call is sent: types, sizes, times and metadata."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -45,7 +45,7 @@ async def test_a_message_of_another_type_is_refused_before_it_is_sent(
     assert not scripted.asked
 
 
-async def test_blocking_code_is_told_so_too(scripted: ScriptedServer) -> None:
+async def test_blocking_code_checks_types_too(scripted: ScriptedServer) -> None:
     def erase() -> None:
         with giftpay.connect_sync(scripted.address, timeout=3) as client:
             client.admin.ErasePersonalData(OpenWalletRequest(owner_id="anna"))  # type: ignore[arg-type]
@@ -81,12 +81,12 @@ async def test_an_item_of_another_type_ends_a_stream(
     assert len(ledger.keys) <= 1
 
 
-async def test_a_stream_of_requests_that_is_none_is_refused(caller: giftpay.Client) -> None:
+async def test_an_invalid_stream_of_requests_is_refused(caller: giftpay.Client) -> None:
     with pytest.raises(TypeError, match="takes an asynchronous iterable, not a list"):
         caller.gifts.StreamGifts([StreamGiftsRequest()])  # type: ignore[arg-type]
 
 
-async def test_an_option_that_there_is_not_is_refused(
+async def test_an_unknown_option_is_refused(
     scripted: ScriptedServer, caller: giftpay.Client
 ) -> None:
     with pytest.raises(TypeError, match="wait_for_ready"):
@@ -96,7 +96,7 @@ async def test_an_option_that_there_is_not_is_refused(
     assert not scripted.asked
 
 
-async def test_a_request_that_the_server_would_not_receive_is_not_sent(
+async def test_a_request_larger_than_the_server_accepts_is_not_sent(
     scripted: ScriptedServer, caller: giftpay.Client
 ) -> None:
     gifts = [SendGiftRequest(message="x" * 4_200) for _ in range(1_000)]
@@ -117,13 +117,13 @@ async def test_the_largest_answer_to_a_request_is_received(
     assert len(answer.outcomes) == 1_000
 
 
-async def test_the_shared_server_answers_what_is_just_small_enough(client: giftpay.Client) -> None:
+async def test_the_server_answers_a_request_just_below_the_limit(client: giftpay.Client) -> None:
     gifts = [SendGiftRequest(idempotency_key="x" * 4_140) for _ in range(1_000)]
     answer = await client.gifts.BatchSendGifts(BatchSendGiftsRequest(gifts=gifts))
     assert all(outcome.HasField("refusal") for outcome in answer.outcomes)
 
 
-async def test_large_gifts_are_sent_in_messages_that_the_server_takes(
+async def test_large_gifts_are_sent_in_messages_within_the_limit(
     client: giftpay.Client,
 ) -> None:
     gifts = [
@@ -134,7 +134,7 @@ async def test_large_gifts_are_sent_in_messages_that_the_server_takes(
     assert sorted(keys) == sorted(gift.idempotency_key for gift in gifts)
 
 
-async def test_a_gift_that_no_message_holds_is_refused(
+async def test_a_gift_larger_than_a_message_is_refused(
     scripted: ScriptedServer, caller: giftpay.Client
 ) -> None:
     scripted.script("StreamGifts", Ledger().play)
@@ -148,7 +148,7 @@ NO_TIMES: list[Any] = [0, -1, float("inf"), float("nan"), float("-inf"), 1e300, 
 
 
 @pytest.mark.parametrize("given", NO_TIMES)
-async def test_a_time_that_is_none_is_refused_where_it_is_given(
+async def test_an_invalid_timeout_is_refused_at_the_call(
     scripted: ScriptedServer, caller: giftpay.Client, given: Any
 ) -> None:
     with pytest.raises(ValueError, match="timeout must be a finite number of seconds above 0"):
@@ -161,7 +161,7 @@ async def test_a_time_that_is_none_is_refused_where_it_is_given(
 
 
 @pytest.mark.parametrize("wait", [-1, float("inf"), float("nan")])
-def test_a_wait_that_is_none_is_refused(wait: float) -> None:
+def test_an_invalid_wait_is_refused(wait: float) -> None:
     with pytest.raises(ValueError, match="wait must be a finite number of seconds from 0"):
         giftpay.connect("localhost:1", wait=wait)
 
@@ -173,7 +173,7 @@ def test_a_time_of_another_type_is_refused(timeout: Any) -> None:
 
 
 @pytest.mark.parametrize("connections", [0, -1, 65, 2.0, "2", True])
-def test_a_number_of_connections_that_is_none_is_refused(connections: Any) -> None:
+def test_an_invalid_number_of_connections_is_refused(connections: Any) -> None:
     with pytest.raises((TypeError, ValueError), match="connections must be"):
         giftpay.connect("localhost:1", connections=connections)
 
@@ -209,7 +209,7 @@ def test_a_secret_in_metadata_is_not_repeated() -> None:
     assert "s3cret" not in str(refused.value)
 
 
-async def test_what_is_refused_leaves_the_client_as_it_was(
+async def test_a_client_is_usable_after_a_refused_call(
     scripted: ScriptedServer, caller: giftpay.Client
 ) -> None:
     scripted.script("GetWallet", GetWalletResponse())

@@ -1,4 +1,4 @@
-"""Money as text: exact, with the decimals of its currency, both ways."""
+"""Money as text: exact, with the decimals of its currency, in both directions."""
 
 import pytest
 from giftpay.money import DECIMALS, format_money, parse_money
@@ -11,7 +11,7 @@ amounts = st.integers(min_value=-(10**12), max_value=10**12)
 
 
 @given(currencies, amounts)
-def test_what_is_written_is_read_as_it_was(currency: str, minor_units: int) -> None:
+def test_money_round_trips(currency: str, minor_units: int) -> None:
     money = Money(currency_code=currency, minor_units=minor_units)
     assert parse_money(format_money(money)) == money
 
@@ -34,7 +34,7 @@ def test_the_last_digit_is_a_minor_unit(text: str, minor_units: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["EUR 10", "EUR 10.9", "EUR 10.990", "JPY 160.00", "KWD 1.25"])
-def test_other_decimals_than_the_currency_has_are_refused(text: str) -> None:
+def test_a_wrong_number_of_decimals_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"must have \d decimals"):
         parse_money(text)
 
@@ -43,6 +43,6 @@ def test_other_decimals_than_the_currency_has_are_refused(text: str) -> None:
     "text",
     ["", "10.99", "10.99 EUR", "eur 10.99", "EUR10.99", "EUR 1,099.00", "EUR \u0661.99", "EUR .99"],
 )
-def test_what_is_no_money_is_refused(text: str) -> None:
+def test_malformed_money_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be money"):
         parse_money(text)

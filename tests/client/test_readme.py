@@ -1,4 +1,4 @@
-"""The code in the client's README runs as it stands there."""
+"""The code in the client's README runs unchanged."""
 
 import asyncio
 import re
@@ -8,7 +8,7 @@ import pytest
 from giftpay.v1 import Balance, GetWalletResponse, Gift, SendGiftResponse, Wallet
 from grpc import StatusCode
 
-from tests.client.scripted import ScriptedServer, no
+from tests.client.scripted import ScriptedServer, refusal_status
 from tests.client.test_send_gifts import Ledger
 from tests.client.test_watch import part, parts
 
@@ -27,10 +27,12 @@ def target(scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("target")
-async def test_the_first_block_sends_a_gift_or_says_what_is_missing(
+async def test_the_first_block_sends_a_gift_or_prints_the_missing_coins(
     scripted: ScriptedServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    short = no(StatusCode.FAILED_PRECONDITION, "INSUFFICIENT_COINS", available=1, required=3)
+    short = refusal_status(
+        StatusCode.FAILED_PRECONDITION, "INSUFFICIENT_COINS", available=1, required=3
+    )
     scripted.script("SendGift", SendGiftResponse(gift=Gift(coins=3, diamonds=3)), short)
     await run(BLOCKS[0])
     await run(BLOCKS[0])

@@ -1,4 +1,4 @@
-"""What is repeated unseen, and what never is."""
+"""Which calls are retried, and which never are."""
 
 import asyncio
 
@@ -17,10 +17,17 @@ from grpc import StatusCode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.client.scripted import BROKEN, HOPELESS, Context, ScriptedServer, no, serving
+from tests.client.scripted import (
+    BROKEN,
+    PERMANENT,
+    Context,
+    ScriptedServer,
+    refusal_status,
+    serving,
+)
 
 
-async def test_an_unavailable_server_is_asked_again_with_the_same_bytes(
+async def test_a_call_is_retried_with_the_same_bytes_while_unavailable(
     scripted: ScriptedServer, caller: giftpay.Client
 ) -> None:
     scripted.script(
@@ -35,7 +42,7 @@ async def test_an_unavailable_server_is_asked_again_with_the_same_bytes(
     assert request.idempotency_key
 
 
-async def test_what_the_caller_does_to_the_request_meanwhile_is_not_sent(
+async def test_later_changes_to_the_request_are_not_sent(
     scripted: ScriptedServer, caller: giftpay.Client
 ) -> None:
     scripted.script("SendGift", StatusCode.UNAVAILABLE, StatusCode.UNAVAILABLE, SendGiftResponse())
@@ -49,7 +56,7 @@ async def test_what_the_caller_does_to_the_request_meanwhile_is_not_sent(
 
 
 @pytest.mark.parametrize("code", BROKEN)
-async def test_a_call_that_broke_off_is_asked_again(
+async def test_a_call_that_broke_off_is_retried(
     scripted: ScriptedServer, caller: giftpay.Client, code: StatusCode
 ) -> None:
     scripted.script("SendGift", code, SendGiftResponse())
@@ -58,14 +65,14 @@ async def test_a_call_that_broke_off_is_asked_again(
     assert first == second
 
 
-async def test_a_read_is_asked_again_too(scripted: ScriptedServer, caller: giftpay.Client) -> None:
+async def test_a_read_is_retried_too(scripted: ScriptedServer, caller: giftpay.Client) -> None:
     scripted.script("GetWallet", StatusCode.UNAVAILABLE, GetWalletResponse())
     await caller.wallets.GetWallet(GetWalletRequest(owner_id="anna"))
     assert len(scripted.asked["GetWallet"]) == 2
 
 
-@pytest.mark.parametrize("code", HOPELESS)
-async def test_what_would_end_the_same_way_is_not_asked_again(
+@pytest.mark.parametrize("code", PERMANENT)
+async def test_a_permanent_failure_is_not_retried(
     scripted: ScriptedServer, caller: giftpay.Client, code: StatusCode
 ) -> None:
     scripted.script("SendGift", code)
@@ -74,7 +81,7 @@ async def test_what_would_end_the_same_way_is_not_asked_again(
     assert len(scripted.asked["SendGift"]) == 1
 
 
-async def test_a_message_that_is_too_large_for_one_end_is_not_sent_again(
+async def test_a_message_that_is_too_large_is_not_sent_again(
     scripted: ScriptedServer, caller: giftpay.Client
 ) -> None:
     async def refuse(_: SendGiftRequest, context: Context) -> None:
@@ -88,37 +95,41 @@ async def test_a_message_that_is_too_large_for_one_end_is_not_sent_again(
     assert len(scripted.asked["SendGift"]) == 1
 
 
-async def test_an_overloaded_server_is_left_alone(
+async def test_a_call_is_not_retried_when_overloaded(
     scripted: ScriptedServer, caller: giftpay.Client
 ) -> None:
-    scripted.script("SendGift", no(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", queued=8192))
+    scripted.script(
+        "SendGift", refusal_status(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", queued=8192)
+    )
     with pytest.raises(giftpay.Overloaded) as refused:
         await caller.gifts.SendGift(SendGiftRequest())
     assert refused.value.queued == 8192
     assert len(scripted.asked["SendGift"]) == 1
 
 
-async def test_a_no_that_decided_nothing_does_not_tell_what_an_earlier_attempt_did(
+async def test_an_undecided_refusal_after_a_lost_attempt_is_an_unknown_outcome(
     scripted: ScriptedServer, caller: giftpay.Client
 ) -> None:
     request = SendGiftRequest()
-    overloaded = no(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", queued=8192)
+    overloaded = refusal_status(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", queued=8192)
     scripted.script("SendGift", StatusCode.UNAVAILABLE, overloaded)
     with pytest.raises(giftpay.OutcomeUnknown) as unknown:
         await caller.gifts.SendGift(request)
     assert unknown.value.key == request.idempotency_key
 
 
-async def test_a_pinned_no_tells_what_an_earlier_attempt_did(
+async def test_a_pinned_refusal_after_a_lost_attempt_is_the_outcome(
     scripted: ScriptedServer, caller: giftpay.Client
 ) -> None:
-    short = no(StatusCode.FAILED_PRECONDITION, "INSUFFICIENT_COINS", available=1, required=5)
+    short = refusal_status(
+        StatusCode.FAILED_PRECONDITION, "INSUFFICIENT_COINS", available=1, required=5
+    )
     scripted.script("SendGift", StatusCode.UNAVAILABLE, short)
     with pytest.raises(giftpay.InsufficientCoins):
         await caller.gifts.SendGift(SendGiftRequest())
 
 
-async def test_a_server_that_restarts_is_met_again_within_the_deadline() -> None:
+async def test_a_call_outlives_a_restart_of_the_server() -> None:
     script = ScriptedServer()
     script.script("SendGift", SendGiftResponse())
     async with serving(script):
@@ -147,7 +158,7 @@ async def test_each_gift_of_a_batch_keeps_its_key(
     assert first.gifts[1].idempotency_key
 
 
-async def test_a_cancelled_caller_is_not_answered_but_cancelled(
+async def test_a_cancelled_caller_gets_a_cancelled_error(
     scripted: ScriptedServer, caller: giftpay.Client
 ) -> None:
     asked = asyncio.Event()
@@ -169,5 +180,5 @@ def test_the_wait_between_attempts_stays_within_its_bound(failures: int) -> None
     assert 0 <= backoff_s(failures) <= min(BACKOFF_MAX_S, 0.05 * 2 ** min(failures, 10))
 
 
-def test_waits_differ_so_that_callers_part() -> None:
+def test_the_wait_has_jitter() -> None:
     assert len({backoff_s(5) for _ in range(10)}) > 1

@@ -1,4 +1,4 @@
-"""Streaming gifts: an outcome for each, whatever becomes of the streams."""
+"""Streaming gifts: an outcome for each, even if streams are lost."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -19,7 +19,7 @@ from giftpay.v1 import (
 )
 from grpc import StatusCode
 
-from tests.client.scripted import BROKEN, HOPELESS, Context, ScriptedServer, no
+from tests.client.scripted import BROKEN, PERMANENT, Context, ScriptedServer, refusal_status
 
 Requests = AsyncIterator[StreamGiftsRequest]
 
@@ -29,7 +29,7 @@ def gifts(count: int) -> list[SendGiftRequest]:
 
 
 def sent(*gifts: SendGiftRequest) -> StreamGiftsResponse:
-    """The outcomes of gifts that were sent."""
+    """An answer with the outcomes of gifts that were sent."""
     outcomes = [
         GiftOutcome(idempotency_key=gift.idempotency_key, gift=Gift(count=gift.count))
         for gift in gifts
@@ -43,10 +43,10 @@ def refused(gift: SendGiftRequest, reason: ErrorReason.ValueType) -> StreamGifts
 
 
 class Ledger:
-    """Answers every gift, each stream after so many gifts being lost."""
+    """Answers every gift; each stream is lost after a number of gifts."""
 
     def __init__(self, *lost_after: int) -> None:
-        self.keys: list[str] = []  # as they came, repeated ones too
+        self.keys: list[str] = []  # as received, repeated ones included
         self.messages: list[int] = []
         self._lost_after = list(lost_after)
 
@@ -74,7 +74,7 @@ async def test_every_gift_has_its_outcome(scripted: ScriptedServer, caller: gift
     assert ledger.keys == [gift.idempotency_key for gift in sending]
 
 
-async def test_what_waits_goes_in_one_message(
+async def test_queued_gifts_share_a_message(
     scripted: ScriptedServer, caller: giftpay.Client
 ) -> None:
     ledger = Ledger()
@@ -97,7 +97,7 @@ async def test_a_lost_stream_is_replaced_and_only_the_undecided_are_sent_again(
 
 
 @pytest.mark.parametrize("code", BROKEN)
-async def test_whatever_a_stream_breaks_off_with_it_is_replaced(
+async def test_a_stream_that_broke_off_is_replaced(
     scripted: ScriptedServer, caller: giftpay.Client, code: StatusCode
 ) -> None:
     ledger = Ledger()
@@ -105,8 +105,8 @@ async def test_whatever_a_stream_breaks_off_with_it_is_replaced(
     assert len([outcome async for outcome in caller.send_gifts(gifts(3))]) == 3
 
 
-@pytest.mark.parametrize("code", HOPELESS)
-async def test_a_stream_that_would_end_the_same_way_is_not_replaced(
+@pytest.mark.parametrize("code", PERMANENT)
+async def test_a_stream_with_a_permanent_failure_is_not_replaced(
     scripted: ScriptedServer, caller: giftpay.Client, code: StatusCode
 ) -> None:
     scripted.script("StreamGifts", code)
@@ -118,7 +118,7 @@ async def test_a_stream_that_would_end_the_same_way_is_not_replaced(
     assert len(scripted.asked["StreamGifts"]) == 1
 
 
-async def test_an_outcome_that_is_none_is_asked_for_again(
+async def test_a_gift_with_an_undecided_outcome_is_sent_again(
     scripted: ScriptedServer, caller: giftpay.Client
 ) -> None:
     async def stopping(requests: Requests, _: Context) -> AsyncIterator[StreamGiftsResponse]:
@@ -136,7 +136,7 @@ async def test_an_outcome_that_is_none_is_asked_for_again(
 
 
 @pytest.mark.parametrize("reason", [ERROR_REASON_INSUFFICIENT_COINS, ERROR_REASON_OVERLOADED])
-async def test_a_refused_gift_is_an_outcome_and_sinks_no_other(
+async def test_a_refused_gift_is_an_outcome_and_affects_no_other(
     scripted: ScriptedServer, caller: giftpay.Client, reason: ErrorReason.ValueType
 ) -> None:
     async def play(requests: Requests, _: Context) -> AsyncIterator[StreamGiftsResponse]:
@@ -150,7 +150,7 @@ async def test_a_refused_gift_is_an_outcome_and_sinks_no_other(
     assert len(scripted.asked["StreamGifts"]) == 1
 
 
-async def test_no_more_than_the_window_is_under_way(
+async def test_no_more_gifts_than_the_window_are_in_flight(
     scripted: ScriptedServer, caller: giftpay.Client
 ) -> None:
     taken = 0
@@ -166,11 +166,11 @@ async def test_no_more_than_the_window_is_under_way(
     async for _ in caller.send_gifts(source(), window=4):
         seen += 1
         assert taken <= seen + 4
-        await asyncio.sleep(0.01)  # a reader that takes its time
+        await asyncio.sleep(0.01)  # a slow reader
     assert seen == taken == 20
 
 
-async def test_gifts_are_sent_as_they_come(
+async def test_gifts_are_sent_as_they_arrive(
     scripted: ScriptedServer, caller: giftpay.Client
 ) -> None:
     arrived = asyncio.Event()
@@ -178,7 +178,7 @@ async def test_gifts_are_sent_as_they_come(
     async def source() -> AsyncIterator[SendGiftRequest]:
         first, second = gifts(2)
         yield first
-        await arrived.wait()  # it is decided before the next is there
+        await arrived.wait()  # it is decided before the next is yielded
         yield second
 
     scripted.script("StreamGifts", Ledger().play)
@@ -189,7 +189,7 @@ async def test_gifts_are_sent_as_they_come(
     assert counts == [1, 2]
 
 
-async def test_nothing_to_send_asks_nothing(
+async def test_without_gifts_no_stream_is_opened(
     scripted: ScriptedServer, caller: giftpay.Client
 ) -> None:
     assert [outcome async for outcome in caller.send_gifts([])] == []
@@ -215,7 +215,7 @@ async def test_a_server_that_decides_nothing_leaves_the_outcomes_unknown(
     assert unknown.value.keys == tuple(gift.idempotency_key for gift in sending[1:])
 
 
-async def test_a_server_that_stays_away_leaves_the_outcomes_unknown(
+async def test_an_unreachable_server_leaves_the_outcomes_unknown(
     scripted: ScriptedServer,
 ) -> None:
     scripted.script("StreamGifts", StatusCode.UNAVAILABLE)
@@ -228,17 +228,19 @@ async def test_a_server_that_stays_away_leaves_the_outcomes_unknown(
     assert len(scripted.asked["StreamGifts"]) > 1
 
 
-async def test_a_no_to_the_stream_names_what_is_undecided(
+async def test_a_refusal_of_the_stream_names_the_undecided_keys(
     scripted: ScriptedServer, caller: giftpay.Client
 ) -> None:
-    scripted.script("StreamGifts", no(StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED", right="x"))
+    scripted.script(
+        "StreamGifts", refusal_status(StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED", right="x")
+    )
     [gift] = gifts(1)
     with pytest.raises(giftpay.PermissionDenied) as denied:
         await anext(caller.send_gifts([gift]))
     assert denied.value.key == gift.idempotency_key
 
 
-async def test_a_source_that_fails_is_heard_after_the_outcomes_before_it(
+async def test_an_error_of_the_iterable_is_raised_after_the_earlier_outcomes(
     scripted: ScriptedServer, caller: giftpay.Client
 ) -> None:
     def source() -> Iterator[SendGiftRequest]:
@@ -252,7 +254,7 @@ async def test_a_source_that_fails_is_heard_after_the_outcomes_before_it(
         await anext(outcomes)
 
 
-async def test_one_key_twice_at_once_is_a_mistake(
+async def test_one_key_twice_in_flight_is_an_error(
     scripted: ScriptedServer, caller: giftpay.Client
 ) -> None:
     scripted.script("StreamGifts", Ledger().play)
@@ -273,7 +275,7 @@ async def test_an_idle_stream_stays_open(scripted: ScriptedServer) -> None:
     assert len(scripted.asked["StreamGifts"]) == 1
 
 
-async def test_closing_the_client_while_its_stream_is_away_leaves_the_outcomes_unknown(
+async def test_closing_the_client_without_a_stream_leaves_the_outcomes_unknown(
     scripted: ScriptedServer,
 ) -> None:
     scripted.script("StreamGifts", StatusCode.UNAVAILABLE)

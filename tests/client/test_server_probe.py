@@ -1,4 +1,4 @@
-"""Why no giftpay server answers: each cause is a sentence, and what gRPC says of it comes after."""
+"""Why no giftpay server answers: a sentence for each cause, followed by gRPC's details."""
 
 from __future__ import annotations
 
@@ -13,8 +13,15 @@ from giftpay.v1 import GetWalletRequest, GetWalletResponse
 from giftpay_server.app import Running
 from grpc_health.v1 import health, health_pb2
 
+from tests.client.foreign_listeners import (
+    Certificate,
+    grpc_server,
+    http,
+    listening,
+    mute,
+    new_certificate,
+)
 from tests.client.scripted import ScriptedServer, serving
-from tests.client.strangers import Certificate, grpc_server, http, listening, mute, new_certificate
 
 PROXIES = ("grpc_proxy", "https_proxy", "http_proxy", "no_grpc_proxy", "no_proxy")
 
@@ -40,7 +47,7 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def why_not(target: str, **options: Any) -> str:
-    """What a client says that cannot connect."""
+    """The message of a client that cannot connect."""
     with pytest.raises(giftpay.Unavailable) as unavailable:
         async with giftpay.connect(target, timeout=3, **options):
             pass
@@ -54,15 +61,15 @@ async def test_nobody_listens() -> None:
     assert said.endswith("Connection refused)")
 
 
-async def test_a_name_that_nobody_has() -> None:
+async def test_an_unknown_host() -> None:
     assert "its name is not known" in await why_not("giftpay.invalid:50051")
 
 
-async def test_a_socket_that_is_not_there(tmp_path: Path) -> None:
+async def test_a_missing_socket(tmp_path: Path) -> None:
     assert "there is no such socket" in await why_not(f"unix:{tmp_path}/none.sock")
 
 
-async def test_a_listener_that_says_nothing() -> None:
+async def test_a_silent_listener() -> None:
     async with listening(mute) as port:
         assert "does not speak gRPC" in await why_not(f"127.0.0.1:{port}")
 
@@ -72,7 +79,7 @@ async def test_an_http_1_server() -> None:
         assert "an HTTP/1 server is there" in await why_not(f"127.0.0.1:{port}")
 
 
-async def test_a_client_with_tls_reaches_a_server_with_it(
+async def test_a_client_with_tls_connects_to_a_server_with_tls(
     secure: str, certificate: Certificate
 ) -> None:
     async with giftpay.connect(secure, credentials=certificate.trust) as client:
@@ -88,7 +95,7 @@ async def test_plain_text_against_a_tls_port(secure: str) -> None:
     assert "as a port for TLS does when it is spoken to in plain text" in await why_not(secure)
 
 
-async def test_a_certificate_that_nobody_vouches_for(secure: str) -> None:
+async def test_an_untrusted_certificate(secure: str) -> None:
     said = await why_not(secure, credentials=grpc.ssl_channel_credentials())
     assert "its certificate is not one that the credentials trust" in said
 
@@ -105,7 +112,7 @@ async def test_a_grpc_server_without_giftpay() -> None:
     assert "a gRPC server is there, without giftpay's services" in said
 
 
-async def test_a_grpc_server_that_is_healthy_and_not_giftpays() -> None:
+async def test_a_healthy_grpc_server_without_giftpay() -> None:
     healthy = health.aio.HealthServicer()
     await healthy.set("", health_pb2.HealthCheckResponse.SERVING)
     handlers = grpc.method_handlers_generic_handler(
@@ -122,7 +129,7 @@ async def test_a_grpc_server_that_is_healthy_and_not_giftpays() -> None:
         assert "a gRPC server is there, without giftpay's" in await why_not(target)
 
 
-async def test_a_proxy_that_passes_on_giftpay_alone_is_no_obstacle() -> None:
+async def test_a_proxy_may_forward_only_giftpays_services() -> None:
     async def refuse(_: bytes, context: Any) -> None:
         await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "owner_id")
 
@@ -133,7 +140,7 @@ async def test_a_proxy_that_passes_on_giftpay_alone_is_no_obstacle() -> None:
 
 
 @pytest.mark.parametrize("variable", ["grpc_proxy", "https_proxy", "http_proxy"])
-async def test_no_proxy_comes_between_a_client_and_its_own_machine(
+async def test_no_proxy_is_used_for_targets_on_this_machine(
     server: Running, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     port = server.address.rpartition(":")[2]
@@ -156,6 +163,6 @@ async def test_a_proxy_that_does_not_connect_is_named(
     assert "s3cret" not in said
 
 
-async def test_a_proxy_that_is_away_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unreachable_proxy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
     assert "names a proxy in https_proxy" in await why_not("giftpay.invalid:50051")

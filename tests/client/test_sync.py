@@ -20,7 +20,7 @@ from giftpay.v1 import (
 )
 from grpc import StatusCode
 
-from tests.client.scripted import Context, ScriptedServer, no
+from tests.client.scripted import Context, ScriptedServer, refusal_status
 from tests.client.test_send_gifts import Ledger, gifts
 from tests.client.test_watch import part, parts
 
@@ -30,7 +30,7 @@ T = TypeVar("T")
 async def blocking(
     scripted: ScriptedServer, use: Callable[[giftpay.SyncClient], T], *, timeout_s: float = 3
 ) -> T:
-    """What `use` returns in a thread of its own, as the server needs this one."""
+    """Runs `use` in another thread, as the server runs in this one."""
 
     def run() -> T:
         with giftpay.connect_sync(scripted.address, timeout=timeout_s) as client:
@@ -46,8 +46,10 @@ async def test_a_call_returns_its_answer(scripted: ScriptedServer) -> None:
     assert answer.wallet.owner_id == "anna"
 
 
-async def test_keys_repetition_and_refusals_are_the_same(scripted: ScriptedServer) -> None:
-    short = no(StatusCode.FAILED_PRECONDITION, "INSUFFICIENT_COINS", available=1, required=5)
+async def test_keys_retries_and_refusals_are_the_same(scripted: ScriptedServer) -> None:
+    short = refusal_status(
+        StatusCode.FAILED_PRECONDITION, "INSUFFICIENT_COINS", available=1, required=5
+    )
     scripted.script("SendGift", StatusCode.UNAVAILABLE, short)
     request = SendGiftRequest()
     with pytest.raises(giftpay.InsufficientCoins) as refused:
@@ -56,7 +58,7 @@ async def test_keys_repetition_and_refusals_are_the_same(scripted: ScriptedServe
     assert scripted.asked["SendGift"] == [request] * 2
 
 
-async def test_a_call_has_the_time_that_it_asks_for(scripted: ScriptedServer) -> None:
+async def test_a_call_may_set_its_timeout(scripted: ScriptedServer) -> None:
     scripted.script("SendGift", hang)
     with pytest.raises(giftpay.OutcomeUnknown):
         await blocking(
@@ -91,7 +93,7 @@ async def test_one_request_sent_by_many_threads_has_one_key(scripted: ScriptedSe
     }
 
 
-async def test_clients_of_many_threads_do_not_mind_one_another(scripted: ScriptedServer) -> None:
+async def test_clients_of_many_threads_are_independent(scripted: ScriptedServer) -> None:
     scripted.script("SendGift", SendGiftResponse())
 
     def send_some(client: giftpay.SyncClient) -> None:
@@ -114,7 +116,7 @@ async def test_watching_is_an_iterator(scripted: ScriptedServer) -> None:
     assert await blocking(scripted, watch) == [1, 2, 3]
 
 
-async def test_gifts_go_in_rounds_and_their_source_stays_in_its_thread(
+async def test_gifts_are_sent_in_rounds_and_their_iterable_runs_in_the_callers_thread(
     scripted: ScriptedServer,
 ) -> None:
     ledger = Ledger(3)
@@ -135,7 +137,7 @@ async def test_gifts_go_in_rounds_and_their_source_stays_in_its_thread(
     assert threads == {thread}
 
 
-async def test_nobody_listening_is_said_at_once() -> None:
+async def test_nobody_listening_is_reported_at_once() -> None:
     def connect() -> None:
         with giftpay.connect_sync("127.0.0.1:1", timeout=60):
             pass
@@ -175,14 +177,14 @@ async def test_leaving_ends_the_calls_of_other_threads_and_the_thread(
     assert "giftpay" not in {thread.name for thread in threading.enumerate()}
 
 
-async def test_a_closed_client_says_so(scripted: ScriptedServer) -> None:
+async def test_a_call_of_a_closed_client_is_an_error(scripted: ScriptedServer) -> None:
     client = await blocking(scripted, lambda client: client)
     with pytest.raises(RuntimeError, match="closed"):
         client.gifts.SendGift(SendGiftRequest())
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-async def test_a_thread_that_was_ended_lets_nobody_wait(scripted: ScriptedServer) -> None:
+async def test_calls_end_when_the_thread_ends(scripted: ScriptedServer) -> None:
     scripted.script("GetWallet", hang)
 
     def end_it(client: giftpay.SyncClient) -> None:

@@ -1,4 +1,4 @@
-"""Which targets a client takes, and what it says of others before it tries them."""
+"""Which targets are valid, and the errors of others, raised before connecting."""
 
 import giftpay
 import pytest
@@ -29,7 +29,7 @@ from giftpay.target import is_on_this_machine
         ("unix:", "names no path"),
     ],
 )
-def test_a_target_that_is_none_is_refused_with_what_is_wrong(target: str, complaint: str) -> None:
+def test_an_invalid_target_is_refused_with_the_cause(target: str, complaint: str) -> None:
     with pytest.raises(ValueError, match="must be host:port") as mistake:
         giftpay.connect(target)
     assert complaint in str(mistake.value)
@@ -51,17 +51,17 @@ def test_a_target_that_is_none_is_refused_with_what_is_wrong(target: str, compla
         "unix-abstract:giftpay",
     ],
 )
-def test_every_form_of_a_target_is_taken(target: str) -> None:
+def test_every_form_of_a_target_is_accepted(target: str) -> None:
     giftpay.connect(target)
 
 
-def test_a_mistake_in_the_environment_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_in_the_environment_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIFTPAY_TARGET", "http://localhost:50051")
     with pytest.raises(ValueError, match="GIFTPAY_TARGET 'http://localhost:50051' begins with"):
         giftpay.connect()
 
 
-def test_a_target_that_is_no_text_is_a_mistake_of_type() -> None:
+def test_a_target_of_another_type_is_a_type_error() -> None:
     with pytest.raises(TypeError, match="The target must be a text"):
         giftpay.connect(50051)  # type: ignore[arg-type]
 

@@ -10,7 +10,7 @@ from giftpay import watch
 from giftpay.v1 import UNIT_COIN, Entry, WatchEntriesRequest, WatchEntriesResponse
 from grpc import StatusCode
 
-from tests.client.scripted import BROKEN, HOPELESS, Context, Play, ScriptedServer, no
+from tests.client.scripted import BROKEN, PERMANENT, Context, Play, ScriptedServer, refusal_status
 
 
 def part(*seqs: int) -> WatchEntriesResponse:
@@ -33,7 +33,7 @@ def parts(*answers: WatchEntriesResponse, then: object = None) -> Play:
 
 
 async def first(caller: giftpay.Client, count: int, *, after_seq: int = 0) -> list[int]:
-    """The seqs of so many entries."""
+    """The seqs of the first entries."""
     seqs: list[int] = []
     async with aclosing(caller.watch("anna", UNIT_COIN, after_seq=after_seq)) as entries:
         async for entry in entries:
@@ -43,7 +43,7 @@ async def first(caller: giftpay.Client, count: int, *, after_seq: int = 0) -> li
     return seqs
 
 
-async def test_the_past_comes_first_and_then_what_comes(
+async def test_existing_entries_come_first_and_then_new_ones(
     scripted: ScriptedServer, caller: giftpay.Client
 ) -> None:
     scripted.script("WatchEntries", parts(part(4, 5), part(), part(6), then="hang"))
@@ -67,8 +67,8 @@ async def test_a_lost_stream_is_resumed_after_the_last_entry(
     assert [asked.after_seq for asked in scripted.asked["WatchEntries"]] == [0, 2, 2, 5]
 
 
-@pytest.mark.parametrize("code", HOPELESS)
-async def test_a_stream_that_would_end_the_same_way_is_not_resumed(
+@pytest.mark.parametrize("code", PERMANENT)
+async def test_a_stream_with_a_permanent_failure_is_not_resumed(
     scripted: ScriptedServer, caller: giftpay.Client, code: StatusCode
 ) -> None:
     scripted.script("WatchEntries", parts(part(1), then=code))
@@ -78,7 +78,7 @@ async def test_a_stream_that_would_end_the_same_way_is_not_resumed(
     assert len(scripted.asked["WatchEntries"]) == 1
 
 
-async def test_a_stream_that_never_comes_is_reported(
+async def test_repeated_failures_are_logged(
     scripted: ScriptedServer,
     caller: giftpay.Client,
     monkeypatch: pytest.MonkeyPatch,
@@ -93,15 +93,15 @@ async def test_a_stream_that_never_comes_is_reported(
     assert "INTERNAL: as scripted" in record.message
 
 
-async def test_a_slow_reader_resumes_where_it_is(
+async def test_a_slow_reader_resumes_after_its_last_entry(
     scripted: ScriptedServer, caller: giftpay.Client
 ) -> None:
-    slow = no(StatusCode.ABORTED, "SLOW_READER", last_seq=1)
+    slow = refusal_status(StatusCode.ABORTED, "SLOW_READER", last_seq=1)
     scripted.script("WatchEntries", parts(part(1), then=None), slow, parts(part(2), then="hang"))
     assert await first(caller, 2) == [1, 2]
 
 
-async def test_a_stream_that_falls_silent_is_replaced(
+async def test_a_silent_stream_is_replaced(
     scripted: ScriptedServer, caller: giftpay.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "SILENCE_MAX_S", 0.2)
@@ -110,7 +110,7 @@ async def test_a_stream_that_falls_silent_is_replaced(
 
 
 @pytest.mark.parametrize("seq", [1, 3])
-async def test_an_entry_that_is_out_of_its_place_is_not_passed_on(
+async def test_an_entry_out_of_order_is_an_error(
     scripted: ScriptedServer, caller: giftpay.Client, seq: int
 ) -> None:
     scripted.script("WatchEntries", parts(part(1), part(seq), then="hang"))
@@ -118,14 +118,16 @@ async def test_an_entry_that_is_out_of_its_place_is_not_passed_on(
         await first(caller, 2)
 
 
-async def test_a_no_ends_it(scripted: ScriptedServer, caller: giftpay.Client) -> None:
-    scripted.script("WatchEntries", no(StatusCode.NOT_FOUND, "WALLET_NOT_FOUND", owner_id="anna"))
+async def test_a_refusal_ends_it(scripted: ScriptedServer, caller: giftpay.Client) -> None:
+    scripted.script(
+        "WatchEntries", refusal_status(StatusCode.NOT_FOUND, "WALLET_NOT_FOUND", owner_id="anna")
+    )
     with pytest.raises(giftpay.WalletNotFound):
         await first(caller, 1)
     assert len(scripted.asked["WatchEntries"]) == 1
 
 
-async def test_leaving_it_ends_the_stream_at_the_server(
+async def test_closing_the_iterator_ends_the_stream_at_the_server(
     scripted: ScriptedServer, caller: giftpay.Client
 ) -> None:
     ended = asyncio.Event()

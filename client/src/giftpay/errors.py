@@ -109,7 +109,10 @@ class OutcomeUnknown(GiftpayError):
 
 
 class Unavailable(GiftpayError):
-    """A read without an answer: the server is unreachable, too slow, or fails."""
+    """A read without an answer.
+
+    The server is unreachable, too slow, or fails.
+    """
 
 
 def _parsed(text: str, kind: type) -> str | int | tuple[str, ...]:

@@ -50,7 +50,7 @@ The errors that a call can raise:
     │   ├── BelowMinimum                .diamonds .minimum .currency_code
     │   └── CurrencyNotSupported        .currency_code .catalog_version
     ├── OutcomeUnknown                  A command without an answer; its outcome is unknown.
-    ├── Unavailable                     A read without an answer: the server is unreachable, too slow, or fails.
+    ├── Unavailable                     A read without an answer.
     └── Internal                        .incident
 """
 
@@ -124,9 +124,10 @@ class KeyReused(Refused):
 
 
 class Overloaded(Exhausted):
-    """The queue is longer than can be served within the bound; the call was refused at once (backpressure).
+    """Backpressure: more is queued than can be served within the bound.
 
-    A google.rpc.RetryInfo says when to retry (`retry_after` in the Python client).
+    The call was refused at once. A google.rpc.RetryInfo says when to retry (`retry_after` in the
+    Python client).
     """
 
     queued: int

@@ -36,8 +36,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     key belongs to another caller. The key keeps its first answer.
     """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 3
-    """The queue is longer than can be served within the bound; the call was refused at once
-    (backpressure). A google.rpc.RetryInfo says when to retry (`retry_after` in the Python client).
+    """Backpressure: more is queued than can be served within the bound. The call was refused at once. A
+    google.rpc.RetryInfo says when to retry (`retry_after` in the Python client).
     """
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 4
     """The database cannot be reached or did not answer. The outcome may be unknown: send the same
@@ -161,8 +161,8 @@ ERROR_REASON_IDEMPOTENCY_KEY_REUSED: ErrorReason.ValueType  # 2
 key belongs to another caller. The key keeps its first answer.
 """
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 3
-"""The queue is longer than can be served within the bound; the call was refused at once
-(backpressure). A google.rpc.RetryInfo says when to retry (`retry_after` in the Python client).
+"""Backpressure: more is queued than can be served within the bound. The call was refused at once. A
+google.rpc.RetryInfo says when to retry (`retry_after` in the Python client).
 """
 ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 4
 """The database cannot be reached or did not answer. The outcome may be unknown: send the same

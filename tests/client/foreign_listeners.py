@@ -1,4 +1,4 @@
-"""What else may listen where a giftpay server is expected."""
+"""Other servers that may listen where a giftpay server is expected."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate for localhost that only whoever has it trusts."""
+    """A self-signed certificate for localhost."""
 
     key: bytes
     chain: bytes
@@ -33,7 +33,7 @@ class Certificate:
 
 
 def new_certificate(folder: Path) -> Certificate:
-    """A certificate that is thrown away with the folder."""
+    """A new certificate with its key, in files of the folder."""
     key, chain = folder / "key.pem", folder / "chain.pem"
     new = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
     name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
@@ -44,7 +44,7 @@ def new_certificate(folder: Path) -> Certificate:
 
 @asynccontextmanager
 async def listening(serve: Serve) -> AsyncIterator[int]:
-    """A port that speaks as `serve` does."""
+    """The port of a server that runs `serve` for each connection."""
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:
         yield server.sockets[0].getsockname()[1]
@@ -64,7 +64,7 @@ def http(status: str) -> Serve:
 
 
 async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Takes what comes, and says nothing."""
+    """Reads everything and never answers."""
     while await reader.read(1_000):
         pass
     writer.close()

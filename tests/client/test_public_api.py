@@ -1,4 +1,4 @@
-"""What this distribution promises is there: its names, its services, and their types."""
+"""The public API: its names, its services and their types."""
 
 import asyncio
 import inspect
@@ -30,12 +30,12 @@ SERVICES: list[ServiceDescriptor] = [
 each_service = pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 
 
-def face(client: object, service: ServiceDescriptor) -> Any:
-    """The service as the client has it."""
+def service_of(client: object, service: ServiceDescriptor) -> Any:
+    """The client's attribute for a service."""
     return getattr(client, service.GetOptions().Extensions[options_pb2.client_name])
 
 
-def test_the_face_of_the_client_is_exactly_what_is_meant() -> None:
+def test_the_exported_names_are_exactly_these() -> None:
     functions = {"connect", "connect_sync", "new_key", "refusal_error"}
     families = {
         "Exhausted",
@@ -54,10 +54,10 @@ def test_the_face_of_the_client_is_exactly_what_is_meant() -> None:
 
 
 @each_service
-async def test_every_rpc_is_reached(
+async def test_every_rpc_can_be_called(
     scripted: ScriptedServer, caller: giftpay.Client, service: ServiceDescriptor
 ) -> None:
-    rpcs = face(caller, service)
+    rpcs = service_of(caller, service)
     for rpc in service.methods:
         if not rpc.server_streaming:
             answer = getattr(v1, rpc.output_type.name)
@@ -67,7 +67,7 @@ async def test_every_rpc_is_reached(
 
 
 @each_service
-async def test_blocking_code_reaches_every_rpc(
+async def test_blocking_code_can_call_every_rpc(
     scripted: ScriptedServer, service: ServiceDescriptor
 ) -> None:
     unary = [rpc for rpc in service.methods if not rpc.server_streaming]
@@ -76,8 +76,11 @@ async def test_blocking_code_reaches_every_rpc(
 
     def call_each() -> list[Any]:
         with giftpay.connect_sync(scripted.address, timeout=3) as client:
-            twin = face(client, service)
-            return [getattr(twin, rpc.name)(getattr(v1, rpc.input_type.name)()) for rpc in unary]
+            blocking_service = service_of(client, service)
+            return [
+                getattr(blocking_service, rpc.name)(getattr(v1, rpc.input_type.name)())
+                for rpc in unary
+            ]
 
     answers = await asyncio.to_thread(call_each)
     assert answers == [getattr(v1, rpc.output_type.name)() for rpc in unary]
