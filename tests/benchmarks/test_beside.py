@@ -1,4 +1,4 @@
-"""Orders and payments beside gifts, against a server of the generated code."""
+"""The load of orders and payments in addition to gifts, against a server of the generated code."""
 
 from __future__ import annotations
 

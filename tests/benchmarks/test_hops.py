@@ -1,4 +1,4 @@
-"""What the tracer makes of a list of calls."""
+"""The counts of the tracer."""
 
 from __future__ import annotations
 

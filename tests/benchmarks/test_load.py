@@ -39,12 +39,12 @@ def test_keys_are_canonical_uuids_of_version_7() -> None:
         assert UUID(key.decode()).version == 7
 
 
-def test_all_give_to_one_creator_where_it_is_hot() -> None:
+def test_with_the_hot_spread_all_gifts_go_to_one_creator() -> None:
     sent = [SendGiftRequest.FromString(gift) for gift in islice(gifts(Spread.HOT), 50)]
     assert {gift.recipient_id for gift in sent} == {"c000000000"}
 
 
-def test_a_batch_holds_so_many_gifts_with_their_words() -> None:
+def test_a_batch_has_the_given_number_of_gifts_with_their_messages() -> None:
     words = SendGiftRequest(message="Good luck!").SerializeToString()
     batch = BatchSendGiftsRequest.FromString(next(batches(gifts(Spread.ZIPF, words), 20)))
     assert [gift.message for gift in batch.gifts] == ["Good luck!"] * 20

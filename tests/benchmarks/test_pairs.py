@@ -24,7 +24,7 @@ def slices(*server_us: float, refused: int = 0) -> list[Sample]:
     ]
 
 
-def test_who_comes_first_alternates_so_that_a_drift_cancels() -> None:
+def test_the_order_in_pairs_alternates_so_that_a_drift_cancels() -> None:
     assert [order(number)[0] for number in range(4)] == [BASE, HEAD, BASE, HEAD]
     assert all(sorted(order(number)) == [BASE, HEAD] for number in range(4))
 
@@ -63,7 +63,7 @@ def found(refused: int = 0) -> dict[str, object]:
     }
 
 
-def test_the_table_names_every_measure_and_what_is_wrong_with_the_books() -> None:
+def test_the_table_has_every_measure_and_the_faults_of_the_books() -> None:
     lines = table(found()).splitlines()
     (server,) = (line for line in lines if "server CPU us a gift" in line)
     assert server.split()[-8:-6] == ["105.0", "1.050"]
@@ -72,12 +72,12 @@ def test_the_table_names_every_measure_and_what_is_wrong_with_the_books() -> Non
     assert lines[-1].endswith("unit 1 is off by 5")
 
 
-def test_the_table_tells_of_refused_gifts_where_there_are_any() -> None:
+def test_the_table_has_refused_gifts_if_there_are_any() -> None:
     assert "gifts refused" not in table(found())
     assert "gifts refused" in table(found(refused=3))
 
 
-def test_what_was_found_can_be_written_as_json() -> None:
+def test_the_results_can_be_written_as_json() -> None:
     assert json.loads(json.dumps(found())) == found()
 
 

@@ -49,13 +49,13 @@ def test_rounds_are_divided_pair_by_pair() -> None:
         ([2.2, 2.4, 2.5], Target(2.2, at_most=True), True),
     ],
 )
-def test_a_target_is_missed_only_where_the_whole_spread_lies_beyond_it(
+def test_a_target_is_missed_only_if_the_whole_spread_is_beyond_it(
     rounds: list[float], target: Target, met: bool
 ) -> None:
     assert Ratio.of(rounds, target).met is met
 
 
-def test_cpu_is_told_for_each_gift_of_each_part() -> None:
+def test_cpu_is_reported_for_each_gift_of_each_part() -> None:
     row = figure(slices(1_000, 1_000, 1_000))
     assert row["server_cpu_us"] == 500
     assert row["postgres_cpu_us"] == 250
@@ -85,7 +85,7 @@ def test_the_first_answer_only_starts_the_clock() -> None:
     assert count.last > count.first > 0
 
 
-def test_what_was_refused_is_told_from_what_failed() -> None:
+def test_refused_and_failed_gifts_are_counted_separately() -> None:
     count = Count()
     count.turned_away(7, RESOURCE_EXHAUSTED)
     count.turned_away(5, 14)
@@ -101,6 +101,6 @@ def test_results_have_the_documented_form(tmp_path: Path) -> None:
     assert set(found["ratios"]) == NAMED
     for ratio in found["ratios"].values():
         assert set(ratio) == {"value", "spread", "target", "met"}
-    told = table(found)
-    assert all(name in told for name in NAMED)
-    assert "unary, 64 callers" in told
+    text = table(found)
+    assert all(name in text for name in NAMED)
+    assert "unary, 64 callers" in text

@@ -1,4 +1,4 @@
-"""A server of their own for catalogs, which come and go here."""
+"""Servers of their own for tests that apply catalogs."""
 
 from __future__ import annotations
 

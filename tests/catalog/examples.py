@@ -154,7 +154,7 @@ def shelf() -> Books:
 
 
 def applied(books: Books, catalog: Catalog, *, expected_version: int | None = None) -> Answer:
-    """What ApplyCatalog with a key of its own comes to; the books go on from there."""
+    """The answer of ApplyCatalog with a new key; updates the books."""
     request = ApplyCatalogRequest(idempotency_key=str(uuid.uuid4()), catalog=catalog)
     if expected_version is not None:
         request.expected_version = expected_version

@@ -84,7 +84,7 @@ async def test_a_catalog_as_it_was_read_makes_no_new_version(shop: Client) -> No
     assert again.version == first.version
 
 
-async def test_a_retry_gets_the_first_answer_whatever_came_since(shop: Client) -> None:
+async def test_a_retry_gets_the_first_answer_even_after_other_catalogs(shop: Client) -> None:
     key = giftpay.new_key()
     first = await apply(shop, with_gift("tower"), key)
     await apply(shop, with_gift("bridge"))
@@ -93,7 +93,7 @@ async def test_a_retry_gets_the_first_answer_whatever_came_since(shop: Client) -
     assert (await read(shop)).version == first.version + 1
 
 
-async def test_a_key_stands_for_one_catalog(shop: Client) -> None:
+async def test_a_key_belongs_to_one_catalog(shop: Client) -> None:
     key = giftpay.new_key()
     await apply(shop, with_gift("tower"), key)
     with pytest.raises(giftpay.KeyReused) as reused:
@@ -101,7 +101,7 @@ async def test_a_key_stands_for_one_catalog(shop: Client) -> None:
     assert reused.value.fields == ("catalog",)
 
 
-async def test_a_catalog_built_on_an_earlier_version_is_refused_for_ever(shop: Client) -> None:
+async def test_a_catalog_with_another_expected_version_is_refused_and_pinned(shop: Client) -> None:
     base = (await apply(shop, with_gift("garden"))).version
     current = (await apply(shop, with_gift("forest"))).version
     stale = ApplyCatalogRequest(
@@ -122,7 +122,7 @@ async def test_a_catalog_built_on_the_current_version_is_applied(shop: Client) -
     assert (await shop.catalog.ApplyCatalog(request)).version == current + 1
 
 
-async def test_the_first_catalog_may_say_that_there_is_none_yet(new_shop: Client) -> None:
+async def test_the_first_catalog_may_expect_that_there_is_none(new_shop: Client) -> None:
     request = ApplyCatalogRequest(catalog=example(), expected_version=0)
     assert (await new_shop.catalog.ApplyCatalog(request)).version == 1
 
@@ -147,7 +147,9 @@ async def test_a_malformed_catalog_is_refused_with_every_field(shop: Client) -> 
     assert (await read(shop)).version == version
 
 
-async def test_a_catalog_malformed_all_over_is_refused_as_legibly(shop: Client) -> None:
+async def test_a_catalog_with_many_malformed_fields_is_refused_with_some_of_them(
+    shop: Client,
+) -> None:
     catalog = example()
     for _ in range(1_000):
         catalog.payout_rates.add().minor_units_per_diamond.denominator = -1
@@ -156,7 +158,7 @@ async def test_a_catalog_malformed_all_over_is_refused_as_legibly(shop: Client) 
     assert len(invalid.value.violations) == 20
 
 
-async def test_what_was_malformed_may_be_sent_again_under_the_same_key(shop: Client) -> None:
+async def test_the_key_of_a_malformed_catalog_may_be_used_again(shop: Client) -> None:
     key, catalog = giftpay.new_key(), with_gift("no blanks")
     with pytest.raises(giftpay.InvalidArgument):
         await apply(shop, catalog, key)

@@ -1,4 +1,4 @@
-"""Every way in which a catalog can be malformed, and the field that is named for it."""
+"""Every way in which a catalog can be malformed is refused with the name of the field."""
 
 from __future__ import annotations
 
@@ -120,12 +120,12 @@ SPOILED: list[tuple[str, Spoil]] = [
 
 
 @given(catalogs())
-def test_well_formed_catalogs_are_taken(catalog: Catalog) -> None:
+def test_well_formed_catalogs_are_accepted(catalog: Catalog) -> None:
     assert malformed(catalog) == []
 
 
 @pytest.mark.parametrize(("field", "spoil"), SPOILED)
-def test_what_is_malformed_is_named(field: str, spoil: Spoil) -> None:
+def test_a_malformed_field_is_named(field: str, spoil: Spoil) -> None:
     catalog = example()
     spoil(catalog)
     assert malformed(catalog) == [f"catalog.{field}"]
@@ -224,7 +224,7 @@ def test_promotions_are_bounded() -> None:
     assert malformed(catalog) == ["catalog.promotions"]
 
 
-def test_all_that_is_malformed_is_named_at_once() -> None:
+def test_several_malformed_fields_are_named_at_once() -> None:
     catalog = example()
     catalog.gifts[0].gift_id = ""
     catalog.gifts[1].coins = 0

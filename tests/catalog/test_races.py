@@ -1,4 +1,4 @@
-"""Servers that apply catalogs at once: the version's number decides, and each answer is true."""
+"""Servers that apply catalogs concurrently: the version number decides, and answers are right."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ WAITED_FOR = """
 
 @pytest.fixture
 async def other(shop_dsn: str) -> AsyncIterator[Connection]:
-    """A connection that stands for another server, as slow as the test wants it."""
+    """A connection that acts as another server, as slowly as the test wants."""
     connection = await asyncpg.connect(shop_dsn)
     yield connection
     await connection.close()
@@ -62,7 +62,7 @@ async def read(client: Client) -> CatalogMessage:
 async def overtaken(
     client: Client, other: Connection, request: ApplyCatalogRequest, *, by: CatalogMessage
 ) -> ApplyCatalogResponse:
-    """What a server answers that decides on a version which another one is just replacing."""
+    """The answer of a server whose current version another one replaces at the same time."""
     books = Books(now=NOW, catalog=Catalog.of(await read(client)))
     applied(books, by)
     async with other.transaction():
@@ -75,7 +75,7 @@ async def overtaken(
     return await answer
 
 
-async def test_whoever_is_overtaken_builds_on_the_version_that_was_quicker(
+async def test_after_a_conflict_the_next_version_follows_the_other_one(
     shop: Client, other: Connection
 ) -> None:
     before = await apply(shop, example())
@@ -87,7 +87,7 @@ async def test_whoever_is_overtaken_builds_on_the_version_that_was_quicker(
     assert gift("hare", 10, off_sale=True) in current.gifts
 
 
-async def test_whoever_is_overtaken_by_an_equal_catalog_makes_no_version(
+async def test_after_a_conflict_with_an_equal_catalog_there_is_no_new_version(
     shop: Client, other: Connection
 ) -> None:
     before = await apply(shop, example())
@@ -96,7 +96,7 @@ async def test_whoever_is_overtaken_by_an_equal_catalog_makes_no_version(
     assert response.version == (await read(shop)).version == before + 1
 
 
-async def test_whoever_is_overtaken_and_built_on_the_version_before_is_refused(
+async def test_after_a_conflict_an_expected_version_is_refused(
     shop: Client, other: Connection
 ) -> None:
     before = await apply(shop, example())

@@ -1,4 +1,4 @@
-"""The laws by which one version of the catalog follows another."""
+"""Laws of the versions of a catalog."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.catalog.examples import NOW, applied, catalogs, example, gift, shelf,
 
 
 def contents(books: Books) -> Catalog:
-    """What the current catalog says, without its version and time."""
+    """The contents of the current catalog, without its version and time."""
     said = Catalog()
     said.CopyFrom(books.catalog.message)
     said.ClearField("version")
@@ -59,7 +59,7 @@ def test_each_version_is_stored_with_the_transaction_that_applied_it() -> None:
 
 
 @given(st.lists(catalogs(), min_size=1, max_size=5))
-def test_what_was_ever_named_stays_readable_as_it_was_last_named(asked: list[Catalog]) -> None:
+def test_items_stay_readable_after_they_are_removed(asked: list[Catalog]) -> None:
     books = shelf()
     expected: dict[str, CatalogGift | CoinPackage] = {}
     for catalog in asked:

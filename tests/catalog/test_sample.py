@@ -1,4 +1,4 @@
-"""The sample catalog, and how a server on a database of its own comes to sell it."""
+"""The sample catalog, and when a server applies it."""
 
 from __future__ import annotations
 

@@ -127,8 +127,8 @@ async def test_nobody_listening_ends_with_3() -> None:
     line = ["--target", "127.0.0.1:1", "verify"]
     result = await asyncio.to_thread(CliRunner().invoke, commands, line)
     assert result.exit_code == 3
-    line = "unavailable: No giftpay server answers at 127.0.0.1:1: nothing listens there."
-    assert result.stderr.startswith(line)
+    message = "unavailable: No giftpay server answers at 127.0.0.1:1: nothing listens there."
+    assert result.stderr.startswith(message)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A server as `make run` starts one, for what the documents show."""
+"""A server like that of `make run`, for the examples in the documents."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from giftpay_server.config import Config
 
 @pytest.fixture
 async def address(new_database: Callable[[], Awaitable[str]], sandbox: str) -> AsyncIterator[str]:
-    """Where a server listens that nobody has called yet."""
+    """The address of a new server."""
     config = Config(
         database_url=await new_database(),
         listen="127.0.0.1:0",

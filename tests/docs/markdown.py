@@ -1,4 +1,4 @@
-"""The documents, and what is in them."""
+"""Reads the documents: code blocks, command lines, tables and links."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def blocks(document: str, language: str) -> list[str]:
 
 
 def command_lines(path: Path) -> list[str]:
-    """What a document tells to type at `giftpay`, in its blocks and between the words."""
+    """The command lines of `giftpay` in a document, in its blocks and inline."""
     fence = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
     text = path.read_text()
     fenced = re.findall(r"^(?:\$ )?(giftpay .*)$", "".join(fence.findall(text)), re.MULTILINE)
@@ -37,7 +37,7 @@ def table(document: str, heading: str) -> list[Row]:
 
 
 def links(path: Path) -> list[str]:
-    """Where a document points to inside the checkout."""
+    """The links of a document inside the checkout."""
     targets = re.findall(r"\[[^\]]*\]\(([^)\s]+)\)", path.read_text())
     return [target for target in targets if not target.startswith(("http:", "https:"))]
 

@@ -1,4 +1,4 @@
-"""What the documents show works as it is printed."""
+"""The examples in the documents work unchanged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RUN_MAX_S = 60
 
 
 async def printed(*arguments: str, address: str = "", folder: Path = ROOT) -> str:
-    """What Python prints in a process of its own."""
+    """The output of a Python process."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *arguments,
@@ -107,9 +107,11 @@ async def test_the_sql_for_operators_runs(new_database: Callable[[], Awaitable[s
 @pytest.mark.parametrize(
     "arguments", [("giftpay_server",), ("giftpay_server.sandbox",)], ids=lambda names: names[0]
 )
-async def test_the_options_are_those_that_the_program_tells(arguments: tuple[str]) -> None:
-    told, _, _ = (await printed("-m", *arguments, "--help")).partition("\nsettings,")
-    assert any(told.split() == block.split()[-len(told.split()) :] for block in _shown_help())
+async def test_the_options_are_those_of_the_programs_help(arguments: tuple[str]) -> None:
+    help_text, _, _ = (await printed("-m", *arguments, "--help")).partition("\nsettings,")
+    assert any(
+        help_text.split() == block.split()[-len(help_text.split()) :] for block in _shown_help()
+    )
 
 
 def _shown_help() -> list[str]:
@@ -125,8 +127,8 @@ each_document = pytest.mark.parametrize(
 def test_the_command_lines_are_understood(document: Path) -> None:
     for line in command_lines(document):
         words = shlex.split(" ".join(line.split()).partition(" > ")[0])
-        told = CliRunner().invoke(giftpay, [*words[1:], "--help"])
-        assert told.exit_code == 0, f"{line}: {told.output}"
+        result = CliRunner().invoke(giftpay, [*words[1:], "--help"])
+        assert result.exit_code == 0, f"{line}: {result.output}"
 
 
 @each_document

@@ -1,4 +1,4 @@
-"""The tables of the documents are complete, and say what the code says."""
+"""The tables of the documents are complete and agree with the code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Single attempts, without the client's repetitions, and what is known of a key and of a server."""
+"""Single attempts without the client's retries, and checks of a server's health."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ POLL_S = 0.1
 async def attempt(
     address: str, request: SendGiftRequest | GetWalletRequest, *, timeout_s: float
 ) -> giftpay.GiftpayError | None:
-    """What one attempt ends with; None if it was answered."""
+    """The error of one attempt; None if it was answered."""
     async with grpc.aio.insecure_channel(address) as channel:
         try:
             if isinstance(request, SendGiftRequest):
@@ -35,14 +35,14 @@ async def attempt(
 
 
 def assert_unavailable(error: giftpay.GiftpayError | None) -> None:
-    """The server itself has said so, with a reason, and the same key may be sent again."""
+    """The error has a reason of the server, and the same key may be sent again."""
     assert error is not None
     assert (error.code, error.pinned) == (grpc.StatusCode.UNAVAILABLE, False), repr(error)
     assert error.reason, repr(error)
 
 
 async def is_ready(address: str) -> bool:
-    """What the health service says of the server as a whole."""
+    """Whether the health service reports the whole server as serving."""
     async with grpc.aio.insecure_channel(address) as channel:
         health = health_pb2_grpc.HealthStub(channel)
         answer = await health.Check(health_pb2.HealthCheckRequest(service=""), timeout=10)

@@ -1,4 +1,4 @@
-"""Servers with a clock of their own, by libfaketime; Postgres and callers keep the right one."""
+"""Servers with a wrong clock, by libfaketime; Postgres and callers keep the right one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ LIBRARIES = (
     "/usr/lib/*/faketime/libfaketimeMT.so.1",
     "/usr/lib/*/faketime/libfaketime.so.1",
 )
-# What waits is not to be disturbed: asyncio and gRPC wait by the monotonic clock.
+# Not the monotonic clock, by which asyncio and gRPC wait.
 COMMON = {"FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
 

@@ -1,4 +1,4 @@
-"""One connection through a fault proxy: two ways, each of them with its fault."""
+"""One connection through a fault proxy: two directions, each with its own fault."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Direction(Flag):
 
 
 class End(Enum):
-    """Who holds an end of a connection."""
+    """The client's or the target's end of a connection."""
 
     CLIENT = auto()
     TARGET = auto()
@@ -49,13 +49,13 @@ class Way:
         self._source, self._sink = streams
 
     def fail(self, fault: Fault) -> None:
-        """Carries on with this fault, unless bytes are missing already."""
+        """Sets the fault, unless bytes are missing already."""
         if not isinstance(self.fault, BlackHole):
             self.fault, self.carried = fault, 0
             self._changed.set()
 
     async def pump(self) -> None:
-        """Carries what comes, and then the end as it came."""
+        """Forwards bytes, and then the end of the stream."""
         reset = False
         try:
             while data := await self._source.read(CHUNK):
@@ -93,7 +93,7 @@ class Connection:
         self._ends = {CLIENT: client[1], TARGET: target[1]}
 
     async def carry(self) -> None:
-        """Carries both ways until both have ended."""
+        """Forwards both directions until both have ended."""
         try:
             await asyncio.gather(*(way.pump() for way in self.ways.values()))
         finally:
@@ -105,7 +105,7 @@ class Connection:
             close(writer, reset=reset)
 
     def half_open(self, end: End, *, reset: bool) -> None:
-        """Ends it on one side; the other side is swallowed from now on and hears of nothing."""
+        """Closes one side; from now on the other side is swallowed, without a sign of the end."""
         for way in self.ways.values():
             way.fail(BlackHole())
         close(self._ends[end], reset=reset)

@@ -1,4 +1,4 @@
-"""A crowd that sends roses at its own pace, and how many are answered while something is wrong."""
+"""A crowd that sends roses at its own pace, and counts of those answered during a fault."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AT_LEAST = 3  # a slice with a fault serves the third part of one without
 
 
 class Crowd(Evening):
-    """Viewers who each send one rose after the other, and what became of each key."""
+    """Viewers who each send one rose after the other, and the result of each key."""
 
     def __init__(self, viewers: Sequence[str], stars: Sequence[str]) -> None:
         coins: Mapping[str, int] = dict.fromkeys(viewers, COINS)

@@ -1,4 +1,4 @@
-"""A proxy for TCP whose connections fail as a test says.
+"""A TCP proxy whose connections fail as a test sets.
 
 async with fault_proxy(tcp(server.address)) as proxy, connect(proxy.address) as client:
     with proxy.failing(BlackHole()):            # connections that exist, and new ones
@@ -49,7 +49,7 @@ EXISTING, NEW = Connections.EXISTING, Connections.NEW
 
 
 class FaultProxy:
-    """Listens on a port of its own, and passes on to its target what the faults let through."""
+    """Listens on a port, and forwards to its target what the faults let through."""
 
     def __init__(self, target: Target) -> None:
         self.address = "127.0.0.1:0"
@@ -67,7 +67,7 @@ class FaultProxy:
         ways: Direction = UP | DOWN,
         on: Connections = EXISTING | NEW,
     ) -> Iterator[None]:
-        """Carries bytes so while this lasts; connections that lost bytes stay as they are."""
+        """Applies a fault while this lasts; connections that lost bytes stay broken."""
         failed = [c.ways[way] for c in self.connections.values() if EXISTING in on for way in ways]
         before = dict(self._new)
         for each in failed:
@@ -82,7 +82,7 @@ class FaultProxy:
                 each.fail(Sound())
 
     def half_open(self, end: End, *, reset: bool = False) -> None:
-        """Closes the connections that exist at one end, without a sign to the other."""
+        """Closes existing connections at one end only: the other end is half-open."""
         for connection in self.connections.values():
             connection.half_open(end, reset=reset)
 
@@ -93,7 +93,7 @@ class FaultProxy:
 
     @asynccontextmanager
     async def refusing(self) -> AsyncIterator[None]:
-        """Nobody listens on the port meanwhile; connections that exist go on."""
+        """Stops listening meanwhile; existing connections continue."""
         self.close()
         try:
             yield
@@ -101,7 +101,7 @@ class FaultProxy:
             await self.listen()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Waits until it holds; it is asked whenever a connection came, carried or ended."""
+        """Waits for a condition, checked when a connection is accepted, forwards or ends."""
         async with asyncio.timeout(PATIENCE_S):
             while not condition():
                 self._news.clear()

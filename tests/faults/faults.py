@@ -1,4 +1,4 @@
-"""What may become of bytes on their way through `fault_proxy`."""
+"""The faults of `fault_proxy`, which delay, cut or swallow bytes."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Fault(Protocol):
     """How bytes are passed on, if they are."""
 
     async def carry(self, data: bytes, way: Way) -> None:
-        """Does with some bytes what the fault does."""
+        """Forwards some bytes as the fault lets them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """No fault: what comes is passed on."""
+    """No fault: all bytes are forwarded."""
 
     async def carry(self, data: bytes, way: Way) -> None:
         await way.write(data)
@@ -51,7 +51,7 @@ class Delay:
 
 @dataclass(frozen=True, slots=True)
 class Trickle:
-    """Few bytes at a time, with a pause after each piece."""
+    """A few bytes at a time, with a pause after each."""
 
     size: int
     pause_s: float
@@ -86,7 +86,7 @@ class BlackHole:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """Nothing passes until it is over; what was sent meanwhile then arrives, late and whole."""
+    """No bytes are forwarded until it is over; then all of them arrive."""
 
     async def carry(self, data: bytes, way: Way) -> None:
         await way.until_changed()

@@ -1,4 +1,4 @@
-"""Rows that a session beside giftpay's holds, as a forgotten transaction of an operator does."""
+"""Rows that another session has locked, like a forgotten transaction of an operator."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STRIPE = r"""
      WHERE owner_id LIKE '~GIFT\_SALES~%' ORDER BY entry_time DESC LIMIT 1 FOR UPDATE
 """
 
-# Not pg_stat_activity: a transaction sees it as it was at the first look.
+# Not pg_stat_activity, which a transaction reads only once.
 WAITING = """
     SELECT EXISTS (SELECT FROM pg_locks
                     WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))
@@ -52,7 +52,7 @@ class Holder:
 
 @asynccontextmanager
 async def held(dsn: str, statement: str, *arguments: Any) -> AsyncIterator[Holder]:
-    """Holds what the statement locks; nothing of it is left afterwards."""
+    """Holds the locks of a statement, and rolls it back afterwards."""
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute("BEGIN")

@@ -1,4 +1,4 @@
-"""A disk small enough to be filled: a tmpfs, which root alone may mount."""
+"""A small disk that can be filled: a tmpfs, which only root may mount."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way from a caller to the server fails in silence: the shipped client finds it in seconds."""
+"""Half-open connections between caller and server, which the client detects in seconds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.faults.faults import BlackHole, Cut
 FOUND_WITHIN_S = PING_AFTER_S + ANSWER_WITHIN_S
 SLACK_S = 3  # of a busy machine
 GIFTS = 2_000
-QUIET_S = 5 * PING_AFTER_S  # longer than a server bears pings that come too soon
+QUIET_S = 5 * PING_AFTER_S  # longer than a server tolerates too many pings
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ async def test_a_call_outlives_a_connection_that_swallows_it(
     assert proxy.taken == 2
 
 
-async def test_half_a_connection_is_none(
+async def test_a_half_open_connection_is_replaced(
     proxy: FaultProxy, caller: Client, open_wallet: OpenWallet
 ) -> None:
     read = GetWalletRequest(owner_id=await open_wallet())
@@ -78,7 +78,7 @@ async def test_short_calls_find_a_dead_connection_together(
     assert monotonic() - began < FOUND_WITHIN_S + SLACK_S
 
 
-async def test_a_watch_goes_on_over_a_new_connection(
+async def test_a_watch_continues_over_a_new_connection(
     proxy: FaultProxy, caller: Client, client: Client, open_wallet: OpenWallet
 ) -> None:
     owner_id = await open_wallet(coins=5)
@@ -92,7 +92,7 @@ async def test_a_watch_goes_on_over_a_new_connection(
                 assert (await anext(entries)).seq == 2
 
 
-async def test_gifts_under_way_are_sent_again_over_a_new_connection(
+async def test_gifts_in_flight_are_sent_again_over_a_new_connection(
     proxy: FaultProxy, caller: Client, open_wallet: OpenWallet
 ) -> None:
     anna, ben = await open_wallet(coins=100), await open_wallet()

@@ -1,4 +1,4 @@
-"""Many callers of one client, in batches, over bad connections and beside held rows."""
+"""Many coalesced callers of one client, over bad connections and with locked rows."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def test_a_dead_connection_loses_no_gift_and_books_none_twice(place: Place
     await prove_books(place.client)
 
 
-async def test_a_held_account_delays_gifts_to_it_alone(place: Place) -> None:
+async def test_a_locked_account_delays_only_gifts_to_it(place: Place) -> None:
     star = await open_wallet(place.client)
     fans = await crowd(place.client, viewers=FANS, stars=[star])
     viewers = await crowd(place.client, viewers=VIEWERS)

@@ -1,4 +1,4 @@
-"""The proxy does what its faults say: tried with a target that sends everything back."""
+"""The faults of the proxy, with a target that echoes everything."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ async def test_a_cut_may_come_with_reset(proxy: FaultProxy, dial: Dial) -> None:
             await streams[0].read(-1)
 
 
-async def test_a_black_hole_keeps_what_it_had_for_good(proxy: FaultProxy, dial: Dial) -> None:
+async def test_a_black_hole_loses_bytes_permanently(proxy: FaultProxy, dial: Dial) -> None:
     streams = await used(dial)
     with proxy.failing(BlackHole(), on=EXISTING):
         assert await is_silent(streams, b"lost")
@@ -131,7 +131,7 @@ async def test_a_black_hole_keeps_what_it_had_for_good(proxy: FaultProxy, dial: 
     assert await is_silent(streams)
 
 
-async def test_a_black_hole_takes_new_connections_and_says_nothing(
+async def test_a_black_hole_accepts_new_connections_and_sends_nothing(
     proxy: FaultProxy, dial: Dial
 ) -> None:
     with proxy.failing(BlackHole(), on=NEW):

@@ -1,4 +1,4 @@
-"""The database's disk is full: commands may be sent again later, and the log does not add to it."""
+"""With the database's disk full, commands may be retried later, and the log stays short."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.stories.processes import Database, server_process
 
 TIMEOUT_S = 2  # of the client
 FULL_S = 6
-FAILURES = 20  # of gifts, that the trial be one
+FAILURES = 20  # of gifts, before the test continues
 MEET_S = 30
-LINES_MAX = 12  # logged while the disk is full: one a minute of each who notices
+LINES_MAX = 12  # logged while the disk is full
 UNAVAILABLE = "ERROR_REASON_DATABASE_UNAVAILABLE"
 
 
-async def test_a_full_disk_is_told_as_a_database_away_and_met_again() -> None:
+async def test_a_full_disk_is_database_unavailable_until_there_is_space() -> None:
     with small_disk() as disk:
         async with (
             database_on(disk) as database,
@@ -45,7 +45,7 @@ async def test_a_full_disk_is_told_as_a_database_away_and_met_again() -> None:
 
 
 async def until_refused(gifts: Evening) -> None:
-    """Waits until many gifts were refused for it: a few still find room in what is allocated."""
+    """Waits until many gifts were refused: a few still fit in allocated space."""
 
     async def are_refused() -> bool:
         return gifts.failures[UNAVAILABLE] >= FAILURES
@@ -57,7 +57,7 @@ async def until_refused(gifts: Evening) -> None:
 async def database_on(disk: SmallDisk) -> AsyncIterator[Database]:
     """A Postgres wholly on this disk, with write-ahead log for a while.
 
-    Without room for its log it stops at once, as if it were killed; here its tables cannot grow.
+    Without space for its log Postgres would stop at once; here only its tables cannot grow.
     """
     database = Database(disk.folder / "state")
     await database.start()

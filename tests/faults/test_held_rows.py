@@ -1,4 +1,4 @@
-"""A row that another session holds delays those who need it, and nobody else."""
+"""A row that another session has locked delays only the commands that need it."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ class Place:
     async def others_go_on_beside(
         self, statement: str, *arguments: Any, delayed: str = ""
     ) -> AsyncIterator[None]:
-        """While the body makes somebody need the row, the gifts of others go on at their rate.
+        """Asserts that other gifts keep their rate while the body needs the locked row.
 
-        The log tells whose commands are delayed, if any are, and by whom.
+        The log names the owners whose commands are delayed, and the session that delays them.
         """
         viewers, said_before = await crowd(self.client, viewers=VIEWERS), len(self.server.log())
         async with viewers.sending(self.client):
@@ -78,7 +78,7 @@ async def place(new_database: Callable[[], Awaitable[str]], sandbox: str) -> Asy
         yield Place(server, client, dsn)
 
 
-async def test_a_held_account_delays_gifts_to_it_alone(place: Place) -> None:
+async def test_a_locked_account_delays_only_gifts_to_it(place: Place) -> None:
     star = await open_wallet(place.client)
     fans = await crowd(place.client, viewers=FANS, stars=[star])
     async with fans.sending(place.client):
@@ -88,7 +88,7 @@ async def test_a_held_account_delays_gifts_to_it_alone(place: Place) -> None:
     await fans.prove_answers(place.client)
 
 
-async def test_a_gift_to_an_account_that_stays_held_ends_in_bounded_time(place: Place) -> None:
+async def test_a_gift_to_an_account_that_stays_locked_ends_in_bounded_time(place: Place) -> None:
     gift = rose(await open_wallet(place.client, coins=COINS), await open_wallet(place.client))
     async with held(place.dsn, held_rows.ACCOUNT, gift.recipient_id):
         assert_unavailable(await attempt(place.server.address, gift, timeout_s=BOUND_S))
@@ -97,7 +97,7 @@ async def test_a_gift_to_an_account_that_stays_held_ends_in_bounded_time(place: 
     await prove_books(place.client)
 
 
-async def test_a_held_owner_delays_changes_of_it_alone(place: Place) -> None:
+async def test_a_locked_owner_delays_only_its_own_changes(place: Place) -> None:
     owner_id = await open_wallet(place.client)
     change = UpdateWalletRequest(owner_id=owner_id, age_verified=True)
     async with place.others_go_on_beside(held_rows.OWNER, owner_id, delayed=owner_id):
@@ -106,7 +106,7 @@ async def test_a_held_owner_delays_changes_of_it_alone(place: Place) -> None:
     assert (await place.client.wallets.UpdateWallet(change)).replayed
 
 
-async def test_a_held_redemption_delays_its_own_payout_alone(place: Place) -> None:
+async def test_a_locked_redemption_delays_only_its_own_payout(place: Place) -> None:
     owner_id, redemption_id = await frozen_redemption(place)
     thaw = UpdateWalletRequest(owner_id=owner_id, status=WALLET_STATUS_ACTIVE)
     async with place.others_go_on_beside(held_rows.REDEMPTION, redemption_id, delayed=owner_id):
@@ -141,7 +141,7 @@ async def frozen_redemption(place: Place) -> tuple[str, str]:
     return owner_id, made.redemption_id
 
 
-async def test_a_key_that_somebody_has_written_delays_its_own_gift_alone(place: Place) -> None:
+async def test_an_uncommitted_key_delays_only_its_own_gift(place: Place) -> None:
     gift = rose(await open_wallet(place.client, coins=COINS), await open_wallet(place.client))
     key = gift.idempotency_key
     async with place.others_go_on_beside(held_rows.KEY, key, delayed=gift.sender_id):
@@ -150,12 +150,12 @@ async def test_a_key_that_somebody_has_written_delays_its_own_gift_alone(place: 
     assert (await place.client.gifts.SendGift(gift)).replayed
 
 
-async def test_a_held_stripe_stops_nobody(place: Place) -> None:
+async def test_a_locked_stripe_delays_nobody(place: Place) -> None:
     async with place.others_go_on_beside(held_rows.STRIPE):
         pass
 
 
-async def test_a_gift_whose_two_accounts_are_held_is_sent_once_they_are_free(place: Place) -> None:
+async def test_a_gift_with_two_locked_accounts_is_sent_once_they_are_free(place: Place) -> None:
     gift = rose(await open_wallet(place.client, coins=COINS), await open_wallet(place.client))
     owners = [gift.sender_id, gift.recipient_id]
 

@@ -1,4 +1,4 @@
-"""The database is put back to an earlier state, and the servers over it live on."""
+"""The database is restored to an earlier state while its servers keep running."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.stories.wallets import PRICES, apply_catalog, balances, open_wallet, 
 
 LOST_PRICE, NEW_PRICE = 2, 7
 TIMEOUT_S = 30  # of the clients, in which a server finds its database again
-TOLD_S = 40  # in which watchers learn that their place is past the end
+ENDED_S = 40  # in which streams beyond the account's last seq end
 WATCHERS, POLL_S = 4, 3.0  # so that some of them look before and after the outage, and not in it
 GIFTS = 3  # before the copy, after it, and after it was put back
 
@@ -66,7 +66,7 @@ async def place() -> AsyncIterator[Place]:
             await database.stop()
 
 
-async def test_a_key_of_the_lost_time_is_decided_anew_and_once(place: Place) -> None:
+async def test_a_key_lost_by_the_restore_is_decided_again_once(place: Place) -> None:
     anna, ben = await open_two(place)
     await place.copy()
     gift = rose(anna, ben)
@@ -78,15 +78,17 @@ async def test_a_key_of_the_lost_time_is_decided_anew_and_once(place: Place) -> 
     await prove_books(place.one)
 
 
-async def test_watchers_past_the_end_of_the_restored_account_are_told_so(place: Place) -> None:
+async def test_streams_beyond_the_last_seq_of_the_restored_account_are_refused(
+    place: Place,
+) -> None:
     anna, ben = await open_two(place)
     await send_roses(place.one, anna, ben)
     await place.copy()
     await send_roses(place.one, anna, ben)
-    async with asyncio.timeout(TOLD_S), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(ENDED_S), asyncio.TaskGroup() as group:
         watchers = []
         for _ in range(WATCHERS):
-            watchers.append(group.create_task(is_told(place.one, ben)))
+            watchers.append(group.create_task(entries_until_refused(place.one, ben)))
             await asyncio.sleep(POLL_S / WATCHERS)
         await place.restore()
     assert [watcher.result() for watcher in watchers] == [2 * GIFTS] * WATCHERS
@@ -95,7 +97,7 @@ async def test_watchers_past_the_end_of_the_restored_account_are_told_so(place: 
     await prove_books(place.two)
 
 
-async def test_gifts_cost_what_the_catalog_of_the_restored_database_says(place: Place) -> None:
+async def test_gifts_have_the_prices_of_the_restored_catalog(place: Place) -> None:
     anna, ben = await open_two(place)
     await send_roses(place.one, anna, ben)
     await place.copy()
@@ -121,12 +123,12 @@ async def send_roses(client: Client, sender_id: str, recipient_id: str) -> None:
         await client.gifts.SendGift(rose(sender_id, recipient_id))
 
 
-async def is_told(client: Client, owner_id: str) -> int:
-    """Follows an account until the server refuses that; how many entries it was told."""
-    told = 0
+async def entries_until_refused(client: Client, owner_id: str) -> int:
+    """Follows an account until the server refuses; returns the number of entries."""
+    count = 0
     try:
         async for _ in client.watch(owner_id, UNIT_DIAMOND):
-            told += 1
+            count += 1
     except giftpay.Refused:
-        return told
-    raise AssertionError("a watcher goes on for as long as its caller likes")
+        return count
+    raise AssertionError("a watch ended without an error")

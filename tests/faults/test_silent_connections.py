@@ -1,4 +1,4 @@
-"""The connections to the database swallow everything, and nobody closes them."""
+"""The connections to the database are half-open: they swallow everything."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SILENT_S = 3  # in which new connections are swallowed too
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A server whose way to the database may fall silent."""
+    """A server whose connections to the database may become half-open."""
 
     address: str
     client: Client

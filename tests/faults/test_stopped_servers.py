@@ -1,4 +1,4 @@
-"""A server process that is stopped at any point (SIGSTOP), as by a paused machine or a debugger."""
+"""A server process that is stopped (SIGSTOP), like a paused machine or one in a debugger."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ async def stopped_in_a_transaction(server: ServerProcess, dsn: str) -> AsyncIter
         connection.terminate()
 
 
-async def test_a_server_stopped_in_a_transaction_stops_no_other_server(pair: Pair) -> None:
+async def test_a_server_stopped_in_a_transaction_does_not_stop_other_servers(pair: Pair) -> None:
     star = await open_wallet(pair.on_one)
     fans = await crowd(pair.on_one, viewers=FANS, stars=[star])  # through both servers
     viewers = await crowd(pair.on_two, viewers=VIEWERS)
@@ -108,7 +108,7 @@ async def test_a_server_stopped_in_a_transaction_stops_no_other_server(pair: Pai
     await prove_books(pair.on_two)
 
 
-async def test_what_a_stopped_server_had_taken_is_not_posted_after_its_time(pair: Pair) -> None:
+async def test_a_command_queued_in_a_stopped_server_is_not_posted_too_late(pair: Pair) -> None:
     gift = rose(await open_wallet(pair.on_two, coins=COINS), await open_wallet(pair.on_two))
     async with held(pair.dsn, held_rows.ACCOUNT, gift.recipient_id) as holder:
         call = asyncio.ensure_future(given_up(pair.on_one, gift))
@@ -123,7 +123,7 @@ async def test_what_a_stopped_server_had_taken_is_not_posted_after_its_time(pair
     await assert_decided_once(pair, gift)
 
 
-async def test_what_a_stopped_server_had_not_read_is_not_posted_after_its_time(pair: Pair) -> None:
+async def test_a_command_unread_by_a_stopped_server_is_not_posted_too_late(pair: Pair) -> None:
     gift = rose(await open_wallet(pair.on_two, coins=COINS), await open_wallet(pair.on_two))
     with stopped(pair.one):
         await given_up(pair.on_one, gift)
@@ -134,7 +134,7 @@ async def test_what_a_stopped_server_had_not_read_is_not_posted_after_its_time(p
 
 
 async def given_up(client: Client, gift: SendGiftRequest) -> None:
-    """A gift on a connection that is up, whose caller soon waits no longer."""
+    """Sends a gift on an open connection; its caller gives up soon."""
     with pytest.raises(giftpay.OutcomeUnknown) as ended:
         await client.gifts.SendGift(gift, timeout=CALL_S)
     assert ended.value.code is StatusCode.DEADLINE_EXCEEDED

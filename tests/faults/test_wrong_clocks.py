@@ -1,4 +1,4 @@
-"""A server whose clock is wrong decides nothing and says so, until its clock is right again."""
+"""A server with a wrong clock refuses commands until its clock is right again."""
 
 from __future__ import annotations
 

@@ -16,9 +16,9 @@ from tests.stories.processes import own_database
 
 
 def main() -> int:
-    """Runs a campaign and prints what came of it; 1 if there is anything that must not be."""
+    """Runs a campaign and prints its report; returns 1 if there are findings."""
     report = asyncio.run(_run(_aim()))
-    print(report.told())
+    print(report.text())
     return 1 if any(report.faults()) else 0
 
 

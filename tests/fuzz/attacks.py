@@ -1,4 +1,4 @@
-"""What may come over a TCP connection in the place of well-formed HTTP/2, by name."""
+"""Attacks by name: bytes sent over a TCP connection instead of well-formed HTTP/2."""
 
 from __future__ import annotations
 

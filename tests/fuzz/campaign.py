@@ -1,4 +1,4 @@
-"""One campaign: inputs against a server of its own, beside an honest client."""
+"""One campaign: sends inputs to a server while an honest client uses it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.stories.processes import ServerProcess, server_process
 
 CHUNK = 2_500  # inputs between two looks at the log
 ATTACK_EVERY = 10  # of so many inputs one is of HTTP/2 and not of messages
-WARM_UP = 0.3  # of the inputs: then the server has what it keeps
+WARM_UP = 0.3  # of the inputs, before the baseline of the memory
 ALONE_S = 5.0  # in which the honest client has the server to itself
 DEFECT = re.compile(r"^.* (ERROR|CRITICAL) .*$", re.MULTILINE)  # a line of the server's log
 SHOWN = 1_500  # characters of what it logged
@@ -56,7 +56,7 @@ class Campaign:
         self._log_read = 0
 
     async def run(self) -> Report:
-        """Sends everything and tells what came of it."""
+        """Sends all inputs and returns the report."""
         world = await prepare(self._client, self._aim.seed)
         async with honest_client(self._server.address) as honest, self.memory.watched():
             await asyncio.sleep(self._aim.alone_s)
@@ -81,7 +81,7 @@ class Campaign:
         )
 
     async def _send_all(self, inputs: Inputs, attacks: Attacks) -> float:
-        """What the server held once it was warm, in MiB."""
+        """Sends all inputs; returns the memory of the warm server in MiB."""
         warm, numbers = 0.0, self._aim.numbers
         async with sender(self._server.address, self.findings) as calls:
             attacker = Attacker(self._server.address, self.findings)
@@ -112,7 +112,7 @@ def _is_attack(number: int) -> bool:
 
 
 def _calls(seen: Seen, since: float, until: float) -> list[float]:
-    """How long the honest client's calls of a while took, sorted."""
+    """The durations of the honest client's calls in a period, sorted."""
     return sorted(took for begun, took in seen.calls if since <= begun < until)
 
 

@@ -1,4 +1,4 @@
-"""Sends attacks over sockets of their own and looks how the server takes them."""
+"""Sends attacks, each over its own socket, and records the server's reaction."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from tests.fuzz.rpcs import every_rpc
 from tests.fuzz.sending import Findings
 
 AT_A_TIME = 64
-LISTEN_S = 0.1  # to what the server says
-PATIENCE_S = 30  # for it to take a connection and what is sent
+LISTEN_S = 0.1  # for the server's answer
+PATIENCE_S = 30  # for the server to accept a connection and read the bytes
 RECEIVE_MAX = 1 << 20
 ENDS = ("close", "reset", "half close")
 
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """What is sent over one connection, and how that ends."""
+    """The bytes sent over one connection, and how it is ended."""
 
     number: int
     name: str
@@ -58,7 +58,7 @@ class Attacker:
         self._findings = findings
 
     async def send(self, attacks: Iterable[Attack]) -> None:
-        """Carries all of them out."""
+        """Makes all attacks."""
         source = iter(attacks)
         async with asyncio.TaskGroup() as group:
             for _ in range(AT_A_TIME):
@@ -90,7 +90,7 @@ class Attacker:
 
 
 async def _listen(reader: asyncio.StreamReader) -> str:
-    """What the server says, in a word."""
+    """A summary of the server's answer."""
     received, open_still = b"", True
     try:
         async with asyncio.timeout(LISTEN_S):
@@ -100,8 +100,8 @@ async def _listen(reader: asyncio.StreamReader) -> str:
     except TimeoutError:
         pass
     kinds = set(_kinds(received))
-    said = "GOAWAY" if GOAWAY in kinds else "answered" if HEADERS in kinds else "no answer"
-    return f"{said}, {'open' if open_still else 'closed'}"
+    answer = "GOAWAY" if GOAWAY in kinds else "answered" if HEADERS in kinds else "no answer"
+    return f"{answer}, {'open' if open_still else 'closed'}"
 
 
 def _kinds(received: bytes) -> Iterator[int]:

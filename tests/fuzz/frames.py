@@ -29,7 +29,7 @@ USUAL: tuple[Header, ...] = (
 
 
 def frame(kind: int, flags: int, stream: int, body: bytes = b"", *, length: int = -1) -> bytes:
-    """A frame; its length is a lie if one is given."""
+    """A frame; `length` replaces its true length."""
     size = len(body) if length < 0 else length
     return FRAME_HEADER.pack((size & 0xFFFFFF) << 8 | kind, flags, stream) + body
 
@@ -53,7 +53,7 @@ def with_header(name: str, value: str) -> tuple[Header, ...]:
 
 
 def message(payload: bytes, *, compressed: int = 0, length: int = -1) -> bytes:
-    """A gRPC message; its length is a lie if one is given."""
+    """A gRPC message; `length` replaces its true length."""
     size = len(payload) if length < 0 else length
     return struct.pack(">BI", compressed, size) + payload
 

@@ -1,4 +1,4 @@
-"""An honest client in a process of its own, so that nobody's load but the server's slows it.
+"""An honest client in a separate process, so that only the server's load slows it.
 
     python -m tests.fuzz.honest ADDRESS
 
@@ -31,11 +31,11 @@ READY = "ready"
 
 @dataclass(slots=True)
 class Seen:
-    """What the honest client saw."""
+    """The results of the honest client."""
 
     calls: list[tuple[float, float]] = field(default_factory=list)  # when, and how long: seconds
     ends: dict[str, int] = field(default_factory=dict)
-    disagrees: str = ""  # where the books do not have what was answered; empty if they do
+    disagrees: str = ""  # how the books differ from the answers; empty if they agree
 
     def note(self, end: str) -> None:
         """Counts the end of a call."""
@@ -69,7 +69,7 @@ class Honest:
             self._gifts.setdefault(viewer, []).append(answer.gift)
 
     async def prove(self) -> None:
-        """Compares the statements with what was answered."""
+        """Compares the statements with the answers."""
         for viewer, gifts in self._gifts.items():
             booked = await self._entries(viewer, UNIT_COIN)
             given = {gift.transaction_id: -gift.coins for gift in gifts}

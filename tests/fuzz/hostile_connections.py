@@ -1,4 +1,4 @@
-"""Connections that speak something else than HTTP/2, or too much of it."""
+"""Connections with a protocol other than HTTP/2, or with floods of its frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much memory a process holds, while it works and when it is left alone."""
+"""Measures the resident memory of a process under load and at rest."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ MANY = 1_001  # items: more than any list may have
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What exists on the server, for requests to name."""
+    """The ids that exist on the server, for requests."""
 
     owners: Sequence[str]
     transactions: Sequence[str]  # gifts, orders and redemptions: each is the id of its transaction
@@ -47,7 +47,7 @@ class Builder:
         self._world = world
 
     def valid(self, kind: Descriptor, depth: int = 0) -> Message:
-        """A message that is well-formed more often than not, about what exists."""
+        """A message that is mostly well-formed and names existing things."""
         message = GetMessageClass(kind)()
         for each in _chosen(self._random, kind):
             if self._random.random() < 0.85:
@@ -55,7 +55,7 @@ class Builder:
         return message
 
     def hostile(self, kind: Descriptor) -> Message:
-        """A valid message in which one to three fields hold what nobody expects."""
+        """A valid message with hostile values in one to three fields."""
         message = self.valid(kind)
         for _ in range(self._random.randint(1, 3)):
             self._spoil(message, 0)

@@ -53,7 +53,7 @@ def mutated(random: Random, payload: bytes) -> bytes:
 
 
 def odd(random: Random, payload: bytes, kind: Descriptor) -> bytes:
-    """The payload with something at either end that its message type does not have in this form."""
+    """The payload with an unexpected field at its beginning or end."""
     field = random.choice(kind.fields).number if kind.fields else 1
     extra = random.choice(ODDITIES)(random, field)
     return payload + extra if random.random() < 0.8 else extra + payload

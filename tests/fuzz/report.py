@@ -1,4 +1,4 @@
-"""What came of a campaign, in figures and in what must not be."""
+"""The report of a campaign: figures and findings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.fuzz.honest import Seen
 from tests.fuzz.sending import Findings
 
 GROWTH_MAX_MIB = 64  # that may stay beyond what a warm server holds
-GROWTH_MAX_BYTES = 400  # and for each input: what a longer run legitimately knows more of
+GROWTH_MAX_BYTES = 400  # for each input: a longer run legitimately caches more
 SHOWN = 20  # findings
 
 
@@ -31,7 +31,7 @@ class Report:
     broken: str
 
     def faults(self) -> Iterator[str]:
-        """What must not be."""
+        """The findings."""
         yield from self.findings.failed
         if self.rest_mib - self.warm_mib > self._growth_max_mib:
             yield f"memory stays: {self.warm_mib:.0f} MiB warm, {self.rest_mib:.0f} MiB at rest"
@@ -52,8 +52,8 @@ class Report:
             f" {self.rest_mib:.0f} at rest\n"
         )
 
-    def told(self) -> str:
-        """The figures, and the first of what must not be."""
+    def text(self) -> str:
+        """The figures and the first findings."""
         faults = list(self.faults())
         shown = "\n".join(faults[:SHOWN])
         count = self.findings.found + len(faults) - len(self.findings.failed)

@@ -38,7 +38,7 @@ class Rpc:
 
 
 def every_rpc() -> list[Rpc]:
-    """All of them, in one order for ever."""
+    """All rpcs, in a fixed order."""
     ours = (f"giftpay.v1.{each.service_name}" for each in REGISTRY.slices)
     names = sorted({*ours, health.SERVICE_NAME, reflection.SERVICE_NAME})
     return [rpc for name in names for rpc in _rpcs(name)]

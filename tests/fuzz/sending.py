@@ -1,4 +1,4 @@
-"""Sends inputs as bytes, many at a time over a few connections, and judges what each ends with."""
+"""Sends inputs as bytes, many at a time over a few connections, and checks each result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DEADLINE_S = 30
 KEPT = 200  # findings
 FOLLOW_S = 0.2  # a stream that goes on is left after so long
 INVENTED = "Internal error from Core"  # grpc.aio's own, of a stream that ends while it writes
-CORE_LIMIT = "larger than max"  # what gRPC itself says of a message of more than 4 MiB
+CORE_LIMIT = "larger than max"  # gRPC's own text for a message of more than 4 MiB
 Stream: TypeAlias = grpc.aio.UnaryStreamCall[bytes, bytes] | grpc.aio.StreamStreamCall[bytes, bytes]
 
 OPTIONS = (("grpc.use_local_subchannel_pool", 1),)
@@ -33,7 +33,7 @@ FAULTS = (StatusCode.INTERNAL, StatusCode.UNKNOWN, StatusCode.UNAVAILABLE)
 
 @dataclass(slots=True)
 class Findings:
-    """How the inputs ended, and those that ended as none may."""
+    """The statuses of the inputs, and the inputs with forbidden results."""
 
     statuses: Counter[str] = field(default_factory=Counter)
     found: int = 0
@@ -113,7 +113,7 @@ def _status(error: grpc.aio.AioRpcError) -> str:
 
 
 def _wrong_with(rpc: Rpc, error: grpc.aio.AioRpcError) -> str:
-    """What a status may not be."""
+    """What is wrong with a status; empty if nothing is."""
     if error.details() == INVENTED:
         return ""
     if error.code() in FAULTS:

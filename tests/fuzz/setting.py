@@ -1,4 +1,4 @@
-"""What a server has before it is fuzzed: a catalog, owners who have done something, and pages."""
+"""The state of a server before it is fuzzed: a catalog, owners with history, and pages."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ EACH = 3  # gifts, orders and redemptions of an owner
 
 
 async def prepare(client: Client, seed: int) -> World:
-    """Makes what the inputs of a seed are about; always under the same names."""
+    """Creates the things that the inputs of a seed name; the names are always the same."""
     await apply_catalog(client)
     random = source(seed, -1)
     owners = [f"fuzz-{number}" for number in range(OWNERS)]

@@ -19,4 +19,4 @@ async def test_no_input_breaks_the_server_or_its_books(
     async with campaign(await new_database(), aim) as running:
         report = await running.run()
     print(report)
-    assert not list(report.faults()), report.told()
+    assert not list(report.faults()), report.text()

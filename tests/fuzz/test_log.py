@@ -1,4 +1,4 @@
-"""A caller cannot write to the server's log what it likes, nor have itself logged as a defect."""
+"""A caller can neither inject lines into the server's log nor cause a logged defect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A caller whose calls are all refused keeps its connection: each call ends for good at its end."""
+"""A connection whose calls are all refused stays usable, and each call is released."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest
 
 from tests.stories.processes import server_process
 
-CALLS = 1_000  # more than any connection may have under way
+CALLS = 1_000  # more than a connection may have in flight
 GET_WALLET = "/giftpay.v1.WalletService/GetWallet"
 HEALTH = "/grpc.health.v1.Health/Check"
 

@@ -14,7 +14,7 @@ DIGEST = "0123456789ab"
 
 
 def forged(random: Random, real: str, others: Sequence[str]) -> str:
-    """A token made of a real one of this very list: other positions, other text, other bytes."""
+    """A forgery of a real token of the same list: other positions, text or bytes."""
     match random.randrange(8):
         case 0:
             return random.choice([*others, real])

@@ -1,4 +1,4 @@
-"""Values that break what was not thought through."""
+"""Hostile values of texts, numbers and times."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from giftpay.v1 import GetWalletRequest, SendGiftRequest
 
 
 def gift(sender_id: str, recipient_id: str, **fields: Any) -> SendGiftRequest:
-    """A rose under a new key, unless said otherwise."""
+    """A request for a rose with a new key, unless `fields` say otherwise."""
     wanted = {"idempotency_key": giftpay.new_key(), "gift_id": "rose", **fields}
     return SendGiftRequest(sender_id=sender_id, recipient_id=recipient_id, **wanted)
 

@@ -1,4 +1,4 @@
-"""Random evenings of concurrent gifts: the same again in another world, and what they came to."""
+"""Random rounds of concurrent gifts, played alike in several worlds, and their results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from giftpay.v1 import SendGiftRequest
 Kinds = Mapping[str, Mapping[str, Any]]
 
 VIEWERS, STARS = 12, 3
-FULL = "full"  # of all worlds: it can take nothing more
+FULL = "full"  # an owner of all worlds at the balance limit
 POOR = "viewer-0"  # has a coin
 FRESH: Kinds = {
     "posted": {},
@@ -44,7 +44,7 @@ OWNERS = ("sender_id", "recipient_id")
 
 
 class Ask(NamedTuple):
-    """One call, in names that each world has its own of."""
+    """One call, with names that each world translates to its own."""
 
     fields: dict[str, Any]
     preview: bool = False
@@ -53,7 +53,7 @@ class Ask(NamedTuple):
 
 
 class History:
-    """Rounds of calls under way together, none of which depends on the order within its round."""
+    """Rounds of concurrent calls whose results do not depend on their order in the round."""
 
     def __init__(self, seed: int, rounds: int) -> None:
         self._random = random.Random(seed)
@@ -101,17 +101,17 @@ class History:
 
 
 class World:
-    """Owners and keys of its own, and a client."""
+    """A client with its own owners and keys."""
 
     def __init__(self, name: str, client: Client) -> None:
         self._name, self._client = name, client
 
     def owner(self, name: str) -> str:
-        """What an owner is called here."""
+        """The name of an owner in this world."""
         return name if name == FULL else f"{self._name}.{name}"
 
     async def play(self, asks: Sequence[Ask]) -> dict[str, list[str]]:
-        """What each key came to, once for each call of it, in names that all worlds share."""
+        """The results of each key, one for each call, in names that all worlds share."""
         found = await asyncio.gather(*map(self._call, asks))
         ended: defaultdict[str, list[str]] = defaultdict(list)
         for ask, end in zip(asks, found, strict=True):
@@ -128,9 +128,9 @@ class World:
                 request, timeout=ask.timeout, metadata=ask.metadata
             )
         except giftpay.GiftpayError as error:
-            told = f"{type(error).__name__} {error} {sorted(vars(error).items())}"
+            result = f"{type(error).__name__} {error} {sorted(vars(error).items())}"
         else:
             for own_to_each in ("transaction_id", "create_time"):
                 answer.gift.ClearField(own_to_each)
-            told = str(answer)
-        return told.replace(f"{self._name}.", "")
+            result = str(answer)
+        return result.replace(f"{self._name}.", "")

@@ -1,4 +1,4 @@
-"""Whether a client sends gifts singly or coalesced makes no difference to any of its callers."""
+"""Callers get the same results from a client with and without coalescing."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def pair(empty: Pair) -> Pair:
 
 
 async def open_wallets(client: Client, world: World) -> None:
-    """Viewers who can pay, and one who cannot; stars, and those who can take nothing."""
+    """Viewers who can pay, and one who cannot; stars, and owners who cannot receive."""
     viewers = [f"viewer-{number}" for number in range(VIEWERS)]
     stars = [f"star-{number}" for number in range(STARS)]
     for name in (*viewers, *stars, "frozen", "closed"):
@@ -97,7 +97,7 @@ async def test_without_a_catalog_every_gift_is_refused(empty: Pair) -> None:
         assert {type(end) for end in ended} == {giftpay.NoCatalog}
 
 
-async def test_the_same_calls_come_to_the_same(pair: Pair) -> None:
+async def test_the_same_calls_have_the_same_results(pair: Pair) -> None:
     seen: set[str] = set()
     for seed in range(SEEDS):
         history = History(seed, ROUNDS)

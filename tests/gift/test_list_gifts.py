@@ -92,7 +92,7 @@ async def test_a_negative_page_size_is_malformed(client: Client) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "null", "{}", "[1]", "[" * 200_000])
-async def test_a_page_token_that_is_none_is_malformed(client: Client, text: str) -> None:
+async def test_an_invalid_page_token_is_malformed(client: Client, text: str) -> None:
     token = base64.urlsafe_b64encode(text.encode()).decode() or "="
     with refused(giftpay.InvalidArgument, MALFORMED, **OTHER_LIST):
         await client.gifts.ListGiftsSent(ListGiftsSentRequest(owner_id="anna", page_token=token))

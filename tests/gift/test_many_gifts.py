@@ -1,4 +1,4 @@
-"""BatchSendGifts and StreamGifts: an outcome for each, and no item sinks another."""
+"""BatchSendGifts and StreamGifts: an outcome for each item, independent of the others."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ async def test_a_thousand_gifts_are_one_call(client: Client, open_wallet: OpenWa
     assert await balances(client, ben) == (0, 1_000)
 
 
-async def test_a_preview_has_no_place_in_a_batch(client: Client, open_wallet: OpenWallet) -> None:
+async def test_a_preview_is_malformed_in_a_batch(client: Client, open_wallet: OpenWallet) -> None:
     anna, ben = await open_wallet(coins=10), await open_wallet()
     (outcome,) = await batch(client, gift(anna, ben, validate_only=True))
     assert outcome.refusal.metadata["field"] == "validate_only"
@@ -124,7 +124,7 @@ async def test_a_stream_that_is_malformed_ends_with_the_field(
             pass
 
 
-async def test_what_was_taken_before_a_malformed_message_is_delivered_first(
+async def test_outcomes_before_a_malformed_message_are_delivered_first(
     client: Client, open_wallet: OpenWallet
 ) -> None:
     sent = gift(await open_wallet(coins=10), await open_wallet())

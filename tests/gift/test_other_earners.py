@@ -1,4 +1,4 @@
-"""Lists of gifts where something else is booked against the accounts of gifts."""
+"""Lists of gifts do not show other movements against the system accounts of gifts."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def prepare(client: Client) -> None:
 
 
 def clip(key: str) -> Command:
-    """Another thing that is sold: anna pays for it, and ben earns by it."""
+    """A command of another kind: anna pays for a clip, and ben earns from it."""
     legs = (
         Leg("anna", UNIT_COIN, -1, SYSTEM_ACCOUNT_GIFT_SALES),
         Leg("ben", UNIT_DIAMOND, 1, SYSTEM_ACCOUNT_CREATOR_EARNINGS),

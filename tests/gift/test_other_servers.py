@@ -1,4 +1,4 @@
-"""Refusals that depend on the server: on what it sells, and on whether it is stopping."""
+"""Refusals that depend on the server: on its catalog, and on whether it is stopping."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_before_a_catalog_is_applied_no_gift_is_sold(own: Client) -> None:
     assert await balances(own, "anna") == (9, 0)
 
 
-async def test_a_gift_that_went_off_sale_is_refused_but_not_to_those_who_sent_it_before(
+async def test_a_gift_off_sale_is_refused_but_its_earlier_commands_are_replayed(
     own: Client,
 ) -> None:
     await sell(own, rose=1, comet=2)

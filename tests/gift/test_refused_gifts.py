@@ -56,11 +56,11 @@ async def test_the_same_key_with_other_contents_is_refused_by_name(
     client: Client, open_wallet: OpenWallet, change: dict[str, Any], field: str
 ) -> None:
     anna, ben = await open_wallet(coins=10), await open_wallet()
-    fields: dict[str, Any] = {"idempotency_key": giftpay.new_key(), "message": "words"}
+    fields: dict[str, Any] = {"idempotency_key": giftpay.new_key(), "message": "hello"}
     await client.gifts.SendGift(gift(anna, ben, **fields))
     with refused(giftpay.KeyReused, StatusCode.ALREADY_EXISTS, fields=(field,)) as reused:
         await client.gifts.SendGift(gift(anna, ben, **{**fields, **change}))
-    assert "words" not in str(reused.value)
+    assert "hello" not in str(reused.value)
     assert await balances(client, anna) == (9, 0)
 
 
@@ -139,7 +139,9 @@ async def test_a_closed_side_is_refused(client: Client, open_wallet: OpenWallet)
         await client.gifts.SendGift(gift(anna, ben))
 
 
-async def test_a_price_can_be_pinned(client: Client, open_wallet: OpenWallet, version: int) -> None:
+async def test_a_price_can_be_expected(
+    client: Client, open_wallet: OpenWallet, version: int
+) -> None:
     anna, ben = await open_wallet(coins=100), await open_wallet()
     await client.gifts.SendGift(gift(anna, ben, gift_id="live", count=2, expected_coins=10))
     figures = {"expected": 9, "actual": 10, "catalog_version": version}

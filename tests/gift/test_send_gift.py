@@ -1,4 +1,4 @@
-"""SendGift over the wire: what moves, and what is sent again."""
+"""SendGift over the wire: movements and replays."""
 
 from __future__ import annotations
 
@@ -128,9 +128,7 @@ async def test_concurrent_gifts_never_overspend(client: Client, open_wallet: Ope
     assert await balances(client, ben) == (0, 30)
 
 
-async def test_the_statement_tells_the_gift_on_both_sides(
-    client: Client, open_wallet: OpenWallet
-) -> None:
+async def test_the_gift_is_on_both_statements(client: Client, open_wallet: OpenWallet) -> None:
     anna, ben = await open_wallet(coins=10), await open_wallet()
     await client.gifts.SendGift(gift(anna, ben, count=4, message="hi", context="video/9"))
     for owner_id, other, unit, amount in ((anna, ben, UNIT_COIN, -4), (ben, anna, UNIT_DIAMOND, 4)):

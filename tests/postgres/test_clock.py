@@ -1,4 +1,4 @@
-"""The machine's clock is believed as long as Postgres' own agrees with it."""
+"""The machine's clock is trusted as long as it agrees with Postgres' clock."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def watch_of(dsn: str, clock: Callable[[], datetime], *, bound_s: float = 5) -> 
 
 @asynccontextmanager
 async def looked(watch: ClockWatch) -> AsyncIterator[ClockWatch]:
-    """A watch that has looked once; its session ends with it."""
+    """A watch that has compared the clocks once."""
     await watch.look()
     try:
         yield watch
@@ -52,7 +52,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     ]
 
 
-async def test_a_clock_that_agrees_is_believed(dsn: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_clock_that_agrees_is_trusted(dsn: str, caplog: pytest.LogCaptureFixture) -> None:
     async with looked(watch_of(dsn, lambda: datetime.now(UTC), bound_s=1)) as watch:
         watch.check()
         assert watch.is_right
@@ -60,7 +60,7 @@ async def test_a_clock_that_agrees_is_believed(dsn: str, caplog: pytest.LogCaptu
 
 
 @pytest.mark.parametrize("ahead_s", [20, -20, 3 * 365 * 86_400])
-async def test_a_clock_that_is_wrong_is_said_so_once_and_so_is_that_it_is_right_again(
+async def test_a_wrong_clock_and_its_recovery_are_each_logged_once(
     dsn: str, ahead_s: float, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = MovableClock()
@@ -93,7 +93,7 @@ async def test_a_long_round_trip_proves_nothing(dsn: str) -> None:
         watch.check()
 
 
-async def test_the_last_verdict_stays_where_postgres_cannot_be_asked(
+async def test_the_last_result_holds_while_postgres_is_unreachable(
     postgres: str, new_database: Callable[[], Awaitable[str]]
 ) -> None:
     database, clock = await new_database(), MovableClock()
@@ -112,15 +112,18 @@ async def test_the_last_verdict_stays_where_postgres_cannot_be_asked(
     await operator.close()
 
 
-def test_a_caller_is_told_the_skew_and_the_bound() -> None:
-    told = refusal_from(ClockSkewError(-12.3456, 5.0))
-    assert told.reason == ERROR_REASON_CLOCK_SKEW
-    assert dict(told.metadata) == {"skew_s": "-12.346", "bound_s": "5"}
+def test_the_refusal_has_the_skew_and_the_bound() -> None:
+    refusal = refusal_from(ClockSkewError(-12.3456, 5.0))
+    assert refusal.reason == ERROR_REASON_CLOCK_SKEW
+    assert dict(refusal.metadata) == {"skew_s": "-12.346", "bound_s": "5"}
 
 
-def test_a_caller_is_told_whose_row_is_held() -> None:
-    told = refusal_from(AccountBusyError("ben"))
-    assert (told.reason, dict(told.metadata)) == (ERROR_REASON_ACCOUNT_BUSY, {"owner_id": "ben"})
+def test_the_refusal_names_the_owner_of_the_locked_row() -> None:
+    refusal = refusal_from(AccountBusyError("ben"))
+    assert (refusal.reason, dict(refusal.metadata)) == (
+        ERROR_REASON_ACCOUNT_BUSY,
+        {"owner_id": "ben"},
+    )
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ async def state() -> AsyncIterator[Path]:
 async def another_owner(
     state: Path, *, bin_dir: Path | None = None, uid: int | None = None
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A process of its own that owns the server; it ends when its input is closed."""
+    """Another process that owns the server; it ends when its input is closed."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", OWNER, f"{state}"),
         *("" if argument is None else f"{argument}" for argument in (bin_dir, uid)),
@@ -113,7 +113,7 @@ async def answer(dsn: str, query: str) -> Any:
 
 
 async def fails_to_start(state: Path, *, bin_dir: Path | None = None) -> str:
-    """What a start that is refused tells its reader."""
+    """The message of a start that fails."""
     with pytest.raises(EmbeddedPostgresError) as refusal:
         async with embedded_postgres(state, bin_dir=bin_dir):
             pass
@@ -149,7 +149,7 @@ def socket_folder_of(dsn: str) -> Path:
 
 
 @contextmanager
-def stranger_of(user: SystemUser | None) -> Iterator[int]:
+def unrelated_process_of(user: SystemUser | None) -> Iterator[int]:
     with subprocess.Popen(["sleep", f"{PATIENCE_S}"], **run_as(user)) as stranger:
         try:
             yield stranger.pid
@@ -268,7 +268,7 @@ async def test_a_server_that_outlives_its_owner_is_adopted_and_then_stopped(stat
     assert not (state / "data/postmaster.pid").exists()
 
 
-async def test_a_second_owner_is_refused_and_told_of_the_first(state: Path) -> None:
+async def test_a_second_owner_is_refused_with_the_id_of_the_first(state: Path) -> None:
     async with another_owner(state) as owner:
         dsn = await dsn_of(owner)
         refusal = await fails_to_start(state)
@@ -283,7 +283,7 @@ async def test_data_of_another_major_version_is_refused_untouched(new_state: Pat
     assert [path.name for path in data.iterdir()] == ["PG_VERSION"]
 
 
-async def test_a_crash_in_the_middle_of_initdb_leaves_nothing_half_made(new_state: Path) -> None:
+async def test_a_crash_during_initdb_leaves_no_data_folder(new_state: Path) -> None:
     async with another_owner(new_state) as owner:
         await until((new_state / "data.new/PG_VERSION").exists)
         owner.kill()
@@ -293,7 +293,7 @@ async def test_a_crash_in_the_middle_of_initdb_leaves_nothing_half_made(new_stat
         assert await answer(dsn, "SELECT 1") == 1
 
 
-async def test_a_cancelled_first_start_is_not_in_the_way_of_the_next(new_state: Path) -> None:
+async def test_a_cancelled_first_start_does_not_prevent_the_next(new_state: Path) -> None:
     first = asyncio.create_task(fails_to_start(new_state))
     await until((new_state / "data.new/PG_VERSION").exists)
     first.cancel()
@@ -303,17 +303,19 @@ async def test_a_cancelled_first_start_is_not_in_the_way_of_the_next(new_state: 
         assert await answer(dsn, "SELECT 1") == 1
 
 
-async def test_a_stranger_with_the_number_of_the_dead_server_is_no_hindrance(state: Path) -> None:
+async def test_an_unrelated_process_with_the_id_of_the_dead_server_is_ignored(state: Path) -> None:
     async with embedded_postgres(state):
         record = (state / "data/postmaster.pid").read_text()
         os.kill(postmaster_of(state), signal.SIGKILL)
-    with stranger_of(postgres_user(state / "data")) as number:
+    with unrelated_process_of(postgres_user(state / "data")) as number:
         (state / "data/postmaster.pid").write_text(re.sub(r"^\d+", f"{number}", record))
         async with embedded_postgres(state) as dsn:
             assert await answer(dsn, "SELECT 1") == 1
 
 
-async def test_a_server_that_does_not_start_is_quoted(state: Path, new_state: Path) -> None:
+async def test_the_log_of_a_server_that_does_not_start_is_quoted(
+    state: Path, new_state: Path
+) -> None:
     data_folder_in(new_state, version=(state / "data/PG_VERSION").read_text())
     refusal = await fails_to_start(new_state)
     assert "Postgres did not start" in refusal
@@ -330,7 +332,7 @@ async def test_a_lost_password_is_named(state: Path, new_state: Path) -> None:
     assert f"{new_state / 'password'} is missing" in await fails_to_start(new_state)
 
 
-async def test_the_environment_of_another_postgres_does_not_leak_in(
+async def test_the_environment_of_another_postgres_is_not_used(
     state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("PGDATA", "PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGOPTIONS"):
@@ -340,7 +342,7 @@ async def test_the_environment_of_another_postgres_does_not_leak_in(
 
 
 @pytest.mark.parametrize("name", ["l" + 100 * "o" + "ng", "one, two", "it's \\ and % 7"])
-async def test_any_name_of_a_state_folder_will_do(state: Path, new_state: Path, name: str) -> None:
+async def test_a_state_folder_may_have_any_name(state: Path, new_state: Path, name: str) -> None:
     named = new_state / name
     named.mkdir()
     for path in ("data", "password"):
@@ -375,7 +377,7 @@ async def test_root_has_postgres_run_by_another_user(state: Path) -> None:
 
 
 @as_root
-async def test_an_ordinary_user_runs_it_alone(new_state: Path) -> None:
+async def test_an_ordinary_user_runs_postgres_as_itself(new_state: Path) -> None:
     nobody = pwd.getpwnam("nobody").pw_uid
     programs = binaries.copied(binaries.find_binaries(None, None), new_state / "binaries").folder
     os.chown(new_state, nobody, -1)

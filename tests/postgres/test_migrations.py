@@ -1,4 +1,4 @@
-"""The schema's steps: applied once each, whoever starts, and never half."""
+"""Migrations: each is applied once and atomically, by whichever server starts first."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ async def test_a_database_ahead_of_the_server_is_refused(empty: str, folder: Pat
     assert await fetch(empty, RECORDED) == [*STEPS, NEXT]
 
 
-async def test_a_step_that_fails_leaves_nothing_of_it_and_may_be_mended(
+async def test_a_migration_that_fails_is_rolled_back_and_may_be_fixed(
     empty: str, folder: Path
 ) -> None:
     (folder / NEXT).write_text("CREATE TABLE half (); SELECT 1 / 0")
@@ -122,16 +122,16 @@ async def holder(empty: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]
     await connection.close()
 
 
-async def test_a_start_that_waits_for_another_migration_says_for_which(
+async def test_a_start_that_waits_for_another_migration_logs_for_which(
     empty: str,
     holder: asyncpg.Connection[asyncpg.Record],
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    heard = asyncio.Event()
-    monkeypatch.setattr(caplog.handler, "flush", heard.set)  # called after each line
+    logged = asyncio.Event()
+    monkeypatch.setattr(caplog.handler, "flush", logged.set)  # called after each line
     migrating = asyncio.create_task(migrate(empty))
-    await heard.wait()
+    await logged.wait()
     assert not migrating.done()
     await holder.execute("SELECT pg_advisory_unlock(7171)")
     await migrating
@@ -140,7 +140,7 @@ async def test_a_start_that_waits_for_another_migration_says_for_which(
     assert await fetch(empty, RECORDED) == STEPS
 
 
-async def test_a_start_goes_on_saying_so(
+async def test_a_waiting_start_logs_repeatedly(
     empty: str,
     holder: asyncpg.Connection[asyncpg.Record],
     caplog: pytest.LogCaptureFixture,

@@ -1,4 +1,4 @@
-"""Whoever finds a connection unusable closes it; the next one works, and nothing runs twice."""
+"""An unusable connection is closed by the first user; the next one works, nothing runs twice."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ async def each_session(pool: Pool, sql: str) -> list[object]:
         return [await session.fetchval(sql) for session in (one, two, three)]
 
 
-async def test_a_database_that_was_read_only_for_a_while_is_written_to_again(
+async def test_writes_resume_after_the_database_was_read_only(
     server: Running, caller: Client, owner: asyncpg.Connection[asyncpg.Record]
 ) -> None:
     await open_wallet(caller, "anna")
@@ -118,7 +118,7 @@ async def test_ended_sessions_are_opened_again(
             await work(caller, "anna")
 
 
-async def test_a_statement_that_finds_its_session_bad_does_not_run_again(
+async def test_a_statement_on_a_broken_session_is_not_repeated(
     pool: Pool, owner: asyncpg.Connection[asyncpg.Record]
 ) -> None:
     await owner.execute("CREATE SEQUENCE runs; GRANT USAGE ON runs TO giftpay_server")
@@ -139,7 +139,7 @@ async def test_a_statement_that_finds_its_session_bad_does_not_run_again(
         "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '08006'; END $$",
     ],
 )
-async def test_a_session_found_bad_takes_those_of_the_pool_with_it(
+async def test_a_broken_session_closes_those_of_the_pool_too(
     database: str, pool: Pool, statement: str
 ) -> None:
     before = await each_session(pool, PID)
@@ -178,7 +178,7 @@ async def test_a_statement_that_fails_by_itself_leaves_its_session_usable(
         assert await session.fetchval(PID) == before
 
 
-async def test_a_cursor_whose_session_is_ended_gives_it_up(
+async def test_a_cursor_releases_its_terminated_session(
     pool: Pool, owner: asyncpg.Connection[asyncpg.Record]
 ) -> None:
     async def read_on() -> None:
@@ -194,7 +194,7 @@ async def test_a_cursor_whose_session_is_ended_gives_it_up(
     assert await pool.fetchval("SELECT 1") == 1
 
 
-async def test_a_value_that_cannot_be_sent_is_no_fault_of_the_session(pool: Pool) -> None:
+async def test_a_value_that_cannot_be_sent_does_not_close_the_session(pool: Pool) -> None:
     async with pool.acquire() as session:
         with pytest.raises(asyncpg.DataError):
             await session.fetchval("SELECT $1::integer", "one")

@@ -78,7 +78,7 @@ def script(post: Callable[..., Awaitable[Answer]]) -> Callable[..., Awaitable[No
 
 @pytest.fixture(scope="session")
 def misbehaving() -> Callable[..., AbstractAsyncContextManager[str]]:
-    """Serves one raw answer to every request, then hangs up; no answer at all if it is None."""
+    """Sends one raw answer to every request, then closes the connection; None sends nothing."""
 
     @asynccontextmanager
     async def serve(answer: bytes | None) -> AsyncIterator[str]:

@@ -16,7 +16,7 @@ def payout(destination: str) -> dict[str, Any]:
 
 
 async def states(count: int, key: str, get: Wire) -> list[str]:
-    """What the next look-ups see."""
+    """The states that the next look-ups return."""
     return [(await get(f"/payouts/{key}"))[1]["state"] for _ in range(count)]
 
 

@@ -1,4 +1,4 @@
-"""Whatever is sent, the sandbox names what is wrong with it, and never breaks."""
+"""The sandbox refuses any malformed request with the name of the field, and never fails."""
 
 import json
 from collections.abc import Callable, Coroutine
@@ -113,7 +113,7 @@ async def test_a_body_that_is_no_json_object_is_refused(
         assert_malformed((response.status, await response.json()), None)
 
 
-async def test_a_body_that_is_not_packed_as_it_says_is_refused(
+async def test_a_body_with_a_wrong_encoding_is_refused(
     session: aiohttp.ClientSession, sandbox: str
 ) -> None:
     headers = {"Content-Encoding": "gzip"}
@@ -129,7 +129,7 @@ async def test_a_body_that_is_too_large_is_refused(
         assert (await response.json())["error"]["code"] == "REQUEST_ENTITY_TOO_LARGE"
 
 
-async def test_a_wrong_address_is_no_word_on_any_record(
+async def test_an_unknown_route_is_not_an_answer_about_a_record(
     session: aiohttp.ClientSession, sandbox: str
 ) -> None:
     async with session.get(sandbox + "/v2/payments/1") as response:

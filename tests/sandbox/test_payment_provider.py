@@ -1,4 +1,4 @@
-"""giftpay's side of the payments: it believes a clear word, and calls anything else no word."""
+"""The provider of payments: a clear answer is a result, anything else is no answer."""
 
 import socket
 from collections.abc import Callable, Coroutine
@@ -33,7 +33,7 @@ async def test_a_paid_payment_is_found(payments: PaymentProvider, post: Wire, ne
     assert await payments.find(reference) == Payment(reference, PaymentState.PAID, "EUR", 500)
 
 
-async def test_every_state_is_told(
+async def test_every_state_is_reported(
     payments: PaymentProvider, post: Wire, script: Any, new: New
 ) -> None:
     reference = new("payment")
@@ -72,7 +72,7 @@ async def test_a_reference_names_a_payment_and_never_another_route(
 
 
 @pytest.mark.parametrize("status", [500, 502, 503])
-async def test_a_server_error_is_no_word(
+async def test_a_server_error_is_no_answer(
     payments: PaymentProvider, post: Wire, script: Any, new: New, status: int
 ) -> None:
     reference = new("payment")
@@ -83,7 +83,7 @@ async def test_a_server_error_is_no_word(
     assert await payments.find(reference) is not None
 
 
-async def test_a_dropped_connection_is_no_word(
+async def test_a_dropped_connection_is_no_answer(
     payments: PaymentProvider, script: Any, new: New
 ) -> None:
     reference = new("payment")
@@ -93,7 +93,7 @@ async def test_a_dropped_connection_is_no_word(
         await payments.find(reference)
 
 
-async def test_an_answer_that_takes_too_long_is_no_word(
+async def test_an_answer_after_the_timeout_is_no_answer(
     session: aiohttp.ClientSession, sandbox: str, script: Any, new: New
 ) -> None:
     reference = new("payment")
@@ -102,10 +102,10 @@ async def test_an_answer_that_takes_too_long_is_no_word(
         await SandboxPayments(session, sandbox, timeout_s=0.2).find(reference)
 
 
-async def test_a_provider_that_is_not_there_has_no_word(session: aiohttp.ClientSession) -> None:
-    with socket.socket() as unheard:
-        unheard.bind(("127.0.0.1", 0))  # bound and not listening: refused
-        url = f"http://127.0.0.1:{unheard.getsockname()[1]}"
+async def test_an_unreachable_provider_is_no_answer(session: aiohttp.ClientSession) -> None:
+    with socket.socket() as closed_port:
+        closed_port.bind(("127.0.0.1", 0))  # bound and not listening: refused
+        url = f"http://127.0.0.1:{closed_port.getsockname()[1]}"
         with pytest.raises(ProviderUnavailable):
             await SandboxPayments(session, url, timeout_s=5).find("ref")
 
@@ -151,7 +151,7 @@ def test_nothing_but_paid_is_taken_for_paid() -> None:
         (503, PAID),
     ],
 )
-async def test_an_answer_that_is_not_clear_is_no_word(
+async def test_an_unclear_answer_is_no_answer(
     session: aiohttp.ClientSession, misbehaving: Any, http_answer: Any, status: int, body: Any
 ) -> None:
     async with misbehaving(http_answer(status, body)) as url:
@@ -159,7 +159,7 @@ async def test_an_answer_that_is_not_clear_is_no_word(
             await SandboxPayments(session, url, timeout_s=5).find("ref")
 
 
-async def test_a_provider_cannot_send_us_to_another_for_its_word(
+async def test_a_redirect_of_the_provider_is_not_followed(
     session: aiohttp.ClientSession, sandbox: str, post: Wire, misbehaving: Any, http_answer: Any
 ) -> None:
     _, paid = await post("/payments", EUR_5)
@@ -183,7 +183,7 @@ async def test_a_provider_cannot_send_us_to_another_for_its_word(
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
     ],
 )
-async def test_an_answer_that_cannot_be_read_is_no_word(
+async def test_an_unreadable_answer_is_no_answer(
     session: aiohttp.ClientSession, misbehaving: Any, answer: bytes | None
 ) -> None:
     async with misbehaving(answer) as url:

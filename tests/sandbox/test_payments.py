@@ -1,4 +1,4 @@
-"""Payments at the sandbox: what a checkout does to it, and what it then tells."""
+"""Payments at the sandbox: the calls of a checkout, and the look-ups after them."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -31,7 +31,7 @@ async def test_the_same_payment_again_is_a_replay(post: Wire, new: New) -> None:
     assert (status, again["state"], again["submits"]) == (200, "PAID", 2)
 
 
-async def test_a_reference_cannot_stand_for_another_payment(
+async def test_a_reference_cannot_be_used_for_another_payment(
     post: Wire, get: Wire, new: New
 ) -> None:
     payment = {"reference": new("payment"), **EUR_5}
@@ -71,5 +71,5 @@ async def test_what_was_not_paid_cannot_be_refunded(post: Wire, script: Any, new
     assert (status, refused["error"]["code"]) == (409, "PAYMENT_NOT_PAID")
 
 
-async def test_health_says_that_it_serves(get: Wire) -> None:
+async def test_health_is_serving(get: Wire) -> None:
     assert await get("/health") == (200, {"status": "SERVING"})

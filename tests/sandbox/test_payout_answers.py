@@ -1,4 +1,4 @@
-"""What a payout provider's answers mean: what the table says, and all others nothing."""
+"""The meanings of a payout provider's answers: those of the table; all others mean nothing."""
 
 from typing import Any
 
@@ -70,9 +70,9 @@ UNCLEAR: list[tuple[int, Any]] = [
 
 
 def answer(result: Result, **contents: Any) -> PayoutAnswer:
-    """An answer about what ORDER asks for, unless said otherwise."""
-    told = {"destination": "mia@example.org", "currency": "EUR", "minor_units": 1_250}
-    return PayoutAnswer(result, **{**told, **contents})
+    """An answer about ORDER, unless `contents` differ."""
+    usual = {"destination": "mia@example.org", "currency": "EUR", "minor_units": 1_250}
+    return PayoutAnswer(result, **{**usual, **contents})
 
 
 async def asked(provider: PayoutProvider, call: ProviderCall) -> Result:
@@ -155,12 +155,12 @@ async def test_an_answer_that_cannot_be_read_is_lost(
 def test_the_state_of_another_payout_is_not_that_of_the_order(
     result: Result, contents: dict[str, Any], reason: str
 ) -> None:
-    told = compared(ORDER, answer(result, **contents))
-    assert told == PayoutAnswer(PAYOUT_RESULT_DIFFERS, reason)
+    result_of = compared(ORDER, answer(result, **contents))
+    assert result_of == PayoutAnswer(PAYOUT_RESULT_DIFFERS, reason)
 
 
 @pytest.mark.parametrize("result", STATES)
-def test_what_is_not_told_or_not_known_any_more_does_not_differ(result: Result) -> None:
+def test_missing_contents_do_not_differ(result: Result) -> None:
     silent = PayoutAnswer(result)
     assert compared(ORDER, silent) is silent
     erased, full = PayoutOrder(ORDER.key, "", "EUR", 1_250), answer(result)

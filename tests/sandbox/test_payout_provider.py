@@ -1,4 +1,4 @@
-"""giftpay's side of the payouts: what it asks the sandbox, and what it understands."""
+"""The provider of payouts: its requests to the sandbox, and how it reads the answers."""
 
 import asyncio
 import socket
@@ -78,7 +78,7 @@ async def test_a_decline_is_an_answer_with_its_reason(payouts: PayoutProvider, n
         ("returned@sandbox.example", PAYOUT_RESULT_PAID, PAYOUT_RESULT_RETURNED),
     ],
 )
-async def test_a_state_that_changes_later_is_seen_by_looking_again(
+async def test_a_state_that_changes_later_is_found_by_another_look_up(
     payouts: PayoutProvider, new: New, destination: str, submitted: Result, found: Result
 ) -> None:
     key = new("key")
@@ -119,9 +119,11 @@ async def test_a_server_error_is_a_lost_answer_even_where_nothing_was_done(
 
 
 async def test_nobody_there_means_that_nothing_was_sent(session: aiohttp.ClientSession) -> None:
-    with socket.socket() as unheard:
-        unheard.bind(("127.0.0.1", 0))  # bound and not listening: refused
-        away = SandboxPayouts(session, f"http://127.0.0.1:{unheard.getsockname()[1]}", timeout_s=5)
+    with socket.socket() as closed_port:
+        closed_port.bind(("127.0.0.1", 0))  # bound and not listening: refused
+        away = SandboxPayouts(
+            session, f"http://127.0.0.1:{closed_port.getsockname()[1]}", timeout_s=5
+        )
         with pytest.raises(ProviderUnavailable):
             await away.submit(ORDER)
         with pytest.raises(ProviderUnavailable):
@@ -178,7 +180,7 @@ async def test_a_provider_cannot_send_an_order_on_to_another(
             await SandboxPayouts(session, url, timeout_s=5).find(key)
 
 
-async def test_a_look_up_that_fails_tells_nothing(
+async def test_a_failed_look_up_is_no_answer(
     payouts: PayoutProvider, script: Any, new: New
 ) -> None:
     paid = order(new("key"), new("ann"))

@@ -1,4 +1,4 @@
-"""Payouts at the sandbox: one key pays once, for as long as the key is remembered."""
+"""Payouts at the sandbox: one key pays once within the deduplication window."""
 
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
@@ -43,7 +43,7 @@ async def test_the_same_key_again_is_a_look_up_and_never_a_second_payout(
     ("field", "other"),
     [("destination", "eve@example.org"), ("currency", "USD"), ("minor_units", 1_251)],
 )
-async def test_a_key_cannot_stand_for_another_payout(
+async def test_a_key_cannot_be_used_for_another_payout(
     post: Wire, get: Wire, new: New, field: str, other: str | int
 ) -> None:
     key = new("key")
@@ -114,19 +114,19 @@ async def test_after_the_window_the_same_key_pays_again(post: Wire, get: Wire) -
         now += DEDUPE_WINDOW - timedelta(milliseconds=1)
         assert (await post("/payouts", PAYOUT, key="key", url=url))[0] == 200
         assert await made_under("key", get, url=url) == 1
-        # The replay has not started the window anew.
+        # The replay has not restarted the window.
         now += timedelta(milliseconds=1)
         status, second = await post("/payouts", {**PAYOUT, "minor_units": 1}, key="key", url=url)
         assert (status, second["submits"]) == (201, 1)
         assert await made_under("key", get, url=url) == 2
         assert await get("/payouts/key", url=url) == (200, second)
-        # The key now means the second; the first stands as it was.
+        # The key now belongs to the second; the first is unchanged.
         await post("/payouts/key/return", url=url)
         _, listed = await get("/payouts", url=url)
         assert [payout["state"] for payout in listed["payouts"]] == ["PAID", "RETURNED"]
 
 
-async def test_a_key_and_a_reference_of_one_name_are_strangers(
+async def test_a_key_and_a_reference_with_the_same_text_are_unrelated(
     post: Wire, get: Wire, new: New
 ) -> None:
     name = new("name")

@@ -1,4 +1,4 @@
-"""The sandbox as a process of its own: it says where it listens, and outlives kill -9."""
+"""The sandbox as a separate process: it prints its address, and its records survive kill -9."""
 
 import asyncio
 import signal
@@ -74,6 +74,6 @@ async def test_an_option_that_cannot_be_used_ends_it_with_a_sentence(
         *(sys.executable, "-m", "giftpay_server.sandbox", f"{option}={text}"),
         stderr=asyncio.subprocess.PIPE,
     )
-    _, told = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+    _, stderr = await asyncio.wait_for(process.communicate(), PATIENCE_S)
     assert process.returncode == 2
-    assert told.decode().startswith(f"giftpay_server.sandbox: {said}")
+    assert stderr.decode().startswith(f"giftpay_server.sandbox: {said}")

@@ -1,4 +1,4 @@
-"""Scripts: every way in which a provider's answer can go wrong."""
+"""Scripts: every way in which a provider's call can fail."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -25,11 +25,11 @@ def payout(destination: str) -> dict[str, Any]:
 
 
 async def states(count: int, key: str, get: Wire) -> list[str]:
-    """What the next look-ups see."""
+    """The states that the next look-ups return."""
     return [(await get(f"/payouts/{key}"))[1]["state"] for _ in range(count)]
 
 
-async def test_steps_befall_one_call_each_and_then_calls_are_plain_again(
+async def test_each_step_applies_to_one_call_and_later_calls_are_normal(
     post: Wire, script: Any, new: New
 ) -> None:
     ann = new("ann")
@@ -42,7 +42,9 @@ async def test_steps_befall_one_call_each_and_then_calls_are_plain_again(
         assert (await post("/payouts", payout(ann), key=new("key")))[1]["state"] == "PAID"
 
 
-async def test_a_script_befalls_nobody_else(post: Wire, script: Any, new: New) -> None:
+async def test_a_script_does_not_affect_other_destinations(
+    post: Wire, script: Any, new: New
+) -> None:
     ann, ben = new("ann"), new("ben")
     await script({"action": "decline"}, destination=ann)
     await script({"action": "decline"}, reference=ben)
@@ -51,9 +53,7 @@ async def test_a_script_befalls_nobody_else(post: Wire, script: Any, new: New) -
     assert paid["state"] == "PAID"
 
 
-async def test_a_script_that_matches_nobody_in_particular_befalls_everybody(
-    post: Wire, get: Wire
-) -> None:
+async def test_a_script_without_a_match_applies_to_all_calls(post: Wire, get: Wire) -> None:
     async with running_sandbox() as url:
         step = {"action": "refuse_before"}
         for call in ("submit", "find"):

@@ -1,4 +1,4 @@
-"""The environment of libpq reaches a database of the user's own, and never the embedded one."""
+"""The environment of libpq is used for the user's own database, and never for the embedded one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FOR_ANOTHER = NONSENSE | {  # what a database elsewhere may need
 
 @pytest.mark.parametrize("environment", [NONSENSE, FOR_ANOTHER], ids=["nonsense", "another"])
 @pytest.mark.parametrize("options", [(), ("--processes", "2")], ids=["one process", "two"])
-async def test_the_embedded_postgres_hears_nothing_of_it(
+async def test_the_embedded_postgres_ignores_it(
     environment: dict[str, str], options: tuple[str, ...]
 ) -> None:
     async with server_process(environment, *options) as server:
@@ -52,7 +52,7 @@ async def test_the_embedded_postgres_hears_nothing_of_it(
         assert "Traceback" not in server.log()
 
 
-# What of it cannot be used with the tests' Postgres, and the end of what is said then.
+# Variables that cannot be used with the tests' Postgres, and the end of the message.
 UNUSABLE = [
     ({"PGSSLMODE": "hostile"}, "`sslmode` parameter must be one of: "),
     ({"PGSSLMODE": "verify-full", "HOME": "/nowhere"}, "root certificate file "),
@@ -79,7 +79,7 @@ UNUSABLE = [
 async def named_by_libpq(
     new_database: Callable[[], Awaitable[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The environment names a database of its own."""
+    """Sets the environment of libpq for a new database."""
     url = urlsplit(await new_database())
     place = parse_qs(url.query)
     monkeypatch.setenv("PGHOST", place["host"][0] if "host" in place else f"{url.hostname}")
@@ -100,7 +100,7 @@ async def test_a_database_of_the_users_own_may_be_named_by_libpq() -> None:
 
 @pytest.mark.usefixtures("named_by_libpq")
 @pytest.mark.parametrize(("environment", "said"), UNUSABLE, ids=str)
-async def test_what_libpq_names_wrongly_ends_the_start_with_a_sentence(
+async def test_a_wrong_variable_of_libpq_ends_the_start_with_a_sentence(
     environment: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, text in environment.items():

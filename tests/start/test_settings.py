@@ -1,4 +1,4 @@
-"""Each setting is read within its bounds, reaches the workers, and is named where it is wrong."""
+"""Each setting is read within its bounds, passed to the workers, and named if it is invalid."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ NO_NUMBERS = (
 
 
 def bounds(number: Setting) -> tuple[str, str]:
-    """The least and the most, as they are documented."""
+    """The documented minimum and maximum."""
     found = BOUNDS.fullmatch(number.form.allowed)
     assert found is not None
     return found[1], found[2]
 
 
 def refusal(**settings: str) -> str:
-    """What is wrong with these settings, GIFTPAY_ left out."""
+    """The error of these settings, named without GIFTPAY_."""
     with pytest.raises(ConfigError) as raised:
         from_environment({f"GIFTPAY_{name}": text for name, text in settings.items()})
     return str(raised.value)
@@ -108,17 +108,17 @@ def test_a_worker_listens_where_its_parent_has_reserved_the_port() -> None:
 
 
 @pytest.mark.parametrize("name", ["listn", "LISTN", "listen", "Listen", "LISTENS"])
-def test_an_unknown_name_is_told_with_the_nearest(name: str) -> None:
+def test_an_unknown_name_is_refused_with_the_nearest(name: str) -> None:
     advice = "did you mean GIFTPAY_LISTEN?"
     assert refusal(**{name: ""}) == f"GIFTPAY_{name} is no setting; {advice}"
 
 
-def test_a_name_that_is_near_to_none_is_told_where_all_are() -> None:
+def test_a_name_that_is_near_to_none_is_refused_with_a_reference() -> None:
     assert refusal(X="1") == "GIFTPAY_X is no setting: see giftpay-server --help"
     assert refusal(PORT="50051").startswith("GIFTPAY_PORT is no setting")
 
 
-def test_what_is_no_setting_of_the_server_is_none_of_its_business() -> None:
+def test_other_variables_are_ignored() -> None:
     others = dict.fromkeys(OTHER_VARIABLES, "x")
     service_links = {  # as Kubernetes sets them for Services named giftpay and giftpay-db
         "GIFTPAY_SERVICE_HOST": "10.0.0.1",
@@ -143,7 +143,7 @@ def test_what_is_no_setting_of_the_server_is_none_of_its_business() -> None:
         *("127.0.0.1:\u0663", "127.0.0.1:-1", "::1:50051", "[]:1", "a b:1", "a\n:1", "http://a:1"),
     ],
 )
-def test_an_address_without_host_or_port_is_told_its_form(listen: str) -> None:
+def test_a_malformed_address_is_refused_with_its_form(listen: str) -> None:
     expected = "GIFTPAY_LISTEN must be host:port, with port 0 for any that is free, not "
     assert refusal(LISTEN=listen) == f"{expected}{listen!r}"
 
@@ -184,10 +184,12 @@ def test_a_slash_at_the_end_of_the_provider_is_left_out() -> None:
         *("postgresql://anna:sec\x00ret@db/x", "postgresql://anna:sec%00ret@db/x"),
     ],
 )
-def test_the_url_of_a_database_is_told_its_form_and_not_repeated(variable: str, url: str) -> None:
-    told = refusal(**{variable: url})
-    assert told.startswith(f"GIFTPAY_{variable} must be postgresql://")
-    assert "cret" not in told
+def test_a_malformed_database_url_is_refused_with_its_form_and_not_repeated(
+    variable: str, url: str
+) -> None:
+    message = refusal(**{variable: url})
+    assert message.startswith(f"GIFTPAY_{variable} must be postgresql://")
+    assert "cret" not in message
 
 
 @pytest.mark.parametrize("switch", ["INSECURE", "SAMPLE_CATALOG"])
@@ -220,7 +222,7 @@ def test_the_state_folder_is_that_of_the_environment_that_is_read(
     assert from_environment({}).state == Path("/var/lib/giftpay")
 
 
-async def test_a_user_without_a_home_has_to_name_a_folder_for_the_embedded_postgres(
+async def test_a_user_without_a_home_must_set_a_state_folder(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)

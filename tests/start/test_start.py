@@ -1,4 +1,4 @@
-"""What a server that cannot start says last, and what the first one says to a newcomer."""
+"""The last line of a server that cannot start, and the greeting of one with embedded parts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CHANGE = "UPDATE migration SET checksum = 'other' WHERE number = 2"
 
 
 async def last_line(*options: str, **settings: str) -> str:
-    """What a server that ends with 2 has told, with these variables, GIFTPAY_ left out."""
+    """The last line of a server that ends with 2; variables are named without GIFTPAY_."""
     ours = {name: text for name, text in os.environ.items() if not name.startswith("GIFTPAY_")}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "giftpay_server", *options),
@@ -32,9 +32,9 @@ async def last_line(*options: str, **settings: str) -> str:
         stderr=asyncio.subprocess.PIPE,
     )
     async with asyncio.timeout(PATIENCE_S):
-        out, told = await process.communicate()
-    assert (process.returncode, out) == (2, b""), told.decode()
-    return told.decode().splitlines()[-1]
+        out, err = await process.communicate()
+    assert (process.returncode, out) == (2, b""), err.decode()
+    return err.decode().splitlines()[-1]
 
 
 async def test_a_setting_that_cannot_be_used_ends_the_start_with_2() -> None:
@@ -45,32 +45,32 @@ async def test_a_setting_that_cannot_be_used_ends_the_start_with_2() -> None:
     assert "giftpay-server: --listen must be host:port" in await last_line("--listen=localhost")
 
 
-async def test_another_address_than_loopback_has_to_be_meant() -> None:
+async def test_an_address_that_is_not_loopback_needs_insecure() -> None:
     assert "0.0.0.0:50051 is not a loopback address" in await last_line("--listen=0.0.0.0:50051")
     Config(listen="0.0.0.0:50051", insecure=True)
     Config(listen="[::]:50051", insecure=True)
 
 
 @pytest.mark.parametrize("variable", ["DATABASE_URL", "MIGRATE_URL"])
-async def test_a_database_that_is_away_is_named_without_its_password(variable: str) -> None:
+async def test_an_unreachable_database_is_named_without_its_password(variable: str) -> None:
     away = "postgresql://anna:secret@127.0.0.1:1/giftpay"
-    told = await last_line(**{"DATABASE_URL": "postgresql://db.invalid/giftpay", variable: away})
-    assert told.startswith(
+    line = await last_line(**{"DATABASE_URL": "postgresql://db.invalid/giftpay", variable: away})
+    assert line.startswith(
         f"giftpay-server: no Postgres answers at 127.0.0.1 (GIFTPAY_{variable}): "
     )
-    assert "secret" not in told
+    assert "secret" not in line
 
 
 @pytest.mark.parametrize(
     "url", ["postgresql://anna:se/cret@db.invalid/giftpay", "anna:secret@db.invalid/giftpay"]
 )
 async def test_a_malformed_database_url_is_told_its_form_and_not_repeated(url: str) -> None:
-    told = await last_line(DATABASE_URL=url)
-    assert told.startswith("giftpay-server: GIFTPAY_DATABASE_URL must be postgresql://")
-    assert "cret" not in told
+    line = await last_line(DATABASE_URL=url)
+    assert line.startswith("giftpay-server: GIFTPAY_DATABASE_URL must be postgresql://")
+    assert "cret" not in line
 
 
-async def test_a_schema_of_another_build_says_what_to_do(
+async def test_the_error_of_a_schema_of_another_build_has_advice(
     new_database: Callable[[], Awaitable[str]],
 ) -> None:
     dsn = await new_database()
@@ -99,11 +99,11 @@ async def change_schema(dsn: str) -> None:
     await connection.close()
 
 
-def test_the_command_line_pays_where_the_server_has_its_sandbox() -> None:
+def test_the_command_line_and_the_server_have_the_same_default_sandbox() -> None:
     assert f"http://127.0.0.1:{SANDBOX_PORT}" == DEFAULT_SANDBOX
 
 
-def test_a_newcomer_is_told_a_sandbox_only_where_it_is_elsewhere() -> None:
+def test_the_greeting_names_the_sandbox_only_if_it_is_not_at_the_default() -> None:
     usual = greeting(Config(sandbox_url=DEFAULT_SANDBOX)).splitlines()
     moved = greeting(Config(sandbox_url="http://127.0.0.1:9")).splitlines()
     assert usual[0] == f"with a sandbox provider on {DEFAULT_SANDBOX}"

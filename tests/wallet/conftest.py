@@ -1,4 +1,4 @@
-"""Movements to read back, and a server that is quick to lose patience."""
+"""Movements to read back, and a server with short time-outs."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ async def adjust(client: Client, owner_id: str, unit: Unit.ValueType, amount: in
 
 
 async def give(
-    client: Client, sender_id: str, recipient_id: str, *, words: Sequence[str]
+    client: Client, sender_id: str, recipient_id: str, *, messages: Sequence[str]
 ) -> list[str]:
-    """Sends a rose for each of the words, in their order; returns the transactions' ids."""
+    """Sends a rose with each of the messages, in order; returns the transactions' ids."""
     gifts = [
         SendGiftRequest(
             idempotency_key=giftpay.new_key(),
@@ -51,7 +51,7 @@ async def give(
             gift_id="rose",
             message=each,
         )
-        for each in words
+        for each in messages
     ]
     answer = await client.gifts.BatchSendGifts(BatchSendGiftsRequest(gifts=gifts))
     return [outcome.gift.transaction_id for outcome in answer.outcomes]
@@ -59,7 +59,7 @@ async def give(
 
 @dataclass(frozen=True)
 class Impatient:
-    """A client with a narrow window, and its server's feed, which no journal wakes."""
+    """A client with a narrow flow-control window, and its server's feed, which no journal wakes."""
 
     client: Client
     feed: Feed

@@ -1,4 +1,4 @@
-"""GetTransaction answers for a commit, and so waits for the synchronous standby as one does."""
+"""GetTransaction waits for the synchronous standby, as a commit does."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NO_STANDBYS = "ALTER SYSTEM RESET synchronous_standby_names"
 
 @pytest.fixture(scope="module")
 async def database() -> AsyncIterator[Database]:
-    """Its standbys are set for all of the Postgres."""
+    """On a Postgres of its own: standbys are set for the whole of it."""
     async with own_database() as database:
         await migrate(database.dsn)
         yield database
@@ -44,7 +44,7 @@ async def owner(database: Database) -> AsyncIterator[asyncpg.Connection[asyncpg.
 
 @asynccontextmanager
 async def standby_away(owner: asyncpg.Connection[asyncpg.Record]) -> AsyncIterator[None]:
-    """Commits wait for a standby that never comes."""
+    """Commits wait for a standby that never connects."""
     await owner.execute(STANDBYS)
     await owner.execute("SELECT pg_reload_conf()")
     try:
@@ -54,7 +54,7 @@ async def standby_away(owner: asyncpg.Connection[asyncpg.Record]) -> AsyncIterat
         await owner.execute("SELECT pg_reload_conf()")
 
 
-async def test_what_was_decided_is_not_told_while_the_standby_is_away(
+async def test_a_transaction_is_not_returned_while_the_standby_is_down(
     database: Database, owner: asyncpg.Connection[asyncpg.Record]
 ) -> None:
     config = Config(database_url=database.dsn, listen="127.0.0.1:0", pool_size=4)
@@ -64,15 +64,15 @@ async def test_what_was_decided_is_not_told_while_the_standby_is_away(
         await client.wallets.OpenWallet(opening)
         async with standby_away(owner):
             assert await until_unanswered(client, key) == "DEADLINE_EXCEEDED"
-            asking = [asyncio.create_task(told(client, key, timeout_s=10)) for _ in range(8)]
-            for _ in range(20):  # the pool is not taken by those who wait
+            asking = [asyncio.create_task(read_id(client, key, timeout_s=10)) for _ in range(8)]
+            for _ in range(20):  # waiting calls do not use up the pool
                 await client.wallets.GetWallet(GetWalletRequest(owner_id="anna"))
             assert not any(each.done() for each in asking)
         assert set(await asyncio.gather(*asking)) == {key}
 
 
-async def told(client: Client, key: str, *, timeout_s: float) -> str:
-    """The id of what was decided, as GetTransaction tells it."""
+async def read_id(client: Client, key: str, *, timeout_s: float) -> str:
+    """The id of the transaction, from GetTransaction."""
     asked = GetTransactionRequest(idempotency_key=key)
     answer = await client.wallets.GetTransaction(asked, timeout=timeout_s)
     return answer.transaction.transaction_id
@@ -83,7 +83,7 @@ async def until_unanswered(client: Client, key: str) -> str:
     async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
-                await told(client, key, timeout_s=0.5)
+                await read_id(client, key, timeout_s=0.5)
             except giftpay.Unavailable as unanswered:
                 return unanswered.code.name if unanswered.code else ""
 

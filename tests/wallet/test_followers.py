@@ -1,4 +1,4 @@
-"""Many followers of one account: one reader for all, and for each every entry once and in order."""
+"""Many followers of one account share one reader; each gets every entry once and in order."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ ENTRIES = 600
 
 
 @dataclass(frozen=True)
-class Memory:
-    """How much of what was sent is kept."""
+class CacheBounds:
+    """The bounds of the frame cache."""
 
     bytes_max: int
     age_max_s: float
 
 
-MEMORIES = {
-    "all is kept": Memory(2**24, 2.0),
-    "a little is kept": Memory(5_000, 2.0),
-    "nothing is kept": Memory(0, 2.0),
-    "nothing is kept for long": Memory(2**24, 0.01),
+CACHES = {
+    "everything is cached": CacheBounds(2**24, 2.0),
+    "a little is cached": CacheBounds(5_000, 2.0),
+    "nothing is cached": CacheBounds(0, 2.0),
+    "everything expires soon": CacheBounds(2**24, 0.01),
 }
 
 
-@pytest.mark.parametrize("memory", MEMORIES)
-async def test_whoever_comes_and_goes_gets_every_entry_once_and_in_order(
+@pytest.mark.parametrize("memory", CACHES)
+async def test_followers_that_come_and_go_get_every_entry_once_and_in_order(
     server: Running,
     client: Client,
     open_wallet: OpenWallet,
@@ -53,8 +53,8 @@ async def test_whoever_comes_and_goes_gets_every_entry_once_and_in_order(
     clock: MovableClock,
     memory: str,
 ) -> None:
-    monkeypatch.setattr(frames, "BYTES_MAX", MEMORIES[memory].bytes_max)
-    monkeypatch.setattr(frames, "AGE_MAX_S", MEMORIES[memory].age_max_s)
+    monkeypatch.setattr(frames, "BYTES_MAX", CACHES[memory].bytes_max)
+    monkeypatch.setattr(frames, "AGE_MAX_S", CACHES[memory].age_max_s)
     ben, chance = await open_wallet(), random.Random(memory)
     async with (
         serving(server.parts.config, clock=clock) as other,
@@ -68,7 +68,7 @@ async def test_whoever_comes_and_goes_gets_every_entry_once_and_in_order(
 
 
 async def follow(client: Client, owner_id: str, chance: random.Random) -> None:
-    """Follows from the beginning to the end, leaving and coming again now and then."""
+    """Follows from the beginning to the end, and resumes now and then."""
     seen = 0
     while seen < ENTRIES:
         await asyncio.sleep(chance.uniform(0, 0.2))
@@ -91,13 +91,13 @@ async def book(
     anna, booked = await open_wallet(coins=ENTRIES), 0
     while booked < ENTRIES:
         count = min(chance.choice((1, 1, 3, 40, 250)), ENTRIES - booked)
-        await give(client, anna, owner_id, words=["x" * chance.choice((0, 200))] * count)
+        await give(client, anna, owner_id, messages=["x" * chance.choice((0, 200))] * count)
         booked += count
 
 
 @dataclass(frozen=True)
 class Counted:
-    """A client of a server that no journal wakes, and what that asks the database."""
+    """A client of a server that no journal wakes, and the server's statements."""
 
     client: Client
     feed: Feed
@@ -125,7 +125,7 @@ async def counted(server: Running) -> AsyncIterator[Counted]:
 
 
 @pytest.mark.parametrize("crowd", [1, 50])
-async def test_a_wake_is_one_look_whatever_the_number_of_followers(
+async def test_a_wake_is_one_read_for_any_number_of_followers(
     server: Running, client: Client, open_wallet: OpenWallet, crowd: int
 ) -> None:
     anna = await open_wallet(coins=1)
@@ -148,11 +148,11 @@ async def test_a_wake_is_one_look_whatever_the_number_of_followers(
             assert counting.statements.count(READ_ASKED) == 1
 
 
-async def test_the_past_is_read_once_for_all_who_begin_at_the_beginning(
+async def test_existing_entries_are_read_once_for_many_followers(
     server: Running, client: Client, open_wallet: OpenWallet
 ) -> None:
     anna, ben = await open_wallet(coins=300), await open_wallet()
-    await give(client, anna, ben, words=[""] * 300)
+    await give(client, anna, ben, messages=[""] * 300)
     async with counted(server) as counting, AsyncExitStack() as stack:
         streams: list[Any] = []
         for _ in range(30):
@@ -169,7 +169,7 @@ async def until(stream: Any, last_seq: int) -> None:
             return
 
 
-async def test_accounts_are_swept_by_one_query_and_none_is_asked_for_that_did_not_move(
+async def test_accounts_are_polled_by_one_query_and_only_changed_ones_are_read(
     server: Running, client: Client, open_wallet: OpenWallet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(followers, "SWEEP_REST_S", 0.05)
@@ -184,5 +184,5 @@ async def test_accounts_are_swept_by_one_query_and_none_is_asked_for_that_did_no
         await asyncio.gather(*map(anext, streams))
         counting.statements.clear()
         await adjust(client, owners[3], UNIT_COIN, 2)
-        assert (await anext(streams[3])).last_seq == 2  # nothing but a sweep found it
+        assert (await anext(streams[3])).last_seq == 2  # found by polling
         assert counting.statements.count(LIST_NEW) == 1

@@ -1,4 +1,4 @@
-"""What is kept of frames: joined without a gap, bounded in bytes and in age."""
+"""The frame cache: frames are joined without a gap, bounded in bytes and in age."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from giftpay_server.wallet.frames import AGE_MAX_S, FRAME_ENTRIES, Frame, FrameC
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-BOOK, OTHER = 1, 2
+EPOCH, OTHER = 1, 2
 
 
 def frame(first: int, last: int, *, message: str = "") -> Frame:
@@ -22,16 +22,14 @@ def frame(first: int, last: int, *, message: str = "") -> Frame:
 
 @settings(deadline=None)
 @given(st.lists(st.integers(1, 100), min_size=1), st.data())
-def test_what_is_kept_is_joined_in_order_without_a_gap(
-    sizes: list[int], data: st.DataObject
-) -> None:
+def test_frames_are_joined_in_order_without_a_gap(sizes: list[int], data: st.DataObject) -> None:
     kept, ends = FrameCache(), [0]
     for size in sizes:
-        kept.put(BOOK, ends[-1], frame(ends[-1] + 1, ends[-1] + size), now=0)
+        kept.put(EPOCH, ends[-1], frame(ends[-1] + 1, ends[-1] + size), now=0)
         kept.put(OTHER, ends[-1], frame(1, 1), now=0)
         ends.append(ends[-1] + size)
     position = data.draw(st.sampled_from(ends[:-1]))
-    joined = kept.join(BOOK, position)
+    joined = kept.join(EPOCH, position)
     message = WatchEntriesResponse.FromString(joined.data)
     assert [entry.seq for entry in message.entries] == list(
         range(position + 1, joined.last_seq + 1)
@@ -41,36 +39,38 @@ def test_what_is_kept_is_joined_in_order_without_a_gap(
     assert joined.last_seq == ends[-1] or len(message.entries) > FRAME_ENTRIES - 100
 
 
-def test_of_long_texts_no_more_are_joined_than_a_frame_takes() -> None:
+def test_large_frames_are_not_joined() -> None:
     kept = FrameCache()
     for seq in range(100):
-        kept.put(BOOK, seq, frame(seq + 1, seq + 1, message="x" * 4_000), now=0)
-    assert len(kept.join(BOOK, 0).data) < frames.FRAME_BYTES + 5_000
+        kept.put(EPOCH, seq, frame(seq + 1, seq + 1, message="x" * 4_000), now=0)
+    assert len(kept.join(EPOCH, 0).data) < frames.FRAME_BYTES + 5_000
 
 
-def test_what_is_too_much_goes_the_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beyond_the_bound_the_oldest_frame_is_evicted_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     one = frame(1, 1, message="x" * 4_000)
     monkeypatch.setattr(frames, "BYTES_MAX", 3 * len(one.data))
     kept = FrameCache()
     for seq in range(5):
-        kept.put(BOOK, seq, one, now=0)
-    assert [kept.has(BOOK, seq) for seq in range(5)] == [False, False, True, True, True]
+        kept.put(EPOCH, seq, one, now=0)
+    assert [kept.has(EPOCH, seq) for seq in range(5)] == [False, False, True, True, True]
 
 
-def test_what_is_kept_anew_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replaced_frame_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
     one = frame(1, 1, message="x" * 4_000)
     monkeypatch.setattr(frames, "BYTES_MAX", 3 * len(one.data))
     kept = FrameCache()
     for _ in range(5):
-        kept.put(BOOK, 0, one, now=0)
-    kept.put(BOOK, 1, one, now=0)
-    assert kept.has(BOOK, 0)
-    assert kept.has(BOOK, 1)
+        kept.put(EPOCH, 0, one, now=0)
+    kept.put(EPOCH, 1, one, now=0)
+    assert kept.has(EPOCH, 0)
+    assert kept.has(EPOCH, 1)
 
 
-def test_what_is_too_old_goes() -> None:
+def test_old_frames_are_evicted() -> None:
     kept = FrameCache()
-    kept.put(BOOK, 0, frame(1, 1), now=0)
-    kept.put(BOOK, 1, frame(2, 2), now=1)
+    kept.put(EPOCH, 0, frame(1, 1), now=0)
+    kept.put(EPOCH, 1, frame(2, 2), now=1)
     kept.trim(now=AGE_MAX_S)
-    assert (kept.has(BOOK, 0), kept.has(BOOK, 1)) == (False, True)
+    assert (kept.has(EPOCH, 0), kept.has(EPOCH, 1)) == (False, True)

@@ -1,4 +1,4 @@
-"""GetTransaction: what was decided, by id or by key, refusals included."""
+"""GetTransaction: transactions by id or by key, refusals included."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def transaction(client: Client, **name: str) -> Transaction:
 
 async def test_a_gift_names_its_entries(client: Client, open_wallet: OpenWallet) -> None:
     anna, ben = await open_wallet(coins=5), await open_wallet(diamonds=1)
-    (gift_id,) = await give(client, anna, ben, words=[""])
+    (gift_id,) = await give(client, anna, ben, messages=[""])
     found = await transaction(client, transaction_id=gift_id)
     assert (found.transaction_id, found.caller) == (gift_id, "local")
     assert found.kind == TRANSACTION_KIND_GIFT
@@ -56,7 +56,7 @@ async def test_a_command_that_moved_nothing_is_posted_without_entries(client: Cl
 
 
 @pytest.mark.parametrize("key", ["7", "tap № 7", "0" * 128, "A" * 36])
-async def test_a_key_of_any_text_finds_what_it_names(
+async def test_a_transaction_is_found_by_a_key_of_any_text(
     client: Client, open_wallet: OpenWallet, key: str
 ) -> None:
     owner_id = await open_wallet()
@@ -71,9 +71,7 @@ async def test_a_key_of_any_text_finds_what_it_names(
     assert await transaction(client, transaction_id=found.transaction_id) == found
 
 
-async def test_a_refusal_is_told_as_it_was_told_first(
-    client: Client, open_wallet: OpenWallet
-) -> None:
+async def test_a_refusal_is_returned_as_at_first(client: Client, open_wallet: OpenWallet) -> None:
     anna, ben = await open_wallet(coins=4), await open_wallet()
     request = SendGiftRequest(
         idempotency_key=giftpay.new_key(), sender_id=anna, recipient_id=ben, gift_id="live"
@@ -87,7 +85,7 @@ async def test_a_refusal_is_told_as_it_was_told_first(
 
 
 @pytest.mark.parametrize("name", ["transaction_id", "idempotency_key"])
-async def test_what_was_never_decided_is_not_found(client: Client, name: str) -> None:
+async def test_an_unknown_transaction_is_not_found(client: Client, name: str) -> None:
     key = giftpay.new_key()
     with pytest.raises(giftpay.TransactionNotFound) as refused:
         await transaction(client, **{name: key})

@@ -1,4 +1,4 @@
-"""GetWallet: now, and as it stood at a time."""
+"""GetWallet: now, and as of a time."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ async def test_as_of_any_time_a_balance_is_what_its_entries_add_up_to(
     for _ in range(10):
         await adjust(client, anna, UNIT_COIN, chance.randint(1, 9))
         await adjust(client, anna, UNIT_DIAMOND, chance.randint(1, 9))
-        await give(client, anna, ben, words=["", "", ""])  # in one batch: at one time
+        await give(client, anna, ben, messages=["", "", ""])  # in one batch: at one time
     coins = await history(client, anna, UNIT_COIN)
     diamonds = await history(client, anna, UNIT_DIAMOND)
     assert len({time_of(entry) for entry in coins}) < len(coins)
@@ -125,7 +125,7 @@ async def ended_redemption(client: Client, owner_id: str, destination: str) -> R
             await asyncio.sleep(0.02)
 
 
-async def test_held_is_what_was_reserved_then(
+async def test_held_is_the_amount_reserved_at_that_time(
     client: Client, open_wallet: OpenWallet, clock: MovableClock
 ) -> None:
     ben = await open_wallet(diamonds=5_000)
@@ -158,7 +158,7 @@ async def test_an_answer_as_of_a_time_never_changes_afterwards(
         assert await wallet_at(client, anna, at) == wallet
 
 
-async def test_what_is_decided_and_not_yet_written_is_booked_after_the_look(
+async def test_a_gift_decided_before_the_read_and_written_after_it_gets_a_later_time(
     client: Client, open_wallet: OpenWallet, clock: MovableClock, pool: Pool
 ) -> None:
     anna, ben = sorted([await open_wallet(coins=5), await open_wallet(coins=5)])

@@ -80,7 +80,7 @@ async def test_after_the_last_there_is_nothing_yet(client: Client, anna: str) ->
         assert await pages(client, anna, after_seq=after_seq) == [[]]
 
 
-async def test_what_is_booked_meanwhile_is_on_no_later_page(
+async def test_entries_booked_during_paging_are_on_no_later_page(
     client: Client, open_wallet: OpenWallet
 ) -> None:
     owner_id = await open_wallet(coins=1)
@@ -91,11 +91,9 @@ async def test_what_is_booked_meanwhile_is_on_no_later_page(
     assert [entry.amount for entry in (*first.entries, *second.entries)] == [2, 1]
 
 
-async def test_a_page_has_50_entries_unless_it_is_said(
-    client: Client, open_wallet: OpenWallet
-) -> None:
+async def test_a_page_has_50_entries_by_default(client: Client, open_wallet: OpenWallet) -> None:
     sender, recipient = await open_wallet(coins=60), await open_wallet()
-    await give(client, sender, recipient, words=[""] * 59)
+    await give(client, sender, recipient, messages=[""] * 59)
     assert [len(part) for part in await pages(client, sender)] == [50, 10]
 
 
@@ -134,7 +132,7 @@ async def gift(client: Client, open_wallet: OpenWallet) -> SendGiftRequest:
     return request
 
 
-async def test_a_gift_is_told_on_both_sides(client: Client, gift: SendGiftRequest) -> None:
+async def test_a_gift_is_on_both_statements(client: Client, gift: SendGiftRequest) -> None:
     details = GiftDetails(
         gift_id="live", count=2, message="Hello, Ben", context="live/123", combo_id="c1"
     )
@@ -148,7 +146,7 @@ async def test_a_gift_is_told_on_both_sides(client: Client, gift: SendGiftReques
         assert entry.transaction_id == gift.idempotency_key
 
 
-async def test_a_reversal_tells_the_gift_that_it_reverses(
+async def test_a_reversal_has_the_details_of_its_gift(
     client: Client, gift: SendGiftRequest
 ) -> None:
     reverse = ReverseGiftRequest(transaction_id=gift.idempotency_key, reason="test")
@@ -174,7 +172,7 @@ async def test_a_reversal_names_the_recipient_who_has_nothing_to_return(
     assert (returned.amount, returned.counterpart_id) == (10, gift.recipient_id)
 
 
-async def test_erased_words_are_gone_from_the_statement(
+async def test_an_erased_message_is_gone_from_the_statement(
     client: Client, gift: SendGiftRequest
 ) -> None:
     await client.admin.ErasePersonalData(ErasePersonalDataRequest(owner_id=gift.sender_id))

@@ -1,4 +1,4 @@
-"""What is read of a long history: a few rows, whatever its length, and the right ones."""
+"""Reads of a long history read a few rows, whatever its length, and the right ones."""
 
 from __future__ import annotations
 

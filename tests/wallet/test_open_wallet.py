@@ -76,7 +76,7 @@ async def test_a_caller_may_vouch_for_the_age(client: Client, owner_id: str) -> 
     assert answer.wallet.age_status == AGE_STATUS_ADULT
 
 
-async def test_not_verified_is_what_saying_nothing_means(client: Client, owner_id: str) -> None:
+async def test_age_verified_false_means_the_same_as_unset(client: Client, owner_id: str) -> None:
     request = opening(owner_id)
     first = await client.wallets.OpenWallet(request)
     request.age_verified = False
@@ -84,9 +84,7 @@ async def test_not_verified_is_what_saying_nothing_means(client: Client, owner_i
     assert (again.wallet, again.replayed) == (first.wallet, True)
 
 
-async def test_the_same_key_answers_with_the_wallet_as_it_stands_now(
-    client: Client, owner_id: str
-) -> None:
+async def test_a_replay_answers_with_the_current_wallet(client: Client, owner_id: str) -> None:
     request = opening(owner_id, date_of_birth="1999-12-31")
     await client.wallets.OpenWallet(request)
     await adjust(client, owner_id, UNIT_COIN, 7)
@@ -95,7 +93,7 @@ async def test_the_same_key_answers_with_the_wallet_as_it_stands_now(
     assert again.wallet.coins.balance == 7
 
 
-async def test_the_same_details_under_another_key_open_nothing_and_refuse_nothing(
+async def test_another_key_with_the_same_details_changes_nothing(
     client: Client, owner_id: str
 ) -> None:
     await client.wallets.OpenWallet(opening(owner_id, date_of_birth="1999-12-31"))

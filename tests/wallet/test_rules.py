@@ -1,4 +1,4 @@
-"""Coming of age, whose details agree, and what keeps a wallet open."""
+"""The rules of age, of details that agree, and of closing a wallet."""
 
 from __future__ import annotations
 
@@ -75,13 +75,13 @@ def test_who_is_born_on_29_february_comes_of_age_on_1_march(birth: date, day: da
     assert adult_from(birth) == day
 
 
-def test_nothing_known_is_unverified_and_verified_is_adult_for_ever() -> None:
+def test_an_unknown_age_is_unverified_and_a_verified_one_is_adult_on_any_day() -> None:
     assert age_status(None, TODAY) == AGE_STATUS_UNVERIFIED
     assert age_status(VERIFIED_ADULT, OLDEST_BIRTH) == AGE_STATUS_ADULT
 
 
 @given(births)
-def test_no_birth_looks_like_a_mere_verification(birth: date) -> None:
+def test_no_birth_gives_the_date_of_a_verified_adult(birth: date) -> None:
     assert adult_from(birth) > VERIFIED_ADULT
 
 
@@ -102,7 +102,7 @@ def books(
 
 
 def opened(*, asked: date | None, known: date | None, country: str = "DE") -> Decision:
-    """What OpenWallet comes to for a wallet that is there already."""
+    """The decision of OpenWallet on an existing wallet."""
     request = OpenWalletRequest(owner_id="anna", country_code=country)
     if asked == VERIFIED_ADULT:
         request.age_verified = True
@@ -163,16 +163,16 @@ STATUSES = (WALLET_STATUS_ACTIVE, WALLET_STATUS_FROZEN, WALLET_STATUS_CLOSED)
 
 
 @pytest.mark.parametrize("asked", STATUSES)
-@pytest.mark.parametrize("stands", STATUSES)
+@pytest.mark.parametrize("status", STATUSES)
 def test_an_empty_wallet_may_take_any_status_until_it_is_closed(
-    stands: WalletStatus.ValueType, asked: WalletStatus.ValueType
+    status: WalletStatus.ValueType, asked: WalletStatus.ValueType
 ) -> None:
     decision = set_status(
-        UpdateWalletRequest(owner_id="anna", status=asked), OPEN_ITEMS, books(status=stands)
+        UpdateWalletRequest(owner_id="anna", status=asked), OPEN_ITEMS, books(status=status)
     )
-    if stands == asked:
+    if status == asked:
         assert decision == Posted()
-    elif stands == WALLET_STATUS_CLOSED:
+    elif status == WALLET_STATUS_CLOSED:
         assert not isinstance(decision, Posted)
         assert decision.reason == ERROR_REASON_WALLET_CLOSED
     else:
@@ -181,7 +181,7 @@ def test_an_empty_wallet_may_take_any_status_until_it_is_closed(
         assert (owner.owner_id, owner.status) == ("anna", asked)
 
 
-@pytest.mark.parametrize("stands", [WALLET_STATUS_ACTIVE, WALLET_STATUS_FROZEN])
+@pytest.mark.parametrize("status", [WALLET_STATUS_ACTIVE, WALLET_STATUS_FROZEN])
 @pytest.mark.parametrize(
     ("unit", "balance", "held", "orders"),
     [
@@ -193,10 +193,10 @@ def test_an_empty_wallet_may_take_any_status_until_it_is_closed(
         (UNIT_COIN, 0, 0, 1),
     ],
 )
-def test_whatever_is_left_keeps_a_wallet_open(
-    stands: WalletStatus.ValueType, unit: Unit.ValueType, balance: int, held: int, orders: int
+def test_a_wallet_with_a_balance_hold_or_order_cannot_close(
+    status: WalletStatus.ValueType, unit: Unit.ValueType, balance: int, held: int, orders: int
 ) -> None:
-    before = books(status=stands)
+    before = books(status=status)
     before.accounts["anna", unit] = Account("anna", unit, balance=balance, held=held)
     before.rows[PendingTopUps, "anna"] = PendingTopUps("anna", orders)
     close = UpdateWalletRequest(owner_id="anna", status=WALLET_STATUS_CLOSED)
@@ -214,16 +214,16 @@ def test_whatever_is_left_keeps_a_wallet_open(
 
 @pytest.mark.parametrize("known", [None, ADULT, MINOR, VERIFIED_ADULT])
 @pytest.mark.parametrize("asked", [None, ADULT, MINOR, VERIFIED_ADULT])
-@pytest.mark.parametrize("stands", STATUSES)
-def test_the_last_word_on_the_age_holds_until_the_wallet_is_closed(
-    stands: WalletStatus.ValueType, asked: date | None, known: date | None
+@pytest.mark.parametrize("status", STATUSES)
+def test_the_last_update_of_the_age_holds_until_the_wallet_is_closed(
+    status: WalletStatus.ValueType, asked: date | None, known: date | None
 ) -> None:
-    before = books(status=stands, known=known)
+    before = books(status=status, known=known)
     decision = set_age(UpdateWalletRequest(owner_id="anna"), asked, before)
-    if stands == WALLET_STATUS_CLOSED:
+    if status == WALLET_STATUS_CLOSED:
         assert not isinstance(decision, Posted)
         assert decision.reason == ERROR_REASON_WALLET_CLOSED
     else:
         assert isinstance(decision, Posted)
-        assert [(owner.status, owner.adult_from) for owner in decision.owners] == [(stands, asked)]
+        assert [(owner.status, owner.adult_from) for owner in decision.owners] == [(status, asked)]
     assert before.owners["anna"].adult_from == known

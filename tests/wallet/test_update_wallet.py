@@ -1,4 +1,4 @@
-"""UpdateWallet: frozen and free, of age or not, and closed for good."""
+"""UpdateWallet: freezing, age, and closing."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ async def test_a_wallet_with_coins_freezes_and_keeps_them(
         ({"date_of_birth": "2020-02-29"}, AGE_STATUS_UNDER_AGE),
     ],
 )
-async def test_the_last_word_on_the_age_holds(
+async def test_the_last_update_of_the_age_holds(
     client: Client, open_wallet: OpenWallet, change: dict[str, Any], status: int
 ) -> None:
     owner_id = await open_wallet()
@@ -181,7 +181,7 @@ async def test_a_refusal_is_pinned_to_its_key(client: Client, open_wallet: OpenW
 
 async def test_a_wallet_in_debt_does_not_close(client: Client, open_wallet: OpenWallet) -> None:
     anna, ben = await open_wallet(coins=1), await open_wallet()
-    (gift_id,) = await give(client, anna, ben, words=[""])
+    (gift_id,) = await give(client, anna, ben, messages=[""])
     await adjust(client, ben, UNIT_DIAMOND, -1)
     reverse = ReverseGiftRequest(
         transaction_id=gift_id, reason="test", shortfall_policy=SHORTFALL_POLICY_DEBT
@@ -232,7 +232,7 @@ async def test_of_an_order_and_a_closing_at_once_one_is_refused(
         )
 
 
-async def test_a_closing_shares_a_batch_with_nobody(
+async def test_a_closing_is_alone_in_its_batch(
     client: Client, server: Running, open_wallet: OpenWallet
 ) -> None:
     # An order of the same batch would not be written yet when the open orders are counted.

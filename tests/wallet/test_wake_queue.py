@@ -1,4 +1,4 @@
-"""WakeQueue: a few in a turn of the loop, each once, who came first first."""
+"""The wake queue wakes in FIFO order, each waiter once, a few in an iteration of the loop."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import asyncio
 from giftpay_server.wallet.wake_queue import AT_ONCE, Waiter, WakeQueue
 
 
-async def test_who_waits_goes_on_in_order_and_a_few_in_a_turn_of_the_loop() -> None:
-    turns, went_on, ended = WakeQueue(), [0], asyncio.Event()
+async def test_waiters_are_woken_in_order_and_a_few_in_an_iteration() -> None:
+    queue, woken, ended = WakeQueue(), [0], asyncio.Event()
     order: list[int] = []
 
     async def wait(number: int) -> None:
         waiting: Waiter = asyncio.get_running_loop().create_future()
-        turns.wake([waiting, waiting])  # as who has news while a heartbeat is due
+        queue.wake([waiting, waiting])  # as with new entries while a heartbeat is due
         await waiting
-        went_on[-1] += 1
+        woken[-1] += 1
         order.append(number)
 
     async def count() -> None:
         while not ended.is_set():
-            went_on.append(0)
+            woken.append(0)
             await asyncio.sleep(0)
 
     counting = asyncio.create_task(count())
@@ -28,13 +28,13 @@ async def test_who_waits_goes_on_in_order_and_a_few_in_a_turn_of_the_loop() -> N
     ended.set()
     await counting
     assert order == list(range(10 * AT_ONCE))
-    assert max(went_on) <= AT_ONCE
+    assert max(woken) <= AT_ONCE
 
 
-async def test_who_left_the_line_takes_no_turn() -> None:
-    turns, loop = WakeQueue(), asyncio.get_running_loop()
+async def test_waiters_that_left_are_skipped() -> None:
+    queue, loop = WakeQueue(), asyncio.get_running_loop()
     line = [loop.create_future() for _ in range(3 * AT_ONCE)]
     for waiting in line[:-1]:
         waiting.cancel()
-    turns.wake(line)
+    queue.wake(line)
     await line[-1]

@@ -1,4 +1,4 @@
-"""WatchEntries: the past, then what comes; every entry once, in order, without a gap."""
+"""WatchEntries: existing entries, then new ones; each once, in order, without a gap."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def watching(
 
 
 async def take(stream: AsyncIterator[WatchEntriesResponse], count: int) -> list[Entry]:
-    """So many entries, however they are packed."""
+    """The next entries of a stream, from any number of messages."""
     entries: list[Entry] = []
     async for part in stream:
         assert len(part.entries) <= FRAME_ENTRIES
@@ -55,7 +55,7 @@ async def take(stream: AsyncIterator[WatchEntriesResponse], count: int) -> list[
     return entries
 
 
-async def test_the_past_comes_first_and_then_what_is_booked(
+async def test_existing_entries_come_first_and_then_new_ones(
     client: Client, open_wallet: OpenWallet
 ) -> None:
     anna = await open_wallet(coins=1)
@@ -70,13 +70,13 @@ async def test_the_past_comes_first_and_then_what_is_booked(
         assert live.entries[0].transaction_id == booked.transaction_id
 
 
-async def test_a_gift_arrives_with_its_words_and_its_sender(
+async def test_a_gift_arrives_with_its_message_and_its_sender(
     client: Client, open_wallet: OpenWallet
 ) -> None:
     anna, ben = await open_wallet(coins=1), await open_wallet()
     async with watching(client, ben, unit=UNIT_DIAMOND) as stream:
         arriving = asyncio.ensure_future(anext(stream))
-        await give(client, anna, ben, words=["Bravo"])
+        await give(client, anna, ben, messages=["Bravo"])
         (entry,) = (await arriving).entries
         assert (entry.counterpart_id, entry.gift.gift_id) == (anna, "rose")
         assert entry.gift.message == "Bravo"
@@ -109,7 +109,7 @@ async def test_nothing_is_missed_or_repeated_while_many_give_at_once(
 
     async def give_on(fan: str) -> None:
         for _ in range(10):
-            await give(client, fan, ben, words=[""] * 20)
+            await give(client, fan, ben, messages=[""] * 20)
 
     async with asyncio.TaskGroup() as group:
         followers = [group.create_task(follow(chance.uniform(0, 0.5))) for _ in range(4)]
@@ -120,7 +120,7 @@ async def test_nothing_is_missed_or_repeated_while_many_give_at_once(
         assert [entry.seq for entry in entries] == list(range(1, 1_601))
 
 
-async def test_what_another_server_booked_arrives(
+async def test_entries_of_another_server_arrive(
     client: Client, server: Running, open_wallet: OpenWallet, clock: MovableClock
 ) -> None:
     anna = await open_wallet()
@@ -181,10 +181,10 @@ async def test_an_account_without_entries_is_followed_from_zero(
 
 @pytest.fixture(scope="module")
 async def praised(client: Client, open_wallet: OpenWallet) -> str:
-    """An owner with 3,000 gifts, far more than any window holds."""
+    """An owner with 3,000 gifts, far more than any flow-control window holds."""
     anna, ben = await open_wallet(coins=3_000), await open_wallet()
     for _ in range(3):
-        await give(client, anna, ben, words=["x" * 200] * 1_000)
+        await give(client, anna, ben, messages=["x" * 200] * 1_000)
     return ben
 
 
@@ -220,7 +220,7 @@ async def test_a_reader_who_keeps_reading_is_never_too_slow(
 
 
 @pytest.mark.parametrize("gone", ["entries", "account"])
-async def test_a_follower_of_an_account_that_went_back_is_told_so(
+async def test_a_stream_ends_when_its_account_went_back(
     new_database: Callable[[], Awaitable[str]], gone: str
 ) -> None:
     dsn = await new_database()
@@ -239,7 +239,7 @@ async def test_a_follower_of_an_account_that_went_back_is_told_so(
     assert (ended.value.field, ended.value.limit) == ("after_seq", END_OF[gone])
 
 
-# As restored to before the third entry, or to before the wallet.
+# The database was restored to before the third entry, or to before the wallet.
 GONE_BACK = {
     "entries": "DELETE FROM entry WHERE seq = 3; UPDATE account SET seq = 2 WHERE seq = 3",
     "account": "DELETE FROM entry; DELETE FROM account; DELETE FROM owner",
@@ -247,7 +247,7 @@ GONE_BACK = {
 END_OF = {"entries": "0..2", "account": "0..0"}
 
 
-async def test_who_goes_in_the_middle_of_a_message_leaves_nothing_behind(
+async def test_a_follower_that_leaves_during_a_message_leaves_nothing_behind(
     impatient: Impatient, praised: str
 ) -> None:
     async with watching(impatient.client, praised, unit=UNIT_DIAMOND) as stream:
@@ -257,7 +257,7 @@ async def test_who_goes_in_the_middle_of_a_message_leaves_nothing_behind(
     await nobody_waits(impatient.feed)
 
 
-async def test_who_goes_leaves_nothing_behind(
+async def test_a_follower_that_leaves_leaves_nothing_behind(
     impatient: Impatient, open_wallet: OpenWallet
 ) -> None:
     owners = [await open_wallet(coins=1) for _ in range(5)]
@@ -276,7 +276,7 @@ async def nobody_waits(feed: Feed) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_server_that_stops_says_so_at_once(
+async def test_a_server_that_stops_ends_streams_at_once_with_its_reason(
     server: Running, open_wallet: OpenWallet, clock: MovableClock
 ) -> None:
     anna = await open_wallet(coins=1)
