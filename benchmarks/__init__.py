@@ -1,1 +1,1 @@
-"""giftpay measured beside a bare echo, a naive service, raw SQL and a bulk load, in one go."""
+"""Measures giftpay, a bare echo, a naive service, raw SQL and a bulk load in one run."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--quick]`: everything on one embedded Postgres, side by side."""
+"""`python -m benchmarks [--quick]`: compares all contenders on one embedded Postgres."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from benchmarks.servers import echo, giftpay, naive
 
 
 def main() -> None:
-    """Measures, and writes what it found to benchmarks/out."""
+    """Measures, and writes the results to benchmarks/out."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a cut of it, in under two minutes")
-    parser.add_argument("--state", type=Path, help="where the databases are to lie; emptied after")
+    parser.add_argument(
+        "--quick", action="store_true", help="a short version, in under two minutes"
+    )
+    parser.add_argument("--state", type=Path, help="the folder for the databases; emptied after")
     arguments = parser.parse_args()
     with scratch_folder(arguments.state) as folder:
         found = asyncio.run(_run(QUICK if arguments.quick else FULL, folder))
@@ -59,7 +61,7 @@ async def _measure(bench: Bench) -> None:
 
 
 async def _audited(bench: Bench) -> dict[str, Any]:
-    """That every command acknowledged is in the books, and that these balance."""
+    """Checks that every acknowledged command is in the books, and that these balance."""
     found = {}
     for database in sorted(bench.acknowledged.keys() - {"", "naive"}):
         commands, faults = await audit(named(bench.dsn, database))

@@ -1,4 +1,4 @@
-"""What all scenarios stand on: one Postgres, one load process, and slices taken in turn."""
+"""The parts of all scenarios: one Postgres, one load process, and interleaved slices."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SHAPES = {1: (1, 1), 16: (2, 8), 64: (4, 16), 256: (8, 32), 1024: (16, 64)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How long, how often, how much."""
+    """The durations and amounts of a run."""
 
     quick: bool
     rounds: int
@@ -57,7 +57,7 @@ QUICK = Plan(quick=True, rounds=3, warm_up_s=0.2, slice_s=0.5, callers=(1, 64), 
 
 @dataclass(slots=True)
 class Bench:
-    """One run, and what it has found so far."""
+    """One run and its results so far."""
 
     plan: Plan
     dsn: str
@@ -72,7 +72,7 @@ class Bench:
     async def contest(
         self, title: str, contenders: Mapping[str, Contender], *, rounds: int | None = None
     ) -> Slices:
-        """Takes slices A B A B ..., so that what disturbs the machine disturbs all alike."""
+        """Takes interleaved slices A B A B ..., so that noise affects all contenders."""
         slices: Slices = {name: [] for name in contenders}
         for number in range(rounds or self.plan.rounds):
             for name, run in contenders.items():
@@ -83,20 +83,20 @@ class Bench:
         return slices
 
     def ratio(self, name: str, rounds: Sequence[float]) -> None:
-        """Notes one of the ratios that results.json names."""
+        """Records one of the ratios of results.json."""
         self.ratios[name] = Ratio.of(rounds, TARGETS[name])
         self._say(f"{name}: {self.ratios[name].as_json()}")
 
     def further(self, name: str, rounds: Sequence[float], target: Target) -> None:
-        """Notes another ratio, among the figures."""
-        told = Ratio.of(rounds, target).as_json()
-        self.figures.setdefault("further ratios", {})[name] = told
-        self._say(f"{name}: {told}")
+        """Records another ratio, among the figures."""
+        ratio = Ratio.of(rounds, target).as_json()
+        self.figures.setdefault("further ratios", {})[name] = ratio
+        self._say(f"{name}: {ratio}")
 
     def served(
         self, server: Server, database: str = "", *, run_load: Run = run_load, **shape: Any
     ) -> Contender:
-        """Load on a server; `database` is where what it acknowledges must be found."""
+        """Load on a server; acknowledged commands must be found in `database`."""
         pids = {"server": server.pids, "postgres": (self.postgres,)}
         load = Load(addresses=server.addresses, pids=pids, **shape)
 
@@ -111,7 +111,7 @@ class Bench:
         return run
 
     def called(self, server: Server, database: str, callers: int, **shape: Any) -> Contender:
-        """Unary load by so many callers."""
+        """Unary load by this number of callers."""
         connections, each = SHAPES[callers]
         return self.served(server, database, connections=connections, callers=each, **shape)
 
@@ -135,7 +135,7 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
     OUT.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="giftpay-bench-", dir=parent or "/var/tmp"))
     if os.geteuid() == 0:
-        folder.chmod(0o711)  # Postgres runs as another user, who must pass through
+        folder.chmod(0o711)  # Postgres runs as another user, which must be able to enter
     try:
         yield folder
     finally:

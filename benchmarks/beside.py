@@ -1,4 +1,4 @@
-"""Gifts, and beside them orders for coins with their payments at a steady rate."""
+"""Load of gifts, with orders for coins and their payments at a steady rate."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ GRPC_PREFIX_BYTES = 5
 
 
 def run_beside(rate: float, load: Load, warm_up_s: float, seconds: float) -> Sample:
-    """As run_load, with so many other commands a second: orders, and as many payments."""
+    """Like run_load, with other commands at a rate: orders, and as many payments."""
     return uvloop.run(Beside(load, rate).run(warm_up_s, seconds))
 
 
 class Beside(Calls):
-    """Calls of gifts, and orders on a connection of their own, each paid once it is made."""
+    """Calls of gifts, and orders on another connection, each paid once it is made."""
 
     def __init__(self, load: Load, rate: float) -> None:
         super().__init__(load)
@@ -58,12 +58,12 @@ class Beside(Calls):
         self._orders_pace.cancel()
 
     def _order(self, number: int) -> None:
-        self._under_way += 1
+        self._in_flight += 1
         self._orders.call(_order())
 
     def _ordered(self, connection: Connection, data: bytes) -> None:
         answer = CreateTopUpResponse.FromString(data[GRPC_PREFIX_BYTES:])
-        self._under_way += 1
+        self._in_flight += 1
         self._payments.call(_payment(answer.top_up.top_up_id))
 
     def _other_ended(self, connection: Connection, seconds: float, status: int) -> None:
@@ -72,7 +72,7 @@ class Beside(Calls):
             self._acknowledged += 1
             self._count.accepted_beside()
         else:
-            self._count.turned_away(1, status)
+            self._count.not_accepted(1, status)
 
 
 def _order() -> bytes:

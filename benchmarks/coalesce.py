@@ -1,6 +1,6 @@
-"""`python -m benchmarks.coalesce`: callers of one client process, coalesced and not, in turns.
+"""`python -m benchmarks.coalesce`: callers of one client with and without coalescing, interleaved.
 
-The shipped client calls SendGift from so many coroutines, each in a closed loop; the server is a
+The shipped client calls SendGift from many coroutines, each in a closed loop; the server is a
 process of its own, and so is Postgres.
 """
 
@@ -32,7 +32,7 @@ SINGLE, COALESCED = "single calls", "coalesced"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callers:
-    """So many callers of one client."""
+    """The callers of one client."""
 
     address: str
     count: int
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--callers", type=int, nargs="+", default=CALLERS)
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"default {ROUNDS}")
     parser.add_argument("--seconds", type=float, default=SLICE_S, help=f"default {SLICE_S}")
-    parser.add_argument("--state", type=Path, help="where the databases are to lie; emptied after")
+    parser.add_argument("--state", type=Path, help="the folder for the databases; emptied after")
     arguments = parser.parse_args()
     plan = replace(QUICK, rounds=arguments.rounds, slice_s=arguments.seconds, warm_up_s=WARM_UP_S)
     with scratch_folder(arguments.state) as folder:
@@ -86,7 +86,7 @@ def _contender(bench: Bench, server: Server, count: int, *, coalesce: bool) -> C
 
 
 def run_callers(callers: Callers, warm_up_s: float, seconds: float) -> Sample:
-    """All of them call, and are measured once they have warmed up."""
+    """Runs the callers, and measures them after a warm-up."""
     return asyncio.run(_Crowd(callers).run(warm_up_s, seconds))
 
 

@@ -1,4 +1,4 @@
-"""Under what the figures were taken."""
+"""The conditions under which figures were measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The databases of one run: one population, copied for each that writes to it."""
+"""The databases of one run: one population, copied for each contender that writes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ UNBALANCED_UNITS = """
     SELECT unit, sum(balance) FROM account GROUP BY unit HAVING sum(balance) <> 0
 """
 
-# What entries say against what accounts say.
+# Accounts that differ from their entries.
 UNSOUND_ACCOUNTS = """
     SELECT count(*)
       FROM (SELECT owner_id, unit, count(*) AS entries, max(seq) AS seq, sum(amount) AS amount
@@ -56,7 +56,7 @@ async def execute(dsn: str, *statements: str) -> None:
 
 
 async def make_population(dsn: str) -> None:
-    """Makes the database that the others are copies of."""
+    """Creates the database that the others are copies of."""
     await execute(dsn, f"CREATE DATABASE {TEMPLATE}")
     template = named(dsn, TEMPLATE)
     await migrate(template)
@@ -79,7 +79,7 @@ async def make_naive(dsn: str) -> str:
 
 
 async def audit(dsn: str) -> tuple[int, list[str]]:
-    """How many commands were accepted, and what is wrong with the books (nothing, one hopes)."""
+    """The number of accepted commands, and the faults of the books."""
     connection = await asyncpg.connect(dsn)
     try:
         faults = [
@@ -110,7 +110,7 @@ class Storage:
 
 
 async def storage(dsn: str) -> Storage:
-    """How much there is now."""
+    """The current sizes."""
     connection = await asyncpg.connect(dsn)
     try:
         row = await connection.fetchrow(WEIGH, GROWING)
@@ -126,7 +126,7 @@ DEADLOCKS = """
 
 
 async def deadlocks(dsn: str) -> int:
-    """How often Postgres had to break a tie in this database."""
+    """The number of deadlocks in this database."""
     connection = await asyncpg.connect(dsn)
     try:
         return int(await connection.fetchval(DEADLOCKS))
@@ -135,7 +135,7 @@ async def deadlocks(dsn: str) -> int:
 
 
 async def grow(dsn: str, gifts: int) -> None:
-    """Writes so many gifts, every viewer and every creator taking part equally."""
+    """Writes gifts, distributed equally over viewers and creators."""
     connection = await asyncpg.connect(dsn)
     try:
         for number in range(gifts // CREATORS):

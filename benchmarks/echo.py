@@ -33,7 +33,7 @@ GIFT = Gift(
 
 
 class Echo(GiftServiceServicer):
-    """The same messages as giftpay's, parsed and serialised alike."""
+    """Answers with giftpay's messages, parsed and serialized in the same way."""
 
     async def SendGift(self, request: SendGiftRequest, context: Any) -> SendGiftResponse:
         return SendGiftResponse(gift=GIFT)

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.followers --base REV`: an honest caller alone and beside many readers.
+"""`python -m benchmarks.followers --base REV`: a caller alone and beside many readers.
 
-The caller sends 100 gifts a second. It is timed alone and beside each crowd, in turns, against this
+The caller sends 100 gifts a second. It is timed alone and beside each crowd, interleaved, in this
 checkout and another commit; each has its own server and database on one Postgres.
 """
 
@@ -159,7 +159,7 @@ def _line(name: str, side: str, run: Run) -> str:
 
 
 async def _prepare(server: Server) -> None:
-    """Gives LONG its past."""
+    """Gives LONG its history."""
     async with client.connect(server.addresses[0]) as caller:
         for start in range(0, PAST, 1_000):
             gifts = [
@@ -201,9 +201,9 @@ async def _run(arguments: argparse.Namespace, folder: Path) -> None:
 
 
 def main() -> None:
-    """Prints what it finds as it finds it."""
+    """Prints the results as they are measured."""
     parser = argparse.ArgumentParser(prog="benchmarks.followers", description=__doc__)
-    parser.add_argument("--base", metavar="REV", help="what to compare with; else this alone")
+    parser.add_argument("--base", metavar="REV", help="the commit to compare with; by default none")
     parser.add_argument("--only", default="", help="crowds whose name contains this")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=4)

@@ -1,4 +1,4 @@
-"""Requests ready to send: SendGift with a key of its own each, between owners as asked."""
+"""Serialized requests: SendGift, each with a new key, between owners of a distribution."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ CREATORS = 10_000
 GIFT_ID = "rose"
 PACKAGE_ID = "coins-100"
 
-KEYS_AT_ONCE = 100  # little enough that making them delays no call by much
+KEYS_AT_ONCE = 100  # few, so that making them delays no call by much
 
 
 class Spread(Enum):
-    """Who gives to whom."""
+    """The distribution of senders and recipients."""
 
     UNIFORM = "uniform"
     HOT = "hot"  # all to one creator
@@ -42,28 +42,28 @@ def creator(number: int) -> str:
 
 @dataclass(slots=True)
 class Population:
-    """Pieces of serialised requests, and how often each is to be drawn."""
+    """Parts of serialized requests, with the weights with which they are drawn."""
 
-    pieces: list[bytes]
+    templates: list[bytes]
     weights: list[float] | None = None  # cumulative
 
     def draw(self, count: int) -> list[bytes]:
-        return random.choices(self.pieces, cum_weights=self.weights, k=count)
+        return random.choices(self.templates, cum_weights=self.weights, k=count)
 
 
 def gifts(spread: Spread, suffix: bytes = b"") -> Iterator[bytes]:
-    """Serialised SendGiftRequests for ever, no two with one key; each ends with the suffix."""
+    """Yields serialized SendGiftRequests without end, each with a new key and the suffix."""
     senders, recipients = _senders(spread), _recipients(spread)
     while True:
         keys = new_keys(KEYS_AT_ONCE)
         drawn = zip(senders.draw(len(keys)), recipients.draw(len(keys)), keys, strict=True)
-        # Concatenated, serialised messages merge. \x0a \x24: field 1, 36 bytes.
+        # Protobuf merges concatenated messages. \x0a \x24: field 1, 36 bytes.
         for sender, recipient, key in drawn:
             yield b"\x0a\x24" + key + sender + recipient + suffix
 
 
 def batches(source: Iterator[bytes], size: int) -> Iterator[bytes]:
-    """Serialised BatchSendGiftsRequests (StreamGiftsRequests are alike) for ever."""
+    """Yields serialized BatchSendGiftsRequests (equal to StreamGiftsRequests) without end."""
     while True:
         # All have one length, below 128: \x0a: field 1, then the length in one byte.
         items = list(islice(source, size))
@@ -83,18 +83,18 @@ def new_keys(count: int) -> list[bytes]:
 @cache  # the load process sends many slices
 def _senders(spread: Spread) -> Population:
     count = ZIPF_VIEWERS if spread is Spread.ZIPF else VIEWERS
-    pieces = [
+    templates = [
         SendGiftRequest(sender_id=viewer(n), gift_id=GIFT_ID).SerializeToString()
         for n in range(count)
     ]
-    return Population(pieces, _weights(spread, count))
+    return Population(templates, _weights(spread, count))
 
 
 @cache
 def _recipients(spread: Spread) -> Population:
     count = 1 if spread is Spread.HOT else CREATORS
-    pieces = [SendGiftRequest(recipient_id=creator(n)).SerializeToString() for n in range(count)]
-    return Population(pieces, _weights(spread, count))
+    templates = [SendGiftRequest(recipient_id=creator(n)).SerializeToString() for n in range(count)]
+    return Population(templates, _weights(spread, count))
 
 
 def _weights(spread: Spread, count: int) -> list[float] | None:

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.hops`: how much of the server one warm SendGift enters.
+"""`python -m benchmarks.hops`: counts the files and functions that one warm SendGift enters.
 
-Counted is every call of a function under giftpay_server, in whatever task, from the moment the
-client sends until the server is quiet; a coroutine that goes on is a call again. Comprehensions are
-not counted: from Python 3.12 on they are no functions.
+It counts every call of a function under giftpay_server, in any task, from the moment the
+client sends until the server is idle; resuming a coroutine is another call. Comprehensions are
+not counted: from Python 3.12 on they are not functions.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from benchmarks.bench import scratch_folder
 
 PACKAGE = f"{Path(giftpay_server.__file__).parent}/"
 ANONYMOUS = {"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"}
-POLL_S = 3_600  # background work that is due by the clock would be counted as the gift's
+POLL_S = 3_600  # background work would be counted as the gift's
 WARM_UP, TRACED = 10, 7  # gifts
 QUIET_S = 0.2
 
@@ -43,7 +43,7 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Hops:
-    """What one gift entered."""
+    """The counts of one gift."""
 
     files: tuple[str, ...]  # in the order of entering
     functions: int
@@ -58,7 +58,7 @@ class Hops:
 
 
 def main() -> None:
-    """Prints the counts that most of the traced gifts have, and their files."""
+    """Prints the most common counts of the traced gifts, and their files."""
     with scratch_folder() as folder:
         traced = uvloop.run(_trace(folder / "state"))
     hops, times = Counter(traced).most_common(1)[0]
@@ -99,7 +99,7 @@ async def _traced(client: Client) -> Hops:
     await asyncio.sleep(QUIET_S)
     with _calls() as calls:
         await _send(client)
-        await asyncio.sleep(QUIET_S)  # what follows the answer, such as the feed's own echo
+        await asyncio.sleep(QUIET_S)  # for work after the answer, such as the feed's hints
     return Hops.of(calls)
 
 

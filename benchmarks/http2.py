@@ -1,7 +1,7 @@
-"""gRPC calls over HTTP/2 at the least cost: ready-made frames go out, frame headers come in.
+"""A minimal gRPC client over HTTP/2: sends prepared frames and parses frame headers only.
 
-A generated stub costs ten times the CPU of this, more than the server under test; it would
-measure itself. What is left out: header compression beyond one fixed request, TLS, priorities.
+A generated stub needs ten times the CPU of this, more than the server under test; it would
+measure itself. Not supported: header compression beyond one fixed request, TLS, priorities.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REFILL_BYTES = 2**30
 FRAME_HEADER = struct.Struct(">IBI")  # length and type in one, flags, stream
 FRAME_HEADER_BYTES = 9
 
-# Without a table the server writes its trailers out, so that a status is found by its bytes.
+# Without a header table the server sends literal trailers, so that a status is found by its bytes.
 OUR_SETTINGS = struct.pack(">HIHI", HEADER_TABLE_SIZE, 0, INITIAL_WINDOW_SIZE, WINDOW_MAX)
 STATUS = b"grpc-status"
 CANCEL = struct.pack(">I", 8)
@@ -34,7 +34,7 @@ Received = Callable[["Connection", bytes], None]
 
 
 class Connection(asyncio.Protocol):
-    """One connection that calls one method; `ended` hears of each call, `received` of each data."""
+    """One connection that calls one method; `ended` is called per call, `received` per DATA."""
 
     def __init__(self, method: str, ended: Ended, received: Received | None = None) -> None:
         self._method = method
@@ -64,7 +64,7 @@ class Connection(asyncio.Protocol):
         self.lost = True
 
     def close(self) -> None:
-        """Cuts the connection, calls under way included."""
+        """Aborts the connection and the calls in flight."""
         self._transport.abort()
 
     def call(self, message: bytes) -> None:
@@ -82,17 +82,17 @@ class Connection(asyncio.Protocol):
         return stream
 
     def send(self, stream: int, message: bytes, flags: int = 0) -> None:
-        """Sends one gRPC message on a call, as the server's windows allow."""
+        """Sends one gRPC message on a call, within the server's flow-control windows."""
         self._unsent.append((stream, b"\0" + struct.pack(">I", len(message)) + message, flags))
         self._flush()
 
     def finish(self, stream: int) -> None:
-        """Says that no message follows on a call."""
+        """Half-closes a call: no message follows."""
         self._unsent.append((stream, b"", END_STREAM))
         self._flush()
 
     def cancel(self, stream: int) -> None:
-        """Gives up a call; `ended` does not hear of it."""
+        """Cancels a call; `ended` is not called."""
         self._transport.write(frame(RST_STREAM, 0, stream, CANCEL))
         self._started.pop(stream, None)
         self._windows.pop(stream, None)
@@ -165,7 +165,7 @@ class Connection(asyncio.Protocol):
             window = self._windows.get(stream, 0)
             size = min(len(data), self._window, window, self._frame_max)
             if size <= 0 < len(data) and stream in self._windows:
-                return  # the first in line waits for room, and those behind it with it
+                return  # flow control: the first in the queue waits, and those behind it
             self._unsent.popleft()
             if stream not in self._windows:
                 continue  # its call has ended
@@ -190,7 +190,7 @@ def _status(trailers: bytes) -> int:
 
 
 def first_headers(method: str) -> bytes:
-    """RFC 7541: :method POST, :scheme http, then four that the server is to remember."""
+    """RFC 7541: :method POST, :scheme http, then four for the server's dynamic table."""
     remembered = (
         b"\x44" + literal(method),  # :path
         b"\x41" + literal("localhost"),  # :authority

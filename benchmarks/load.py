@@ -23,23 +23,23 @@ UNARY = "/giftpay.v1.GiftService/SendGift"
 BATCH = "/giftpay.v1.GiftService/BatchSendGifts"
 STREAM = "/giftpay.v1.GiftService/StreamGifts"
 
-BACK_OFF_S = 0.1  # before a refused caller comes again, as RetryInfo asks
+BACK_OFF_S = 0.1  # before a refused caller retries, as RetryInfo says
 DRAIN_S = 15
-UNDECIDED_MAX = 2_000  # gifts that a stream has under way: twice what the server lets it
+UNDECIDED_MAX = 2_000  # gifts in flight on a stream: twice what the server allows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What to send, and how."""
+    """The parameters of a load."""
 
-    addresses: Sequence[str]  # connections go to them in turn
+    addresses: Sequence[str]  # for connections, round-robin
     method: str = UNARY
     connections: int = 1
     callers: int = 1  # on each connection
     size: int = 1  # gifts in a message
-    rate: float | None = None  # calls a second whatever comes back; None: each caller waits
+    rate: float | None = None  # calls a second (open loop); None: closed loop
     spread: Spread = Spread.UNIFORM
-    suffix: bytes = b""  # a piece of a serialised request, such as its words
+    suffix: bytes = b""  # a part of a serialized request, such as its message
     pids: Mapping[str, Sequence[int]] = field(default_factory=dict)  # whose CPU to measure, by part
 
 
@@ -54,7 +54,7 @@ class _Driver(ABC):
         self._load = load
         self._messages = _messages(load)
         self._connections: list[Connection] = []
-        self._under_way = 0
+        self._in_flight = 0
         self._going = True
         self._drained = asyncio.Event()
         self._acknowledged = 0
@@ -67,7 +67,7 @@ class _Driver(ABC):
         await asyncio.sleep(warm_up_s)
         sample = await self._measure(seconds)
         self._stop()
-        if self._under_way:
+        if self._in_flight:
             await asyncio.wait_for(self._drained.wait(), DRAIN_S)
         for connection in self._connections:
             connection.close()
@@ -108,8 +108,8 @@ class _Driver(ABC):
         self._count.accepted(gifts)
 
     def _one_ended(self) -> None:
-        self._under_way -= 1
-        if not self._under_way:
+        self._in_flight -= 1
+        if not self._in_flight:
             self._drained.set()
 
 
@@ -134,7 +134,7 @@ class Calls(_Driver):
 
     def _call(self, connection: Connection) -> None:
         if self._going:
-            self._under_way += 1
+            self._in_flight += 1
             connection.call(next(self._messages))
 
     def _ended(self, connection: Connection, seconds: float, status: int) -> None:
@@ -143,7 +143,7 @@ class Calls(_Driver):
             self._accepted(self._load.size)
             self._count.times.append(seconds)
         else:
-            self._count.turned_away(self._load.size, status)
+            self._count.not_accepted(self._load.size, status)
         if self._load.rate is not None:
             return
         if status == 0:
@@ -169,7 +169,7 @@ class Streams(_Driver):
 
     def _open(self, connection: Connection) -> None:
         if self._going:
-            self._under_way += 1
+            self._in_flight += 1
             self._streams[connection] = connection.open()
             self._undecided[connection] = 0
             self._fill(connection)
@@ -191,7 +191,7 @@ class Streams(_Driver):
 
     def _ended(self, connection: Connection, seconds: float, status: int) -> None:
         self._one_ended()
-        self._count.turned_away(self._undecided[connection], status)
+        self._count.not_accepted(self._undecided[connection], status)
         if self._going:
             asyncio.get_running_loop().call_later(BACK_OFF_S, self._open, connection)
 

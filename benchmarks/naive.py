@@ -1,6 +1,6 @@
-"""What most teams would write: one transaction a gift, a pool, statement after statement.
+"""A naive service: one transaction for each gift, a pool, statement after statement.
 
-It is correct and idempotent, and locks in one order; it only does not share its commits.
+It is correct and idempotent and locks in one order, but has no group commit.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Naive(GiftServiceServicer):
         row = await connection.fetchrow(READ_GIFT, request.idempotency_key)
         asked = (request.sender_id, request.recipient_id, request.gift_id)
         if asked != (row["sender_id"], row["recipient_id"], row["gift_id"]):
-            await context.abort(grpc.StatusCode.ALREADY_EXISTS, "the key stands for another gift")
+            await context.abort(grpc.StatusCode.ALREADY_EXISTS, "the key was used for another gift")
         gift = _gift(request, row["coins"], row["create_time"])
         return SendGiftResponse(gift=gift, replayed=True)
 

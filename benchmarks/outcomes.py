@@ -6,7 +6,7 @@ PREFIX_BYTES = 5  # of a gRPC message: a flag, and its length
 
 
 class OutcomeCounter:
-    """Takes data as it comes; messages and frames need not coincide."""
+    """Counts in chunks of data, whose boundaries need not be those of messages."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -26,7 +26,7 @@ class OutcomeCounter:
 
 
 def _items(data: bytes, at: int, end: int) -> int:
-    """How many length-delimited fields a message holds at its top."""
+    """The number of length-delimited fields at the top level of a message."""
     items = 0
     while at < end:
         at += 1  # the field's tag

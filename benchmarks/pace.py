@@ -1,4 +1,4 @@
-"""Open loops: something is done at a steady rate, whatever comes of it."""
+"""Open loops: calls a function at a steady rate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from time import perf_counter
 
 
 async def paced(rate: float, act: Callable[[int], None]) -> None:
-    """Acts so many times a second until it is cancelled, and catches up after a delay."""
+    """Acts at a rate until it is cancelled, and catches up after a delay."""
     started, made = perf_counter(), 0
     while True:
         due = int((perf_counter() - started) * rate) + 1

@@ -1,4 +1,4 @@
-"""From slices in pairs to ratios: what one tree takes for each that the other takes. Pure."""
+"""Ratios of paired slices: one tree's measures divided by the other's. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Sides = Mapping[str, Sequence[Sample]]  # the slices of BASE and of HEAD, pair b
 
 
 def comparison(sides: Sides, measure: Measure) -> dict[str, Any]:
-    """One measure of both sides, and what head takes for each that base takes."""
+    """One measure of both sides, and the ratio of head to base."""
     base, head = ([round(measure(sample), 2) for sample in sides[side]] for side in (BASE, HEAD))
     ratios = sorted(above / below for above, below in zip(head, base, strict=True))
     skipped = outside(len(ratios))
@@ -39,15 +39,15 @@ def comparison(sides: Sides, measure: Measure) -> dict[str, Any]:
 
 
 def order(number: int) -> tuple[str, str]:
-    """Who comes first in a pair: A B B A A B ..., so that a steady drift cancels."""
+    """The order in a pair: A B B A A B ..., so that a steady drift cancels."""
     return (HEAD, BASE) if number % 2 else (BASE, HEAD)
 
 
 def outside(count: int) -> int | None:
-    """How many of the sorted ratios at each end lie outside the interval for their median.
+    """The number of sorted ratios at each end outside the confidence interval of the median.
 
-    Each ratio lies above the true median by the toss of a coin, whatever their distribution. None
-    where they are so few that even all of them make no such interval.
+    The sign test: each ratio is above the true median with probability 1/2. None
+    if there are too few ratios for an interval.
     """
     tail, skipped = 0.0, None
     for number in range(count):
@@ -59,7 +59,7 @@ def outside(count: int) -> int | None:
 
 
 def compared(slices: Mapping[str, Sides]) -> dict[str, dict[str, Any]]:
-    """Each shape's measures, and the gifts that were turned away."""
+    """The measures of each shape, and the gifts that were refused or failed."""
     return {
         shape: {
             **{name: comparison(sides, measure) for name, measure in MEASURES.items()},
@@ -71,7 +71,7 @@ def compared(slices: Mapping[str, Sides]) -> dict[str, dict[str, Any]]:
 
 
 def table(found: Mapping[str, Any]) -> str:
-    """The same for people."""
+    """The results as a table."""
     return "\n".join(_lines(found))
 
 

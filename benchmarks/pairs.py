@@ -1,6 +1,6 @@
-"""`python -m benchmarks.pairs --base REV`: this checkout against another commit, slice by slice.
+"""`python -m benchmarks.pairs --base REV`: compares this checkout with a commit, slice by slice.
 
-Each has its own server and its own database on one Postgres, both made by its own code. That
+Each has its own server and its own database on one Postgres, made by its own code. The
 Postgres, its settings, the installed packages and the load are those of this checkout.
 """
 
@@ -25,9 +25,9 @@ from benchmarks.scenarios.many import batch
 from benchmarks.servers import Server, giftpay
 from benchmarks.trees import Tree, unpacked, working_tree
 
-PAIRS, SLICE_S = 30, 0.5  # many and short: what disturbs a machine comes and goes in seconds
-STARTS = 2  # of each server: where its memory came to lie makes a difference of its own
-SETTLE_S = 3  # of batches after each start, so that most accounts are known
+PAIRS, SLICE_S = 30, 0.5  # many and short, as noise of a machine lasts seconds
+STARTS = 2  # of each server, as its memory layout has an effect
+SETTLE_S = 3  # of batches after each start, so that most accounts are cached
 UNARY, BATCH = "SendGift, 64 callers", "BatchSendGifts of 1,000, 3 callers"
 
 POPULATE = """
@@ -48,7 +48,7 @@ Contenders = dict[str, dict[str, Contender]]  # by shape and side
 
 
 def main() -> int:
-    """Prints the ratios; 1 if a side's books are not in order."""
+    """Prints the ratios; returns 1 if a side's books have faults."""
     arguments = _arguments()
     plan = replace(QUICK, rounds=arguments.pairs, slice_s=arguments.seconds)
     with scratch_folder(arguments.state) as folder:
@@ -63,12 +63,14 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="benchmarks.pairs", description="One commit against another, in interleaved slices."
     )
-    parser.add_argument("--base", required=True, metavar="REV", help="what to compare with")
-    parser.add_argument("--head", metavar="REV", help="what is compared; else this checkout as is")
+    parser.add_argument("--base", required=True, metavar="REV", help="the commit to compare with")
+    parser.add_argument(
+        "--head", metavar="REV", help="the commit to measure; by default this checkout"
+    )
     parser.add_argument("--pairs", type=int, default=PAIRS, help=f"default {PAIRS}")
     parser.add_argument("--seconds", type=float, default=SLICE_S, help=f"default {SLICE_S}")
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
-    parser.add_argument("--state", type=Path, help="where the databases are to lie; emptied after")
+    parser.add_argument("--state", type=Path, help="the folder for the databases; emptied after")
     return parser.parse_args()
 
 
@@ -122,7 +124,7 @@ async def _contest(
 
 
 def _whole(bench: Bench, server: Server, contender: Contender) -> Contender:
-    """The same with the CPU of a gift taken over all that it sends: no batch is cut at an edge."""
+    """The same contender with the CPU of all its gifts, so that no batch is cut by the slice."""
     pids = {"server": server.pids, "postgres": (bench.postgres,)}
 
     async def run(seconds: float) -> Sample:

@@ -1,4 +1,4 @@
-"""SQL without any service in front, by the pgbench that the embedded Postgres ships."""
+"""Measures SQL without a service, with the pgbench of the embedded Postgres."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SELECT bulk_gifts({BULK_SIZE}, :viewer, :creator);
 DONE = re.compile(r"number of transactions actually processed: (\d+)")
 FAILED = re.compile(r"number of failed transactions: (\d+)")
 RATE = re.compile(r"tps = ([\d.]+) \(without initial connection time\)")
-REAPED_S = 0.2  # until Postgres has buried pgbench's sessions and counts their CPU
+REAPED_S = 0.2  # until Postgres has reaped pgbench's sessions and counted their CPU
 
 
 async def run_pgbench(
@@ -89,12 +89,12 @@ async def _output(*arguments: str) -> str:
 def _found(pattern: re.Pattern[str], output: str) -> str:
     found = pattern.search(output)
     if found is None:
-        raise RuntimeError(f"pgbench does not say {pattern.pattern}: {output}")
+        raise RuntimeError(f"pgbench did not print {pattern.pattern}: {output}")
     return found[1]
 
 
 def _times(folder: Path) -> Iterator[float]:
-    """Of each line of the log, the third: microseconds."""
+    """The times in pgbench's logs: the third column, in microseconds."""
     for log in folder.glob("*.log.*"):
         with log.open() as lines:
             yield from (int(line.split(" ", 3)[2]) / 1e6 for line in lines)

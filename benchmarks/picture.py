@@ -1,4 +1,4 @@
-"""One picture: latency against throughput, and the ratios against their targets."""
+"""Draws latency against throughput, and the ratios against their targets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Readers beside the load: who follows accounts, and who lists their entries."""
+"""Readers beside the load: followers of accounts, and callers that list entries."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ OPEN_PAUSE_S = 0.02
 
 @dataclass(slots=True)
 class Received:
-    """What came, since it was last set to nothing."""
+    """The counts since the last reset."""
 
     entries: int = 0
     messages: int = 0
-    complete: int = 0  # followers who have all, and readers who have their page
+    complete: int = 0  # followers at the end, and pages that were read
     ended: int = 0
     lags: list[float] = field(default_factory=list)  # seconds from deciding to arriving
     begun: float = field(default_factory=perf_counter)
@@ -36,7 +36,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """One stream to follow; again from the same place once it has come to `until`, if named."""
+    """One stream to follow; started again once it has reached `until`, if set."""
 
     request: WatchEntriesRequest
     until: int = 0
@@ -98,7 +98,7 @@ class Readers:
                     await asyncio.sleep(OPEN_PAUSE_S)
 
     async def list(self, address: str, request: ListEntriesRequest, callers: int) -> None:
-        """So many callers, each asking for the page again once it has it."""
+        """Starts callers that read the same page in a closed loop."""
         message = request.SerializeToString()
 
         def ended(connection: Connection, seconds: float, status: int) -> None:
@@ -127,7 +127,7 @@ class Readers:
         self.received.ended += 1
 
     def reset(self) -> Received:
-        """What came so far; counting begins anew."""
+        """Returns the counts and resets them."""
         received, self.received = self.received, Received()
         received.seconds = perf_counter() - received.begun
         return received

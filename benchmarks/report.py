@@ -1,4 +1,4 @@
-"""The results as a table for people and as results.json."""
+"""Writes the results as a table and as results.json."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ NAME_WIDTH, COLUMN_WIDTH = 44, 12
 def results(
     conditions: Mapping[str, Any], figures: Mapping[str, Any], ratios: Mapping[str, Ratio]
 ) -> dict[str, Any]:
-    """What results.json holds."""
-    told = {name: ratio.as_json() for name, ratio in ratios.items()}
-    return {"conditions": dict(conditions), "figures": dict(figures), "ratios": told}
+    """The contents of results.json."""
+    by_name = {name: ratio.as_json() for name, ratio in ratios.items()}
+    return {"conditions": dict(conditions), "figures": dict(figures), "ratios": by_name}
 
 
 def write_json(path: Path, found: Mapping[str, Any]) -> None:

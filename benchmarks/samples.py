@@ -1,4 +1,4 @@
-"""What one slice of load measured."""
+"""The measurements of one slice of load."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ RESOURCE_EXHAUSTED = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One slice: what was answered within it, and the CPU that it took."""
+    """One slice: the answers in it, and its CPU."""
 
     seconds: float
     gifts: int  # accepted (for an echo: calls answered)
-    others: int = 0  # other commands that were accepted beside them
-    refused: int = 0  # gifts turned away with RESOURCE_EXHAUSTED
+    others: int = 0  # other accepted commands
+    refused: int = 0  # gifts refused with RESOURCE_EXHAUSTED
     failed: int = 0  # gifts whose call ended in any other way
     acknowledged: int = 0  # of both, accepted before, within and after the slice
     p50_ms: float = 0.0  # of accepted calls
@@ -47,7 +47,7 @@ def percentile_ms(seconds: Sequence[float], percent: float) -> float:
 
 @dataclass(slots=True)
 class Count:
-    """What a slice has answered so far, timed from its first answer to its last.
+    """The answers of a slice so far, timed from the first answer to the last.
 
     Answers come in lumps of up to 1,000 gifts: a window cut elsewhere would count one too many or
     too few.
@@ -74,7 +74,7 @@ class Count:
         if self.first:
             self.others += 1
 
-    def turned_away(self, gifts: int, status: int) -> None:
+    def not_accepted(self, gifts: int, status: int) -> None:
         """Gifts whose call ended in another gRPC status than OK."""
         if status == RESOURCE_EXHAUSTED:
             self.refused += gifts

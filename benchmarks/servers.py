@@ -1,4 +1,4 @@
-"""The servers under test, each a process of its own, started as a user would."""
+"""Starts the servers under test, each as a separate process, as a user would."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SERVES = re.compile(r"serves on (\S+)")
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that takes calls."""
+    """A running server."""
 
     name: str
     addresses: tuple[str, ...]
@@ -55,10 +55,10 @@ async def giftpay(
     state: Path | None = None,
     tree: Tree | None = None,
 ) -> AsyncIterator[Server]:
-    """giftpay on a database, or on an embedded one in a state folder; of another tree, if named."""
+    """giftpay on a database or an embedded one, of this or another tree."""
     environment = tree.environment() if tree else {}
     environment |= {"GIFTPAY_DATABASE_URL": dsn, "GIFTPAY_STATE": f"{state or ''}"}
-    environment["GIFTPAY_TRUSTED_CALLERS"] = "local"  # whose word pays for an order
+    environment["GIFTPAY_TRUSTED_CALLERS"] = "local"  # which may confirm payments by itself
     arguments = ("giftpay_server", "--listen", "127.0.0.1:0", *options)
     async with _running(name, *arguments, logs=logs, environment=environment) as server:
         yield server

@@ -1,4 +1,4 @@
-"""From slices to figures and ratios: medians, spreads and verdicts. Pure."""
+"""Calculates figures and ratios of slices: medians, spreads and verdicts. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Measure = Callable[[Sample], float]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a ratio is to reach (or, with `at_most`, not to pass)."""
+    """The value that a ratio must reach, or with `at_most` must not exceed."""
 
     value: float
     at_most: bool = False
@@ -35,7 +35,7 @@ TARGETS = {
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """The median of what each round of slices gave, and the least and the greatest of them."""
+    """The median of the ratios of all rounds, and the least and the greatest of them."""
 
     value: float
     spread: tuple[float, float]
@@ -47,7 +47,7 @@ class Ratio:
 
     @property
     def met(self) -> bool:
-        """False only where the whole spread lies on the wrong side of the target."""
+        """False only if the whole spread is on the wrong side of the target."""
         low, high = self.spread
         return low <= self.target.value if self.target.at_most else high >= self.target.value
 

@@ -1,4 +1,4 @@
-"""Commits of this repository as trees of files, each run as its own code."""
+"""Checks out commits of this repository, to run their own code."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Tree:
     folder: Path
 
     def environment(self) -> dict[str, str]:
-        """In which Python imports giftpay and giftpay_server from this tree."""
+        """The environment in which Python imports giftpay and giftpay_server from this tree."""
         sources = (self.folder, self.folder / "client/src", self.folder / "server/src")
         return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, sources))}
 
     async def run(self, script: str, *arguments: str) -> str:
-        """What a Python script prints in this tree; raises with its errors if it fails."""
+        """The output of a Python script in this tree; raises with its errors if it fails."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", script, *arguments),
             cwd=self.folder,

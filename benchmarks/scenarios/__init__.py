@@ -1,1 +1,1 @@
-"""What is measured beside what, a question a module."""
+"""The scenarios, one in each module."""

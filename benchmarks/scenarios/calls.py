@@ -1,4 +1,4 @@
-"""What a gift in a call of its own costs, beside a call that does nothing."""
+"""The cost of a gift in a single call, compared with a call that does nothing."""
 
 from __future__ import annotations
 

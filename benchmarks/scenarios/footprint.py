@@ -1,4 +1,4 @@
-"""What a gift takes on disk and in the WAL; what a server takes in memory and to start."""
+"""The bytes of a gift on disk and in the WAL; the memory and start time of a server."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from benchmarks.meters import memory_mb
 from benchmarks.scenarios.calls import SATURATING
 from benchmarks.servers import Server, giftpay
 
-WORDS = SendGiftRequest(
+WITH_MESSAGE = SendGiftRequest(
     message="Good luck from all of us!", context="live/1234"
 ).SerializeToString()
 STARTS = 3
 
 
 async def measure(bench: Bench) -> None:
-    """Unary load on a database of its own, whose growth is weighed."""
+    """Measures the growth of a separate database under unary load."""
     dsn = await copy_population(bench.dsn, "weighed")
     async with giftpay("giftpay-weighed", dsn=dsn, logs=bench.out) as server:
         await execute(dsn, "CHECKPOINT")
         bench.figures["bytes a gift"] = {
             "right after a checkpoint": await _weigh(bench, server, dsn),
             "in steady state": await _weigh(bench, server, dsn),
-            "with message and context": await _weigh(bench, server, dsn, suffix=WORDS),
+            "with message and context": await _weigh(bench, server, dsn, suffix=WITH_MESSAGE),
         }
         bench.figures["server memory under load, MB"] = round(memory_mb(server.pids))
     bench.figures["start to serving, s"] = await _starts(bench)
@@ -52,7 +52,7 @@ def _per_gift(before: Storage, after: Storage, gifts: int) -> dict[str, float]:
 
 
 async def _starts(bench: Bench) -> list[float]:
-    """Seconds from the command to the first call taken, on a database that is there already."""
+    """Seconds from the command to the first accepted call, on an existing database."""
     state, seconds = bench.state.with_name("start"), []
     starts = 1 if bench.plan.quick else STARTS
     for _ in range(starts + 1):

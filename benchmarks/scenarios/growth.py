@@ -1,4 +1,4 @@
-"""Tables that hold millions of gifts against fresh ones."""
+"""Compares tables with millions of gifts with fresh ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many gifts in a message, beside the rows that they come to; and to whom they go."""
+"""Many gifts in a message, compared with the bulk limit; and distributions of gifts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.pgbench import BULK, BULK_SIZE
 from benchmarks.servers import Server
 from benchmarks.summary import divided
 
-BATCH_CALLERS = 3  # one batch is written, one decided, one on its way
+BATCH_CALLERS = 3  # one batch is being written, one decided, one in transit
 STREAMS = 4
 STREAM_SIZE = 100  # gifts in a message of a stream
 DATABASE = "giftpay_main"
@@ -32,7 +32,7 @@ async def measure(bench: Bench, server: Server, databases: dict[str, str]) -> No
 
 
 async def measure_spreads(bench: Bench, server: Server) -> None:
-    """One creator for all, and viewers and creators by Zipf, against the uniform case."""
+    """One creator for all gifts, and Zipf distributions, against the uniform one."""
     slices = await bench.contest(
         "spread of gifts, batch of 1,000",
         {spread.value: batch(bench, server, spread=spread) for spread in Spread},

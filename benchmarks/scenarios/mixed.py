@@ -1,4 +1,4 @@
-"""Gifts with a few other commands among them, against gifts alone."""
+"""Gifts with a few other commands, against gifts alone."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ ALONE, MIXED = "gifts alone", "with 2 % orders and payments"
 
 
 async def measure(bench: Bench, server: Server) -> None:
-    """Orders for coins and their payments come at a steady rate, whatever becomes of them."""
+    """Adds orders for coins and their payments in an open loop."""
     alone = batch(bench, server)
-    latest = await alone(bench.plan.slice_s)  # so that the accounts are known
+    latest = await alone(bench.plan.slice_s)  # so that the accounts are cached
 
     async def by_itself(seconds: float) -> Sample:
         nonlocal latest

@@ -1,4 +1,4 @@
-"""Four times what saturates it."""
+"""Overload: four times the load that saturates the server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OPEN_LOOP_TARGET = Target(0.8)
 
 
 async def measure(bench: Bench, server: Server) -> None:
-    """More callers, who wait; then more batches, whoever waits."""
+    """More callers in closed loops; then more batches in an open loop."""
     memory_before = memory_mb(server.pids)
     callers = {
         f"{count} callers": bench.called(server, DATABASE, count)

@@ -14,7 +14,7 @@ NOT_BEHIND = Target(0.9)
 
 
 async def measure(bench: Bench) -> None:
-    """One process, two on one port, and two servers that know nothing of each other."""
+    """One process, two processes on one port, and two independent servers."""
     dsn = await copy_population(bench.dsn, "shared")
     async with AsyncExitStack() as running:
 

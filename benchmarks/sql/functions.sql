@@ -37,7 +37,7 @@ BEGIN
 END
 $$;
 
--- The limit: the same final rows, balances and stripes of many gifts, made by one statement inside
+-- The limit: the same final rows, balances and stripes of many gifts, written by one statement inside
 -- the server. 7919 is prime to the population, so that no owner comes twice up to 10,000 gifts.
 CREATE FUNCTION bulk_gifts(gifts integer, first_viewer integer, first_creator integer) RETURNS void
 LANGUAGE sql AS $$

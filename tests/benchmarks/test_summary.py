@@ -87,8 +87,8 @@ def test_the_first_answer_only_starts_the_clock() -> None:
 
 def test_refused_and_failed_gifts_are_counted_separately() -> None:
     count = Count()
-    count.turned_away(7, RESOURCE_EXHAUSTED)
-    count.turned_away(5, 14)
+    count.not_accepted(7, RESOURCE_EXHAUSTED)
+    count.not_accepted(5, 14)
     assert (count.refused, count.failed) == (7, 5)
 
 
