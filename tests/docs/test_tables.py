@@ -14,7 +14,7 @@ from giftpay_server.slices import REGISTRY
 from tests.docs.markdown import ROOT, table
 
 CHECKS = checks.all_checks(REGISTRY)
-EXAMPLES = {"GIFTPAY_READS_MAX", "GIFTPAY_SERVICE_HOST", "GIFTPAY_PORT", "GIFTPAY_LISTN"}
+EXAMPLES = {"GIFTPAY_SERVICE_HOST", "GIFTPAY_PORT", "GIFTPAY_LISTN"}
 
 
 def test_every_variable_is_documented_or_no_variable() -> None:

@@ -161,7 +161,9 @@ async def test_a_recipient_cannot_hold_more_than_the_limit(
 
 ID = "1..64 characters of A-Za-z0-9._:-"
 CONTEXT = "1..64 characters of A-Za-z0-9._:/-"
-MESSAGE = "0..200 characters, none of them NUL"
+LINE = "printable characters in one line, with no space at either end"
+MESSAGE = f"1..200 {LINE}"
+KEY = f"1..128 {LINE}"
 
 MALFORMED = [
     ("sender_id", "", ID),
@@ -180,7 +182,7 @@ MALFORMED = [
     ("expected_coins", -5, "1..1000000000000"),
     ("expected_coins", 0, "1..1000000000000"),
     ("expected_coins", 10**12 + 1, "1..1000000000000"),
-    ("idempotency_key", "k" * 129, "1..128 characters"),
+    ("idempotency_key", "k" * 129, KEY),
 ]
 
 

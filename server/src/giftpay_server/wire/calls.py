@@ -81,6 +81,18 @@ async def next_message(context: Context) -> bytes | None:
     return None if message is EOF else message
 
 
+def end(context: Context, refused: Refusal, others: Sequence[Refusal] = ()) -> None:
+    """Sets the refusal as the status of a call whose method then returns.
+
+    Not by `abort`: gRPC keeps the exception with the call, and both with the frames that it passed,
+    until the garbage collector runs; until then Core counts the call as one of the connection's.
+    """
+    refusal = rpc_status.to_status(status(refused, others))
+    context.set_code(refusal.code)
+    context.set_details(refusal.details)
+    context.set_trailing_metadata(refusal.trailing_metadata)
+
+
 async def abort(context: Context, refused: Refusal, others: Sequence[Refusal] = ()) -> NoReturn:
     """Ends a call with a refusal; `others` are of further malformed fields."""
     told = rpc_status.to_status(status(refused, others))

@@ -29,7 +29,7 @@ from giftpay_server.postgres.clock import ClockSkewError
 from giftpay_server.postgres.faults import is_unavailable
 from giftpay_server.wire.admission import Admission, Place
 from giftpay_server.wire.bounds import prepare, validate
-from giftpay_server.wire.calls import abort, next_message
+from giftpay_server.wire.calls import end, next_message
 from giftpay_server.wire.fields import InvalidArgumentError
 from giftpay_server.wire.health import UnknownServiceError
 from giftpay_server.wire.identity import Call, Context, Identify
@@ -139,12 +139,20 @@ def _guarded(handle: Handle, identify: Identify) -> Any:
         except (AbortError, InternalError):  # ended by another task, or left by its caller
             raise
         except UnknownServiceError as error:
-            await context.abort(grpc.StatusCode.NOT_FOUND, f"{error} is no service of this server")
+            context.set_code(grpc.StatusCode.NOT_FOUND)
+            context.set_details(f"{error} is no service of this server")
         except Exception as error:
             others = error.others if isinstance(error, InvalidArgumentError) else ()
-            await abort(context, refusal_from(error), [invalid(other) for other in others])
+            end(context, refusal_from(error), [invalid(other) for other in others])
+            _release_frames(error)
 
     return call
+
+
+def _release_frames(error: BaseException | None) -> None:
+    """Breaks the cycle of an exception and the frames that hold it, which keep the call alive."""
+    while error is not None:
+        error.__traceback__, error = None, error.__context__
 
 
 def refusal_from(error: BaseException) -> Refusal:
