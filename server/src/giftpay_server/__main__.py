@@ -18,7 +18,6 @@ import uvloop
 
 from giftpay_server.app import foundation, serving
 from giftpay_server.config import SANDBOX_PORT, Config, from_environment
-from giftpay_server.logs import sum_up_grpc
 from giftpay_server.postgres.clock import ClockSkewError
 from giftpay_server.postgres.embedded import EmbeddedPostgresError
 from giftpay_server.postgres.faults import DATABASE_ERRORS
@@ -54,7 +53,6 @@ def main() -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    sum_up_grpc()
     try:
         processes = PROCESSES.read("--processes", arguments.processes)
         uvloop.run(_run(_config(arguments), processes, is_worker=arguments.worker))

@@ -22,6 +22,7 @@ from giftpay_server.catalog.store import Catalogs
 from giftpay_server.config import SANDBOX_PORT, Config
 from giftpay_server.journal.feed import Feed
 from giftpay_server.journal.journal import Journal
+from giftpay_server.logs import leave_out_callers_faults
 from giftpay_server.postgres.clock import ClockWatch, utc_now
 from giftpay_server.postgres.embedded import embedded_postgres
 from giftpay_server.postgres.migrations import MigrationError, migrate
@@ -31,7 +32,6 @@ from giftpay_server.sandbox.app import running_sandbox
 from giftpay_server.services import add_services
 from giftpay_server.settings import ConfigError
 from giftpay_server.slices import REGISTRY
-from giftpay_server.wire.calls import leave_out_departures
 from giftpay_server.wire.core_options import core_options
 from giftpay_server.wire.identity import LOCAL
 from giftpay_server.wire.lane import ReadLane
@@ -207,7 +207,7 @@ async def _listening(parts: Parts) -> AsyncIterator[str]:
     config = parts.config
     options = [("grpc.so_reuseport", int(config.share_port)), *core_options(config.call_limits)]
     server = grpc.aio.server(options=options)
-    leave_out_departures()
+    leave_out_callers_faults()
     health = await add_services(server, parts)
     try:
         port = server.add_insecure_port(config.listen)

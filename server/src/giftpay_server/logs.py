@@ -45,15 +45,16 @@ class SummedLog:
         self._log.log(level, message, *details, exc_info=level >= logging.ERROR)
 
 
-def sum_up_grpc() -> None:
-    """Sums up what gRPC logs as a defect and is a caller's doing."""
-    logging.getLogger("grpc._cython.cygrpc").addFilter(_CallersFaults())
+def leave_out_callers_faults() -> None:
+    """Keeps out of the log what gRPC takes for a defect and is a caller's doing."""
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_CALLERS_FAULTS)  # once, however often
 
 
 class _CallersFaults(logging.Filter):
     """Takes out what gRPC raises outside of any method of ours.
 
-    It does so for headers that are no text, and for an answer to a caller who has gone.
+    It does so for an answer to a caller who has gone, which nobody needs to know, and for headers
+    that are no text, which no honest client sends.
     """
 
     def __init__(self) -> None:
@@ -62,8 +63,9 @@ class _CallersFaults(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        if not isinstance(error, (UnicodeDecodeError, InternalError)):
-            return True
-        kind = type(error).__name__
-        self._summed.warning(kind, "gRPC ended a call for its caller's doing: %s", kind)
-        return False
+        if isinstance(error, UnicodeDecodeError):
+            self._summed.warning("headers", "calls whose headers are no text were not taken")
+        return not isinstance(error, (UnicodeDecodeError, InternalError))
+
+
+_CALLERS_FAULTS = _CallersFaults()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from time import monotonic
@@ -82,29 +81,19 @@ async def next_message(context: Context) -> bytes | None:
 
 
 def end(context: Context, refused: Refusal, others: Sequence[Refusal] = ()) -> None:
-    """Sets the refusal as the status of a call whose method then returns.
+    """Has a call end with a refusal once its method returns; `others` are of malformed fields.
 
-    Not by `abort`: gRPC keeps the exception with the call, and both with the frames that it passed,
-    until the garbage collector runs; until then Core counts the call as one of the connection's.
+    Not by `abort`: gRPC keeps that exception with the call, and so the call with the frames that it
+    passed, until the collector comes; meanwhile Core counts the call as under way.
     """
-    refusal = rpc_status.to_status(status(refused, others))
-    context.set_code(refusal.code)
-    context.set_details(refusal.details)
-    context.set_trailing_metadata(refusal.trailing_metadata)
-
-
-async def abort(context: Context, refused: Refusal, others: Sequence[Refusal] = ()) -> NoReturn:
-    """Ends a call with a refusal; `others` are of further malformed fields."""
     told = rpc_status.to_status(status(refused, others))
+    context.set_code(told.code)
+    context.set_details(told.details)
+    context.set_trailing_metadata(told.trailing_metadata)
+
+
+async def abort(context: Context, refused: Refusal) -> NoReturn:
+    """Ends a call with a refusal while its method still waits."""
+    told = rpc_status.to_status(status(refused))
     await context.abort_with_status(told)  # type: ignore[attr-defined]  # the stubs lack it
     raise asyncio.CancelledError  # abort_with_status never returns
-
-
-def leave_out_departures() -> None:
-    """Has grpc.aio log no defect for each caller that leaves while it is answered."""
-    logging.getLogger("grpc._cython.cygrpc").addFilter(_says_more)
-
-
-def _says_more(record: logging.LogRecord) -> bool:
-    kind = record.exc_info[0] if record.exc_info else None
-    return kind is None or kind.__name__ != "ExecuteBatchError"

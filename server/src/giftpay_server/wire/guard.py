@@ -150,7 +150,10 @@ def _guarded(handle: Handle, identify: Identify) -> Any:
 
 
 def _release_frames(error: BaseException | None) -> None:
-    """Breaks the cycle of an exception and the frames that hold it, which keep the call alive."""
+    """Breaks the cycle of an exception and the frames that hold it.
+
+    Otherwise they keep the call until the garbage collector runs, and Core counts it until then.
+    """
     while error is not None:
         error.__traceback__, error = None, error.__context__
 
