@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from giftpay.v1 import Entry, WatchEntriesResponse
+from giftpay.v1 import UNIT_COIN, Entry, WatchEntriesResponse
 from giftpay_server.wallet import frames
 from giftpay_server.wallet.frames import AGE_MAX_S, FRAME_ENTRIES, Frame, FrameCache
+from giftpay_server.wallet.reader import Reader
+from giftpay_server.wallet.wake_queue import WakeQueue
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -74,3 +76,25 @@ def test_old_frames_are_evicted() -> None:
     kept.put(EPOCH, 1, frame(2, 2), now=1)
     kept.trim(now=AGE_MAX_S)
     assert (kept.has(EPOCH, 0), kept.has(EPOCH, 1)) == (False, True)
+
+
+async def test_a_join_is_sent_no_longer_than_its_frames_are_cached() -> None:
+    reader = Reader(("anna", UNIT_COIN), 0, FrameCache(), WakeQueue())
+    reader.add(frame(1, 1, message="erased"), now=0)
+    assert texts(reader, now=0) == ["erased"]
+    assert reader.frame(0, now=AGE_MAX_S) is None  # so that it is read again
+    reader.add_old(0, frame(1, 1), now=AGE_MAX_S)
+    assert texts(reader, now=AGE_MAX_S) == [""]
+
+
+def texts(reader: Reader, *, now: float) -> list[str]:
+    found = reader.frame(0, now=now)
+    assert found is not None
+    return [entry.gift.message for entry in WatchEntriesResponse.FromString(found.data).entries]
+
+
+def test_a_join_is_one_object_for_all_followers() -> None:
+    cache = FrameCache()
+    for seq in range(2):
+        cache.put(EPOCH, seq, frame(seq + 1, seq + 1), now=0)
+    assert cache.join(EPOCH, 0).data is cache.join(EPOCH, 0).data

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from giftpay.v1 import Entry, ListEntriesRequest, ListEntriesResponse
-from giftpay_server.wire.lane import PART, PORTION, ReadLane
+from giftpay_server.wire.lane import PART, PARTS_READ_AT_ONCE, PORTION, ReadLane
 from giftpay_server.wire.pages import Listing, open_page, read_page
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -76,3 +76,21 @@ async def test_a_turn_of_the_loop_builds_no_more_than_a_portion_whoever_reads() 
     await counting
     assert sum(in_a_turn) + built == 5 * 1_000
     assert max(in_a_turn) <= PORTION
+
+
+async def test_no_more_is_read_ahead_than_is_read_at_once() -> None:
+    lane, waiting, waited = ReadLane(), 0, [0]
+
+    async def read() -> Sequence[int]:
+        nonlocal waiting
+        waiting += 1
+        waited.append(waiting)
+        return range(PART)
+
+    def show(numbers: Sequence[int]) -> ListEntriesResponse:
+        nonlocal waiting
+        waiting -= numbers[-1] == PART - 1
+        return shown(numbers)
+
+    await asyncio.gather(*(lane.part(read, show) for _ in range(50)))
+    assert max(waited) <= PARTS_READ_AT_ONCE

@@ -30,6 +30,7 @@ from giftpay_server.wire.lane import PART, ReadLane
 SWEEP_S = 3.0  # polling, which finds every entry; the feed's hints only find them sooner
 SWEEP_REST_S = 0.2  # the minimum between two sweeps
 SWEPT_AT_ONCE = 200  # accounts
+CATCHING_UP_MAX = 4  # accounts; the others wait here, where they hold up no pages
 
 
 class Followers:
@@ -42,6 +43,7 @@ class Followers:
         self._feed = feed
         self._statements = statements
         self._reads = reads  # of existing entries; new ones have a lane without pages
+        self._catching_up = asyncio.Semaphore(CATCHING_UP_MAX)
         self._new_reads = ReadLane()
         self._heartbeat_s = heartbeat_s
         self._frames = FrameCache()
@@ -74,13 +76,15 @@ class Followers:
         if self._feed.closed:
             raise ShuttingDownError
         if reader.failure is not None:
-            unavailable = is_unavailable(reader.failure)
-            raise DatabaseUnavailableError if unavailable else reader.failure
+            if is_unavailable(reader.failure):
+                raise DatabaseUnavailableError
+            # A new error for each: the traceback of one that many raise grows with each.
+            raise RuntimeError("the account's entries cannot be read") from reader.failure
 
     async def _catch_up(self, reader: Reader, position: int) -> Frame:
         """Reads the entries after an evicted position, once for all followers of the account."""
         loop = asyncio.get_running_loop()
-        async with reader.catching_up:
+        async with reader.catching_up, self._catching_up:
             if (kept := reader.frame(position, now=loop.time())) is not None:
                 return kept
             limit = min(PART, reader.next_frame_start(position) - position)

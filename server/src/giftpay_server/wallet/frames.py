@@ -25,11 +25,14 @@ class FrameCache:
     def __init__(self) -> None:
         self._frames: dict[tuple[int, int], tuple[Frame, float]] = {}  # oldest first
         self._bytes = 0
+        # The last join, by its start: the same bytes for all followers that are woken in a row.
+        self._last_join: tuple[tuple[int, int], Frame] | None = None
 
     def put(self, epoch: int, after_seq: int, frame: Frame, *, now: float) -> None:
         """Adds a frame. An epoch belongs to one account, up to a restore of its database."""
         self._drop((epoch, after_seq))
         self._frames[epoch, after_seq] = frame, now
+        self._last_join = None
         self._bytes += len(frame.data)
         self.trim(now=now)
 
@@ -46,7 +49,13 @@ class FrameCache:
         return (epoch, after_seq) in self._frames
 
     def join(self, epoch: int, after_seq: int) -> Frame:
-        """Joins frames from a seq on, up to FRAME_BYTES. Protobuf merges concatenated messages."""
+        """Joins frames from a seq on, up to FRAME_BYTES."""
+        if self._last_join is None or self._last_join[0] != (epoch, after_seq):
+            self._last_join = (epoch, after_seq), self._concatenated(epoch, after_seq)
+        return self._last_join[1]
+
+    def _concatenated(self, epoch: int, after_seq: int) -> Frame:
+        """Protobuf merges concatenated messages."""
         parts: list[bytes] = []
         size, seq = 0, after_seq
         while size < FRAME_BYTES and (kept := self._frames.get((epoch, seq))) is not None:
@@ -61,6 +70,7 @@ class FrameCache:
     def _drop(self, key: tuple[int, int]) -> None:
         if (kept := self._frames.pop(key, None)) is not None:
             self._bytes -= len(kept[0].data)
+            self._last_join = None  # it may contain what was evicted, which may be erased
 
 
 def heartbeat(seq: int) -> Frame:

@@ -34,7 +34,6 @@ class Reader:
         self._epoch = next(EPOCHS)
         self._frame_starts: deque[int] = deque()  # of cached frames of new entries
         self._waiting: dict[Waiter, int] = {}  # with their positions, none below the tip
-        self._last_join: tuple[int, int, Frame] | None = None  # with its position and tip
 
     async def wait(self, position: int, *, until: float) -> None:
         """Returns when there may be entries after the position, or at the time `until`."""
@@ -79,7 +78,6 @@ class Reader:
             ahead = list(self._waiting)
             self.tip, self._epoch = last_seq, next(EPOCHS)
             self._frame_starts.clear()
-            self._last_join = None
         for waiting in ahead:
             if self._waiting.get(waiting, 0) > last_seq and not waiting.done():
                 waiting.set_exception(resume_error(last_seq))
@@ -96,9 +94,7 @@ class Reader:
         self._frames.trim(now=now)
         if not self._frames.has(self._epoch, position):
             return None
-        if self._last_join is None or self._last_join[:2] != (position, self.tip):
-            self._last_join = position, self.tip, self._frames.join(self._epoch, position)
-        return self._last_join[2]
+        return self._frames.join(self._epoch, position)
 
     def add_old(self, position: int, frame: Frame, *, now: float) -> None:
         """Caches existing entries, for other followers at the same position."""

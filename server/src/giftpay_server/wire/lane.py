@@ -12,7 +12,7 @@ from giftpay_server.rest import Rest
 
 PART = 100  # items, read at once
 PORTION = 25  # items, built in one turn of the loop: about a quarter of a millisecond
-PARTS_READ_AT_ONCE = 4
+PARTS_READ_AT_ONCE = 4  # and held in memory
 
 Item = TypeVar("Item")
 
@@ -31,10 +31,10 @@ class ReadLane:
         self, read: Read[Item], show: Show[Item], *, most: int = PART
     ) -> tuple[Sequence[Item], bytes]:
         """What was found, and at most so many of it as a message. Concatenated, messages merge."""
-        async with self._reading:
+        async with self._reading:  # until it is built, or parts that were read would pile up
             found = await read()
-        async with self._building:
-            return found, await _built(found[:most], show)
+            async with self._building:
+                return found, await _built(found[:most], show)
 
 
 async def _built(items: Sequence[Item], show: Show[Item]) -> bytes:
