@@ -137,3 +137,13 @@ async def test_of_a_database_that_stays_away_one_line_is_said(
         await asyncio.wait_for(enough.wait(), 10)
     (said,) = caplog.messages
     assert said.startswith("the hints of other servers are off, readers poll: ")
+
+
+def test_owners_that_were_left_out_are_hinted_without_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(feeds, "NEWS_MAX", 2)
+    feed = Feed()
+    for owner_id in ("a", "b", "c"):
+        feed.announce(moved(owner_id))
+    assert feed._hint().endswith(" *")

@@ -122,8 +122,9 @@ class Feed:
 
     def _hint(self) -> str:
         owners = " ".join(self._moved)
+        are_all = len(self._moved) < NEWS_MAX and len(owners) <= HINT_MAX
         self._moved.clear()
-        return f"{self._name} {owners if len(owners) <= HINT_MAX else '*'}"
+        return f"{self._name} {owners if are_all else '*'}"
 
     def _hinted(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         name, *owners = str(payload).split(" ")
