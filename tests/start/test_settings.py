@@ -167,6 +167,10 @@ def test_a_provider_is_a_url_of_a_host(url: str) -> None:
     assert refusal(SANDBOX_URL=url).startswith("GIFTPAY_SANDBOX_URL must be http://host:port or ")
 
 
+def test_a_password_in_the_url_of_a_provider_is_not_repeated() -> None:
+    assert "hunter2" not in refusal(SANDBOX_URL="https://giftpay:hunter2@provider.example")
+
+
 def test_a_slash_at_the_end_of_the_provider_is_left_out() -> None:
     assert from_environment({"GIFTPAY_SANDBOX_URL": "http://a:1/"}).sandbox_url == "http://a:1"
 

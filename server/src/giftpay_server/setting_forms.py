@@ -108,7 +108,7 @@ def _names(text: str) -> frozenset[str]:
 
 SWITCH = Form("0 or 1", _switch, lambda on: str(int(on)))
 ADDRESS = Form("host:port, with port 0 for any that is free", _address)
-PROVIDER_URL = Form("http://host:port or https://host:port", _provider)
+PROVIDER_URL = Form("http://host:port or https://host:port", _provider, is_secret=True)
 DATABASE_URL = Form(
     "postgresql://user:password@host:port/database, a password's own signs as %XX",
     _database,
