@@ -52,7 +52,7 @@ def is_mark(character: str) -> bool:
 
 
 def is_gap(character: str) -> bool:
-    blank = is_named(character, "HANGUL.* FILLER|BRAILLE PATTERN BLANK|NULL NOTEHEAD")
+    blank = is_named(character, "HANGUL.* FILLER|(BRAILLE|GLYPH).* BLANK|NULL NOTEHEAD")
     return unicodedata.category(character) == "Zs" or blank
 
 

@@ -81,6 +81,7 @@ HOSTILE = {
     "invisible Jamo": "\u115f\u1160",
     "a narrow filler": "\uffa0",
     "blank Braille": "\u2800\u2800",
+    "blank hieroglyphs": "\U00013441\U00013442",  # letters since Python 3.12
     "an invisible mark": "an\u034fna",
     "a mark without a letter": "\u0301",
     "nine marks on a letter": "a" + "\u0301" * 9,

@@ -21,7 +21,7 @@ EMOJI = re.compile("[\U0001f000-\U0001faff]")  # also those that Python's tables
 # Format characters that are seen: the signs that Arabic, Syriac and Kaithi put around numbers.
 SIGNS = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
 # Letters, symbols and marks that nobody sees. The first leave a gap, as spaces do.
-BLANKS = "\u115f\u1160\u2800\u3164\uffa0\U0001d159"
+BLANKS = "\u115f\u1160\u2800\u3164\uffa0\U00013441\U00013442\U0001d159"
 INVISIBLE_MARKS = "\u034f\u17b4\u17b5"
 
 # The flag of England or of Texas: a black flag, and its region in characters that nobody sees.
