@@ -45,8 +45,8 @@ def test_with_the_hot_spread_all_gifts_go_to_one_creator() -> None:
 
 
 def test_a_batch_has_the_given_number_of_gifts_with_their_messages() -> None:
-    words = SendGiftRequest(message="Good luck!").SerializeToString()
-    batch = BatchSendGiftsRequest.FromString(next(batches(gifts(Spread.ZIPF, words), 20)))
+    suffix = SendGiftRequest(message="Good luck!").SerializeToString()
+    batch = BatchSendGiftsRequest.FromString(next(batches(gifts(Spread.ZIPF, suffix), 20)))
     assert [gift.message for gift in batch.gifts] == ["Good luck!"] * 20
 
 

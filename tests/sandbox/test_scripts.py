@@ -165,12 +165,12 @@ async def test_a_late_arrival_is_unknown_until_it_arrives(
 ) -> None:
     ann, key = new("ann"), new("key")
     await script({"action": "arrive_late", "delay_ms": 500}, destination=ann)
-    under_way = asyncio.create_task(post("/payouts", payout(ann), key=key))
+    submitting = asyncio.create_task(post("/payouts", payout(ann), key=key))
     await asyncio.sleep(0.1)
     assert (await get(f"/payouts/{key}"))[0] == 404
     # The one way to be sure of it: under the same key, whichever comes second is the look-up.
     assert (await post("/payouts", payout(ann), key=key))[0] == 201
-    assert (await under_way)[0] == 200
+    assert (await submitting)[0] == 200
 
 
 async def test_a_duplicated_call_is_deduplicated_by_its_key(

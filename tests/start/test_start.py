@@ -64,7 +64,7 @@ async def test_an_unreachable_database_is_named_without_its_password(variable: s
 @pytest.mark.parametrize(
     "url", ["postgresql://anna:se/cret@db.invalid/giftpay", "anna:secret@db.invalid/giftpay"]
 )
-async def test_a_malformed_database_url_is_told_its_form_and_not_repeated(url: str) -> None:
+async def test_a_malformed_database_url_is_refused_with_its_form(url: str) -> None:
     line = await last_line(DATABASE_URL=url)
     assert line.startswith("giftpay-server: GIFTPAY_DATABASE_URL must be postgresql://")
     assert "cret" not in line

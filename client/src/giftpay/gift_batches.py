@@ -16,7 +16,7 @@ from giftpay.slots import Slot, Slots
 from giftpay.status import is_transient, with_unknown_outcome
 from giftpay.unary import Attempt
 from giftpay.v1 import BatchSendGiftsResponse, GiftOutcome, SendGiftResponse
-from giftpay.waiting_gifts import Deadlines, Decided, SendAlone, WaitingGift
+from giftpay.waiting_gifts import AloneReason, Deadlines, Decided, WaitingGift
 
 GIFTS_MAX = 1000  # that the server accepts in a batch
 FRAME_BYTES = 6  # at most, of a gift in a batch: its tag and its length
@@ -48,7 +48,7 @@ class GiftBatches:
             match _result(await gift.decided, keys):
                 case SendGiftResponse() as response:
                     return response
-                case SendAlone() as why:
+                case AloneReason() as why:
                     return await _sent_alone(gift, alone, why)
                 case error:
                     raise error
@@ -64,7 +64,7 @@ class GiftBatches:
 
     def _start_gathering(self) -> None:
         """Start to gather a batch if gifts wait and a slot is free."""
-        if self._waiting and not self._gathering and self._slots.is_free_slot:
+        if self._waiting and not self._gathering and self._slots.has_free_slot:
             self._gathering = True
             self._gather_soon(GATHER_MAX)
 
@@ -76,7 +76,7 @@ class GiftBatches:
             self._gather_soon(iterations)  # callers that are ready together share a batch
             return
         self._gathering = False
-        while self._slots.is_free_slot and (gifts := self._next()):
+        while self._slots.has_free_slot and (gifts := self._next()):
             self._dispatch(gifts)
 
     def _next(self) -> list[WaitingGift]:
@@ -93,10 +93,10 @@ class GiftBatches:
         return gifts
 
     def _dispatch(self, gifts: list[WaitingGift]) -> None:
-        slot = self._slots.take(partial(_settle_all, gifts, SendAlone.UNKNOWN))
+        slot = self._slots.take(partial(_settle_all, gifts, AloneReason.UNKNOWN))
         if len(gifts) == 1:
             gifts[0].slot = slot
-            gifts[0].settle(SendAlone.UNDECIDED)
+            gifts[0].settle(AloneReason.UNDECIDED)
             return
         task = asyncio.create_task(self._send_batch(gifts, slot))
         self._tasks.add(task)
@@ -119,19 +119,19 @@ class GiftBatches:
             slot.end()
 
 
-def _result(decided: Decided, keys: Keys) -> SendGiftResponse | GiftpayError | SendAlone:
+def _result(decided: Decided, keys: Keys) -> SendGiftResponse | GiftpayError | AloneReason:
     if isinstance(decided, GiftOutcome):
-        return outcome_answer(decided, keys) or SendAlone.UNDECIDED
+        return outcome_answer(decided, keys) or AloneReason.UNDECIDED
     return decided
 
 
 async def _sent_alone(
-    gift: WaitingGift, alone: Attempt[SendGiftResponse], why: SendAlone
+    gift: WaitingGift, alone: Attempt[SendGiftResponse], why: AloneReason
 ) -> SendGiftResponse:
     try:
         return await alone(gift.left_s)
     except GiftpayError as error:
-        if why is SendAlone.UNKNOWN and isinstance(error, Refused) and not error.pinned:
+        if why is AloneReason.UNKNOWN and isinstance(error, Refused) and not error.pinned:
             raise with_unknown_outcome(error, gift.keys) from error
         raise
 
@@ -141,7 +141,7 @@ def _settle(gifts: Sequence[WaitingGift], response: BatchSendGiftsResponse) -> N
         for gift, outcome in zip(gifts, response.outcomes, strict=True):
             gift.settle(outcome)
     else:
-        _settle_all(gifts, SendAlone.UNKNOWN)
+        _settle_all(gifts, AloneReason.UNKNOWN)
 
 
 def _settle_all(gifts: Sequence[WaitingGift], decided: Decided) -> None:
@@ -149,12 +149,12 @@ def _settle_all(gifts: Sequence[WaitingGift], decided: Decided) -> None:
         gift.settle(decided)
 
 
-def _result_after(error: Exception, gift: WaitingGift) -> GiftpayError | SendAlone:
+def _result_after(error: Exception, gift: WaitingGift) -> GiftpayError | AloneReason:
     """The result of a gift whose batch failed with this error."""
     if isinstance(error, Refused):
-        return SendAlone.UNDECIDED
+        return AloneReason.UNDECIDED
     if isinstance(error, GiftpayError) and is_transient(error):
         lost = with_unknown_outcome(error, gift.keys)
         lost.__cause__ = error.__cause__
         return lost
-    return SendAlone.UNKNOWN
+    return AloneReason.UNKNOWN

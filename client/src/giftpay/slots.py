@@ -21,7 +21,7 @@ class Slots:
         self._times_s: deque[float] = deque([0.0], maxlen=TYPICAL_OF)
 
     @property
-    def is_free_slot(self) -> bool:
+    def has_free_slot(self) -> bool:
         """Whether another call may start now."""
         return self._left > 0
 

@@ -12,14 +12,14 @@ from giftpay.status import unanswered
 from giftpay.v1 import GiftOutcome
 
 
-class SendAlone(Enum):
+class AloneReason(Enum):
     """Why a gift is sent alone."""
 
     UNDECIDED = auto()  # this attempt decided nothing
     UNKNOWN = auto()  # its batch may have been carried out
 
 
-Decided = GiftOutcome | GiftpayError | SendAlone
+Decided = GiftOutcome | GiftpayError | AloneReason
 
 
 class WaitingGift:

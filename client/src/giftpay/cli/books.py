@@ -39,7 +39,7 @@ def _named(key: str) -> GetTransactionRequest:
 @click.argument("transaction")
 @pass_session
 def trace(session: Session, *, transaction: str) -> None:
-    """Follow the coins of TRANSACTION: what paid for them, and what became of them."""
+    """Follow the coins of TRANSACTION: what paid for them, and where they went."""
     with session.client() as client:
         answer = client.admin.TraceTransaction(TraceTransactionRequest(transaction_id=transaction))
     session.show(answer)
