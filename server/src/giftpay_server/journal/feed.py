@@ -122,7 +122,7 @@ class Feed:
 
     def _hint(self) -> str:
         owners = " ".join(self._moved)
-        are_all = len(self._moved) < NEWS_MAX and len(owners) <= HINT_MAX
+        are_all = len(self._moved) < MOVED_MAX and len(owners) <= HINT_MAX
         self._moved.clear()
         return f"{self._name} {owners if are_all else '*'}"
 
