@@ -58,6 +58,8 @@ def handlers(
     methods = {
         method.name: _handler(getattr(servicer, method.name), method, identify, admission)
         for method in service.methods
+        # Services of grpcio's own packages grow: health has List since grpcio 1.81.
+        if hasattr(servicer, method.name)
     }
     return grpc.method_handlers_generic_handler(service.full_name, methods)
 
