@@ -7,6 +7,7 @@ from time import monotonic
 import giftpay
 import grpc
 import pytest
+from giftpay import unary
 from giftpay.v1 import GetWalletRequest, SendGiftRequest, SendGiftResponse
 from grpc import StatusCode
 
@@ -113,3 +114,32 @@ async def test_closing_the_client_ends_its_calls(scripted: ScriptedServer) -> No
     assert unknown.value.key == request.idempotency_key
     with pytest.raises(giftpay.Unavailable, match="closed"):
         await read
+
+
+@pytest.mark.parametrize("coalesce", [False, True])
+async def test_closing_the_client_ends_the_calls_that_wait_for_another_attempt(
+    scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch, coalesce: bool
+) -> None:
+    monkeypatch.setattr(unary, "backoff_s", lambda _: 0.3)
+    scripted.script("SendGift", StatusCode.UNAVAILABLE)
+    scripted.script("GetWallet", StatusCode.UNAVAILABLE)
+    request = SendGiftRequest()
+    async with giftpay.connect(scripted.address, coalesce=coalesce) as caller:
+        command = asyncio.ensure_future(caller.gifts.SendGift(request))
+        read = asyncio.ensure_future(caller.wallets.GetWallet(GetWalletRequest()))
+        await asyncio.sleep(0.1)
+    with pytest.raises(giftpay.OutcomeUnknown, match="closed") as unknown:
+        await command
+    assert unknown.value.key == request.idempotency_key
+    with pytest.raises(giftpay.Unavailable, match="closed"):
+        await read
+
+
+@pytest.mark.parametrize("coalesce", [False, True])
+async def test_a_call_that_is_awaited_after_closing_was_not_sent(
+    scripted: ScriptedServer, coalesce: bool
+) -> None:
+    async with giftpay.connect(scripted.address, coalesce=coalesce) as caller:
+        call = caller.gifts.SendGift(SendGiftRequest())
+    with pytest.raises(RuntimeError, match="The client is closed"):
+        await call

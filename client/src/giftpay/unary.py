@@ -55,6 +55,7 @@ class UnaryRpc(Generic[Request, Response]):
         self, attempts: Iterator[Attempt[Response]], keys: Keys | None, timeout_s: float
     ) -> Response:
         """Make attempts, with back-off, until one is answered or the deadline has passed."""
+        self._channel.check_usable()  # nothing was sent yet
         deadline, failures = monotonic() + timeout_s, 0
         earlier: GiftpayError | None = None
         try:
@@ -79,6 +80,7 @@ class UnaryRpc(Generic[Request, Response]):
         self, payload: bytes, keys: Keys | None, metadata: Metadata, timeout_s: float
     ) -> Response:
         """Make one attempt, on one connection."""
+        self._channel.check_open(keys)  # the client may be closed between two attempts
         connections, end = self._channel.connections, End.GIVEN_UP
         connection = connections.borrow()
         try:
