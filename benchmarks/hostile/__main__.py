@@ -11,6 +11,7 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
+import grpc.aio
 import uvloop
 
 from benchmarks.bench import QUICK, Bench, scratch_folder, started
@@ -22,7 +23,7 @@ from benchmarks.meters import cpu_s, memory_mb
 from benchmarks.servers import Server, giftpay
 from benchmarks.trees import Tree, unpacked, working_tree
 
-ROUNDS, SLICE_S, REST_S = 3, 3.0, 10.0
+ROUNDS, SLICE_S, WARM_UP_S, REST_S = 3, 3.0, 2.0, 10.0
 # The creator whose pages are read, of the viewers in turn: 2081 + 7919 is 0 modulo all creators.
 HISTORY = "SELECT bulk_gifts(1, n, 2081) FROM generate_series(1, 1500) AS n"
 HEAD = ("attack", "p50 alone", "beside", "p99 alone", "beside", "ratio", "failed")
@@ -93,10 +94,10 @@ async def _beside(
     options = ("--listen", arguments.listen)
     async with giftpay("giftpay", *options, logs=folder, dsn=dsn, tree=tree) as server:
         address = arguments.through or server.addresses[0]
-        honest = Honest(address)
-        await honest.connect()
-        await honest.give(2.0, Times())
-        return await _rounds(bench, honest, server, (name, address, arguments))
+        async with grpc.aio.insecure_channel(address) as channel:
+            honest = Honest(channel)
+            await honest.give(WARM_UP_S, Times())
+            return await _rounds(bench, honest, server, (name, address, arguments))
 
 
 async def _rounds(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import grpc.aio
 
 from benchmarks.gifts import Spread, gifts
-from benchmarks.http2 import Connection
 from benchmarks.load import UNARY
 from benchmarks.pace import paced
 from benchmarks.samples import percentile_ms
@@ -29,52 +32,31 @@ class Times:
 
 
 class Honest:
-    """One connection of one honest caller."""
+    """One channel of one honest caller."""
 
-    def __init__(self, address: str) -> None:
-        self._address = address
-        self._times = Times()
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._send_gift: Any = channel.unary_unary(UNARY)
         self._messages = gifts(Spread.UNIFORM)
-        self._under_way = 0
-        self._drained = asyncio.Event()
-
-    async def connect(self) -> None:
-        """Connects before any attack begins."""
-        host, _, port = self._address.rpartition(":")
-        loop = asyncio.get_running_loop()
-        _, self._connection = await loop.create_connection(
-            lambda: Connection(UNARY, self._ended), host, int(port)
-        )
-        await asyncio.wait_for(self._connection.ready, PATIENCE_S)
+        self._under_way: set[asyncio.Task[None]] = set()
 
     async def give(self, seconds: float, times: Times) -> None:
         """Adds what gifts take for so long."""
-        self._times, self._drained = times, asyncio.Event()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await paced(GIFTS_A_SECOND, self._send)
-        self._end_if_drained()
+                await paced(GIFTS_A_SECOND, lambda _: self._begin(times))
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+
+    def _begin(self, times: Times) -> None:
+        task = asyncio.create_task(self._give_one(times))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _give_one(self, times: Times) -> None:
+        begun = perf_counter()
         try:
-            await asyncio.wait_for(self._drained.wait(), PATIENCE_S)
-        except TimeoutError:
-            times.failed += self._under_way
-            self._connection.close()
-            self._under_way = 0
-            await self.connect()
-
-    def _send(self, _: int) -> None:
-        self._under_way += 1
-        self._drained.clear()
-        self._connection.call(next(self._messages))
-
-    def _ended(self, connection: Connection, seconds: float, status: int) -> None:
-        self._under_way -= 1
-        if status == 0:
-            self._times.seconds.append(seconds)
+            await self._send_gift(next(self._messages), timeout=PATIENCE_S)
+        except grpc.aio.AioRpcError:
+            times.failed += 1
         else:
-            self._times.failed += 1
-        self._end_if_drained()
-
-    def _end_if_drained(self) -> None:
-        if not self._under_way:
-            self._drained.set()
+            times.seconds.append(perf_counter() - begun)
