@@ -103,9 +103,13 @@ def test_the_command_line_and_the_server_have_the_same_default_sandbox() -> None
     assert f"http://127.0.0.1:{SANDBOX_PORT}" == DEFAULT_SANDBOX
 
 
-def test_the_greeting_names_the_sandbox_only_if_it_is_not_at_the_default() -> None:
-    usual = greeting(Config(sandbox_url=DEFAULT_SANDBOX)).splitlines()
-    moved = greeting(Config(sandbox_url="http://127.0.0.1:9")).splitlines()
+def test_the_greeting_exports_the_addresses_that_are_not_the_defaults() -> None:
+    usual = greeting(Config(sandbox_url=DEFAULT_SANDBOX), Config().listen).splitlines()
+    moved = greeting(Config(sandbox_url="http://127.0.0.1:9"), "127.0.0.1:7").splitlines()
     assert usual[0] == f"with a sandbox provider on {DEFAULT_SANDBOX}"
-    assert moved[0].endswith(": export GIFTPAY_SANDBOX_URL=http://127.0.0.1:9")
-    assert len(usual) == len(moved) == 4
+    assert len(usual) == 4
+    assert (
+        moved[2].strip()
+        == "export GIFTPAY_TARGET=127.0.0.1:7 GIFTPAY_SANDBOX_URL=http://127.0.0.1:9"
+    )
+    assert moved[:2] + moved[3:] == ["with a sandbox provider on http://127.0.0.1:9", *usual[1:]]

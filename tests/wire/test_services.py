@@ -38,7 +38,7 @@ def test_an_rpc_that_grpcio_adds_to_a_service_of_its_own_is_not_served() -> None
     assert served.service(Asked("/grpc.health.v1.Health/Watch")) is None
 
 
-class Asked(grpc.HandlerCallDetails):  # type: ignore[misc]
+class Asked(grpc.HandlerCallDetails):
     """A call of an rpc."""
 
     def __init__(self, method: str) -> None:

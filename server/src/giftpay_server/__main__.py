@@ -30,7 +30,6 @@ from giftpay_server.supervisor import supervise
 log = logging.getLogger(__name__)
 
 TRY_NEXT = """\
-Try next, in another terminal:
   {giftpay} wallet open anna --country DE --age-verified
   {giftpay} top-up create anna eur-65  # and on as in client/README.md; or: make demo"""
 
@@ -119,16 +118,22 @@ async def _run(config: Config, processes: int, *, is_worker: bool) -> None:
         if processes > 1:
             await supervise(config, processes=processes, stopped=stopped)
         else:
-            await _serve(config, stopped, greeting=greeting(config) if embedded else "")
+            await _serve(config, stopped, is_greeting=embedded)
 
 
-def greeting(config: Config) -> str:
+def greeting(config: Config, address: str) -> str:
     """The text printed at the start of a server with an embedded Postgres."""
     giftpay = os.path.relpath(Path(sys.executable).with_name("giftpay"))
-    sandbox = f"with a sandbox provider on {config.sandbox_url}"
-    if config.sandbox_url != f"http://127.0.0.1:{SANDBOX_PORT}":
-        sandbox += f"; in another terminal: export GIFTPAY_SANDBOX_URL={config.sandbox_url}"
-    return f"{sandbox}\n{TRY_NEXT.format(giftpay=giftpay)}"
+    usual = {"TARGET": Config().listen, "SANDBOX_URL": f"http://127.0.0.1:{SANDBOX_PORT}"}
+    actual = {"TARGET": address, "SANDBOX_URL": config.sandbox_url}
+    exports = [f" GIFTPAY_{name}={actual[name]}" for name in usual if actual[name] != usual[name]]
+    lines = [
+        f"with a sandbox provider on {config.sandbox_url}",
+        "Try next, in another terminal:",
+        *(["  export" + "".join(exports)] if exports else []),
+        TRY_NEXT.format(giftpay=giftpay),
+    ]
+    return "\n".join(lines)
 
 
 def tune_gc() -> None:
@@ -138,14 +143,14 @@ def tune_gc() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-async def _serve(config: Config, stopped: asyncio.Event, *, greeting: str = "") -> None:
+async def _serve(config: Config, stopped: asyncio.Event, *, is_greeting: bool = False) -> None:
     try:
         async with serving(config) as server:
             tune_gc()
             if not config.share_port:
                 print(f"giftpay serves on {server.address}", flush=True)
-            if greeting:
-                print(greeting, flush=True)
+            if is_greeting:
+                print(greeting(config, server.address), flush=True)
             await stopped.wait()
     except CANNOT_START as error:
         if not stopped.is_set():

@@ -58,48 +58,50 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallLimits:
-    """The bounds on what callers have under way; what meets one is refused with `LIMIT_REACHED`."""
+    """The bounds on calls in flight; a call that exceeds one is refused with `LIMIT_REACHED`."""
 
     commands_max: int = setting(
-        16_384, whole(1, 1_000_000, "calls"), "Commands under way in one process, a call each."
+        16_384,
+        whole(1, 1_000_000, "calls"),
+        "Calls with a command that are in flight in one process.",
     )
     reads_max: int = setting(
         4,
         whole(1, 1_000, "calls"),
-        "Reads of each service under way in one process. The next ones wait for their turn.",
+        "Reads of each method in flight in one process. Further ones wait in a queue.",
     )
     reads_waiting_max: int = setting(
-        1_024, whole(1, 1_000_000, "calls"), "Reads of each service that wait for their turn."
+        1_024, whole(1, 1_000_000, "calls"), "Reads of each method in that queue."
     )
     followers_max: int = setting(
-        4_096, whole(1, 1_000_000, "streams"), "`WatchEntries` under way in one process."
+        4_096, whole(1, 1_000_000, "streams"), "Streams of `WatchEntries` in one process."
     )
     gift_streams_max: int = setting(
-        256, whole(1, 100_000, "streams"), "`StreamGifts` under way in one process."
+        256, whole(1, 100_000, "streams"), "Streams of `StreamGifts` in one process."
     )
     tool_calls_max: int = setting(
         256,
         whole(1, 100_000, "calls"),
-        "Calls of each method of gRPC's health and reflection under way in one process.",
+        "Calls in flight of each method of gRPC's health and reflection in one process.",
     )
     unsent_max: int = setting(
         4_096,
         whole(1, 1_000_000, "calls"),
-        "Calls in one process whose request has not come yet. The next one ends the oldest.",
+        "Calls in one process whose request has not arrived. One more ends the oldest.",
     )
     request_within_s: float = setting(
-        10.0, seconds(0.01, 600), "How long a request may take to come once its call has begun."
+        10.0, seconds(0.01, 600), "How long after the start of its call a request may arrive."
     )
     connection_calls_max: int = setting(
         250,
         whole(1, 1_000_000, "calls"),
-        "Calls and streams under way on one connection. Clients keep the next ones back until one "
-        "has ended, and say nothing.",
+        "Calls and streams on one connection (HTTP/2's SETTINGS_MAX_CONCURRENT_STREAMS). Clients "
+        "queue further ones until one ends.",
     )
     connections_max: int = setting(
         512,
         whole(1, 100_000, "connections"),
-        "Connections to one process. The next one is closed at once. Each takes a file "
+        "Connections to one process. One more is closed at once. Each takes a file "
         "descriptor, of which a process often has 1,024.",
     )
 
