@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, TypeAlias
@@ -32,8 +31,6 @@ class Admission:
         self._commands = Bound(limits, "commands_max")
         self._followers = Bound(limits, "followers_max")
         self._gift_streams = Bound(limits, "gift_streams_max")
-        # Of each service: an audit, which takes minutes, holds up no reads of wallets.
-        self._reads: defaultdict[str, Turns] = defaultdict(partial(Turns, limits))
         self.unsent = Unsent(
             limits.unsent_max,
             limits.request_within_s,
@@ -51,7 +48,9 @@ class Admission:
             return self._followers
         if _has_key(method.input_type):
             return self._commands
-        return self._reads[method.containing_service.full_name]
+        # Of each method: a wallet is not read after pages, nor after transactions that wait for a
+        # standby.
+        return Turns(self._limits)
 
 
 def _has_key(kind: Descriptor) -> bool:
