@@ -59,7 +59,7 @@ class ScriptedServer(grpc.GenericRpcHandler):
             self.asked[rpc].append(request)
             step = self._next(rpc)
             return (
-                await _ended(step, context) if not callable(step) else await step(request, context)
+                await ended(step, context) if not callable(step) else await step(request, context)
             )
 
         return call
@@ -69,7 +69,7 @@ class ScriptedServer(grpc.GenericRpcHandler):
             self.asked[rpc].append(request)
             step = self._next(rpc)
             if not callable(step):
-                yield await _ended(step, context)
+                yield await ended(step, context)
             else:
                 async for message in step(request, context):
                     yield message
@@ -85,12 +85,13 @@ async def _healthy(_: bytes, __: Context) -> bytes:
     return b""
 
 
-async def _ended(step: Message | grpc.StatusCode, context: Context) -> Message:
+async def ended(step: Message | grpc.StatusCode, context: Context) -> Message:
+    """The step as an answer; a status ends the call."""
     if isinstance(step, grpc.StatusCode):
         await context.abort(step, "as scripted")
     if isinstance(step, status_pb2.Status):
-        ended = rpc_status.to_status(step)
-        await context.abort(ended.code, ended.details, ended.trailing_metadata)
+        end = rpc_status.to_status(step)
+        await context.abort(end.code, end.details, end.trailing_metadata)
     return step
 
 

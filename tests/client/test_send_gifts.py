@@ -19,7 +19,7 @@ from giftpay.v1 import (
 )
 from grpc import StatusCode
 
-from tests.client.scripted import BROKEN, PERMANENT, Context, ScriptedServer, refusal_status
+from tests.client.scripted import BROKEN, PERMANENT, Context, ScriptedServer, ended, refusal_status
 
 Requests = AsyncIterator[StreamGiftsRequest]
 
@@ -286,3 +286,75 @@ async def test_closing_the_client_without_a_stream_leaves_the_outcomes_unknown(
     with pytest.raises(giftpay.OutcomeUnknown, match="closed") as unknown:
         await sending
     assert unknown.value.key == gift.idempotency_key
+
+
+async def lost_after_a_message(
+    requests: Requests, context: Context
+) -> AsyncIterator[StreamGiftsResponse]:
+    await anext(requests)
+    await context.abort(StatusCode.UNAVAILABLE, "as scripted")
+    yield StreamGiftsResponse()
+
+
+async def test_a_no_to_the_next_stream_does_not_tell_what_became_of_the_lost_one(
+    scripted: ScriptedServer, caller: giftpay.Client
+) -> None:
+    full = refusal_status(StatusCode.RESOURCE_EXHAUSTED, "LIMIT_REACHED", setting="x", limit=1)
+    scripted.script("StreamGifts", lost_after_a_message, full)
+    [gift] = gifts(1)
+    with pytest.raises(giftpay.OutcomeUnknown) as unknown:
+        await anext(caller.send_gifts([gift]))
+    assert unknown.value.key == gift.idempotency_key
+    assert unknown.value.reason == "ERROR_REASON_LIMIT_REACHED"
+
+
+async def test_a_no_to_a_message_does_not_tell_what_became_of_those_before_it(
+    scripted: ScriptedServer, caller: giftpay.Client
+) -> None:
+    async def refuse_the_second(
+        requests: Requests, context: Context
+    ) -> AsyncIterator[StreamGiftsResponse]:
+        await anext(requests)
+        await anext(requests)
+        await ended(refusal_status(StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT"), context)
+        yield StreamGiftsResponse()
+
+    async def one_by_one() -> AsyncIterator[SendGiftRequest]:
+        for gift in sending:
+            yield gift
+            await asyncio.sleep(0.1)
+
+    scripted.script("StreamGifts", refuse_the_second)
+    sending = gifts(2)
+    with pytest.raises(giftpay.OutcomeUnknown) as unknown:
+        await anext(caller.send_gifts(one_by_one()))
+    assert unknown.value.keys == tuple(gift.idempotency_key for gift in sending)
+
+
+async def test_a_source_whose_own_work_is_cancelled_lets_nobody_wait(
+    scripted: ScriptedServer, caller: giftpay.Client
+) -> None:
+    async def source() -> AsyncIterator[SendGiftRequest]:
+        yield gifts(1)[0]
+        raise asyncio.CancelledError
+
+    scripted.script("StreamGifts", Ledger().play)
+    outcomes = caller.send_gifts(source())
+    assert (await asyncio.wait_for(anext(outcomes), 5)).gift.count == 1
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(anext(outcomes), 5)
+
+
+@pytest.mark.parametrize("window", [0, -1, 100_001])
+async def test_a_window_that_lets_nothing_through_or_everything_is_refused(
+    scripted: ScriptedServer, caller: giftpay.Client, window: int
+) -> None:
+    with pytest.raises(ValueError, match="window must be 1 to 100000"):
+        caller.send_gifts(gifts(1), window=window)
+
+    def send() -> None:
+        with giftpay.connect_sync(scripted.address) as blocking:
+            blocking.send_gifts(gifts(1), window=window)
+
+    with pytest.raises(ValueError, match="window must be 1 to 100000"):
+        await asyncio.to_thread(send)

@@ -137,6 +137,25 @@ async def test_gifts_are_sent_in_rounds_and_their_iterable_runs_in_the_callers_t
     assert threads == {thread}
 
 
+async def test_an_error_of_the_source_comes_after_the_outcomes_before_it(
+    scripted: ScriptedServer,
+) -> None:
+    scripted.script("StreamGifts", Ledger().play)
+
+    def source() -> Iterator[SendGiftRequest]:
+        yield from gifts(6)
+        raise LookupError("no seventh")
+
+    def send(client: giftpay.SyncClient) -> list[int]:
+        outcomes = client.send_gifts(source(), window=4)
+        seen = [next(outcomes).gift.count for _ in range(6)]
+        with pytest.raises(LookupError, match="no seventh"):
+            next(outcomes)
+        return seen
+
+    assert await blocking(scripted, send) == [1, 2, 3, 4, 5, 6]
+
+
 async def test_nobody_listening_is_reported_at_once() -> None:
     def connect() -> None:
         with giftpay.connect_sync("127.0.0.1:1", timeout=60):

@@ -12,7 +12,7 @@ from giftpay.coalescing import coalesced
 from giftpay.connections import Connections, Wiring
 from giftpay.forks import check_process
 from giftpay.gift_stream import Gifts, send_gifts
-from giftpay.limits import Metadata, MetadataLike, checked_metadata, checked_seconds
+from giftpay.limits import Metadata, MetadataLike, checked_count, checked_metadata, checked_seconds
 from giftpay.rpcs import Rpcs
 from giftpay.server_probe import wait_for_server
 from giftpay.services import Services
@@ -22,7 +22,7 @@ from giftpay.watch import watch_entries
 
 TIMEOUT_S = 10.0
 WINDOW = 1000  # the undecided gifts that the server accepts on one stream
-
+WINDOW_MAX = 100_000
 CONNECTIONS_MAX = 64  # as many as the server has processes
 
 
@@ -52,6 +52,7 @@ class Client(Services):
         same keys. Raises OutcomeUnknown with those keys if nothing is decided for the client's
         timeout. Gifts in flight are not taken back when the caller stops iterating.
         """
+        checked_count("window", window, WINDOW_MAX)
         return send_gifts(self.gifts.StreamGifts, gifts, window=window, timeout_s=self._timeout)
 
 
@@ -80,7 +81,7 @@ def connect(
     check_process()
     return _connected(
         Wiring(_target(target), credentials, tuple(interceptors)),
-        count=_count(connections),
+        count=checked_count("connections", connections, CONNECTIONS_MAX),
         timeout_s=checked_seconds("timeout", timeout),
         wait_s=checked_seconds("wait", wait, zero=True),
         metadata=checked_metadata(metadata),
@@ -94,14 +95,6 @@ def _target(target: str | None) -> str:
     if named := os.environ.get("GIFTPAY_TARGET"):
         return checked_target(named, "GIFTPAY_TARGET")
     return DEFAULT_TARGET
-
-
-def _count(connections: int) -> int:
-    if not isinstance(connections, int) or isinstance(connections, bool):
-        raise TypeError(f"connections must be a whole number, not {connections!r}.")
-    if not 1 <= connections <= CONNECTIONS_MAX:
-        raise ValueError(f"connections must be 1 to {CONNECTIONS_MAX}, not {connections}.")
-    return connections
 
 
 @asynccontextmanager

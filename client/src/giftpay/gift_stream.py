@@ -10,7 +10,7 @@ from giftpay.errors import GiftpayError, OutcomeUnknown
 from giftpay.keys import name_commands
 from giftpay.limits import REQUEST_MAX_BYTES
 from giftpay.rpcs import BidiStream
-from giftpay.status import is_transient, refusal_error
+from giftpay.status import is_transient, refusal_error, with_unknown_outcome
 from giftpay.unary import backoff_s
 from giftpay.v1 import GiftOutcome, SendGiftRequest, StreamGiftsRequest, StreamGiftsResponse
 
@@ -60,9 +60,10 @@ class GiftStream:
         self._outbox: Outbox = asyncio.Queue()
         self._changed = asyncio.Event()
         self._all_taken = False
-        self._source_error: Exception | None = None
+        self._source_error: BaseException | None = None
         self._last_error: GiftpayError | None = None
         self._failures = 0
+        self._messages = 0  # sent since nothing was undecided
 
     async def send(self, gifts: Gifts) -> None:
         """Send all gifts. An error of the iterable is raised once those before it are decided."""
@@ -80,8 +81,10 @@ class GiftStream:
             async for gift in iterate_gifts(gifts):
                 await self.free_slots.acquire()
                 self._add(gift)
-        except Exception as error:
-            self._source_error = error
+        except (Exception, asyncio.CancelledError) as error:
+            if _is_cancelled():
+                raise
+            self._source_error = error  # also where what the source itself waits for is cancelled
         self._all_taken = True
         self._outbox.put_nowait(None)
         self._restart_deadline()
@@ -124,6 +127,7 @@ class GiftStream:
     async def _stream_until_lost(self) -> None:
         """Send on one stream, undecided gifts first, until it ends."""
         self._failures += 1
+        was_sent = self._messages > 0
         outbox: Outbox = asyncio.Queue()
         self._outbox = outbox
         for gift in self._undecided.values():
@@ -131,14 +135,26 @@ class GiftStream:
         if self._all_taken:
             outbox.put_nowait(None)
         try:
-            await self._read(batched(outbox))
+            await self._read(self._counted(batched(outbox)))
         except GiftpayError as error:
             if not is_transient(error):
-                error.keys = tuple(self._undecided)
-                raise
+                raise self._final(error, was_sent=was_sent) from error.__cause__
             self._last_error = error
         finally:
             outbox.put_nowait(None)
+
+    async def _counted(
+        self, messages: AsyncIterator[StreamGiftsRequest]
+    ) -> AsyncIterator[StreamGiftsRequest]:
+        async for message in messages:
+            self._messages += 1
+            yield message
+
+    def _final(self, error: GiftpayError, *, was_sent: bool) -> GiftpayError:
+        """The error that all of it ends with, as a stream ended with this one."""
+        error.keys = tuple(self._undecided)
+        # It tells of the last message alone; earlier ones may have been carried out.
+        return with_unknown_outcome(error, error.keys) if was_sent or self._messages > 1 else error
 
     async def _read(self, requests: AsyncIterator[StreamGiftsRequest]) -> None:
         async with aclosing(self._rpc(requests)) as stream:
@@ -157,6 +173,8 @@ class GiftStream:
         if self._undecided.pop(outcome.idempotency_key, None):
             self._failures, self._last_error = 0, None
             self.outcomes.put_nowait(outcome)
+        if not self._undecided:
+            self._messages = 0
         return True
 
     def _restart_deadline(self) -> None:
@@ -164,6 +182,11 @@ class GiftStream:
         owed = self._undecided or self._all_taken
         now = asyncio.get_running_loop().time()
         self._deadline.reschedule(now + self._timeout_s if owed else None)
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def batched(outbox: Outbox) -> AsyncIterator[StreamGiftsRequest]:

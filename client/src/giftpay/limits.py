@@ -28,6 +28,15 @@ def checked_seconds(name: str, seconds: float, *, zero: bool = False) -> float:
     raise ValueError(f"{name} must be a finite number of seconds {bound}, not {seconds!r}.")
 
 
+def checked_count(name: str, count: int, most: int) -> int:
+    """The number as it was given; TypeError or ValueError unless it is 1 to `most`."""
+    if not isinstance(count, int) or isinstance(count, bool):
+        raise TypeError(f"{name} must be a whole number, not {count!r}.")
+    if not 1 <= count <= most:
+        raise ValueError(f"{name} must be 1 to {most}, not {count}.")
+    return count
+
+
 def checked_metadata(metadata: MetadataLike) -> Metadata:
     """The pairs as they are sent; raises TypeError or ValueError with the key of a wrong one."""
     return tuple([_pair(pair) for pair in metadata])

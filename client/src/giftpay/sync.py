@@ -10,10 +10,10 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 import grpc
 
-from giftpay.client import TIMEOUT_S, WINDOW, Client, connect
+from giftpay.client import TIMEOUT_S, WINDOW, WINDOW_MAX, Client, connect
 from giftpay.errors import GiftpayError, OutcomeUnknown
 from giftpay.forks import CLIENTS, check_process
-from giftpay.limits import MetadataLike
+from giftpay.limits import MetadataLike, checked_count
 from giftpay.sync_services import SyncServices
 from giftpay.v1 import Entry, GiftOutcome, SendGiftRequest, Unit
 
@@ -40,9 +40,14 @@ class SyncClient(SyncServices):
         The iterable runs in the caller's thread: `window` gifts are taken from it, and the next
         ones once those are decided.
         """
-        source = iter(gifts)
-        while taken := list(islice(source, window)):
+        rounds = Rounds(gifts, checked_count("window", window, WINDOW_MAX))
+        return self._rounds(rounds, window)
+
+    def _rounds(self, rounds: "Rounds", window: int) -> Iterator[GiftOutcome]:
+        while taken := rounds.take():
             yield from self._thread.iterate(self._client.send_gifts(taken, window=window))
+        if rounds.error is not None:
+            raise rounds.error
 
 
 @contextmanager
@@ -155,6 +160,25 @@ class LoopThread:
         async with self._opening as client:
             self._opened.set_result(client)
             await self._closing.wait()
+
+
+class Rounds:
+    """Takes gifts from an iterable, so many at a time, and keeps the error that ends it."""
+
+    def __init__(self, gifts: Iterable[SendGiftRequest], size: int) -> None:
+        self._source, self._size = iter(gifts), size
+        self.error: Exception | None = None
+
+    def take(self) -> list[SendGiftRequest]:
+        """The next gifts, also those before an error; none after the last."""
+        taken: list[SendGiftRequest] = []
+        if self.error is None:
+            try:
+                for gift in islice(self._source, self._size):
+                    taken.append(gift)
+            except Exception as error:
+                self.error = error
+        return taken
 
 
 class Steps(Generic[T]):
