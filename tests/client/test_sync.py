@@ -218,6 +218,32 @@ async def test_calls_end_when_the_thread_ends(scripted: ScriptedServer) -> None:
     await asyncio.wait_for(blocking(scripted, end_it), 10)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+async def test_a_call_that_is_scheduled_as_the_thread_ends_lets_nobody_wait(
+    scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end_it(client: giftpay.SyncClient) -> None:
+        loop = client._thread._loop
+        ended, scheduled, close = threading.Event(), threading.Event(), loop.close
+
+        def close_later() -> None:
+            ended.set()
+            scheduled.wait(5)
+            close()
+
+        monkeypatch.setattr(loop, "close", close_later)
+        with ThreadPoolExecutor(1) as threads:
+            loop.call_soon_threadsafe(sys.exit)
+            ended.wait(5)
+            waiting = threads.submit(client.wallets.GetWallet, GetWalletRequest())
+            threading.Timer(0.2, scheduled.set).start()
+            with pytest.raises(giftpay.GiftpayError, match="closed"):
+                waiting.result(5)
+
+    await asyncio.wait_for(blocking(scripted, end_it), 10)
+
+
 class Waiting(grpc.aio.UnaryUnaryClientInterceptor):
     """Calls the client that waits for it."""
 

@@ -93,6 +93,7 @@ class LoopThread:
         self._thread = threading.Thread(target=self._main, name="giftpay", daemon=True)
         self._lock = threading.Lock()
         self._closed = False
+        self._waited_for: set[Future[Any]] = set()
 
     def start(self) -> Client:
         """The client, once it is connected."""
@@ -120,12 +121,14 @@ class LoopThread:
             if self._closed:
                 raise RuntimeError("The client is closed.")
             future = asyncio.run_coroutine_threadsafe(call(), self._loop)
+            self._waited_for.add(future)
         try:
             return future.result()
         except CancelledError:
             raise OutcomeUnknown("The client was closed.") from None
         finally:
             future.cancel()  # if the wait was interrupted
+            self._waited_for.discard(future)
 
     def _check_caller(self) -> None:
         """Raise RuntimeError in a caller that would wait forever."""
@@ -153,6 +156,8 @@ class LoopThread:
         finally:
             with self._lock:  # from here on a call would wait forever
                 self._closed = True
+            for future in [*self._waited_for]:
+                future.cancel()  # one that was scheduled as the loop ended never began
 
     async def _hold(self) -> None:
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
