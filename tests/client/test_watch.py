@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 import giftpay
 import pytest
-from giftpay import watch
+from giftpay import connections, watch
 from giftpay.v1 import UNIT_COIN, Entry, WatchEntriesRequest, WatchEntriesResponse
 from grpc import StatusCode
 
@@ -152,3 +152,25 @@ async def test_closing_the_client_ends_it(scripted: ScriptedServer) -> None:
         await asyncio.sleep(0.1)
     with pytest.raises(giftpay.Unavailable, match="closed"):
         await watching
+
+
+async def test_leaving_a_quiet_stream_costs_no_connection(
+    scripted: ScriptedServer, caller: giftpay.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peers = set()
+
+    async def quiet(
+        _: WatchEntriesRequest, context: Context
+    ) -> AsyncIterator[WatchEntriesResponse]:
+        peers.add(context.peer())
+        await asyncio.sleep(30)
+        yield WatchEntriesResponse()
+
+    monkeypatch.setattr(connections, "PING_AFTER_S", 0.1)
+    scripted.script("WatchEntries", quiet)
+    for _ in range(3):
+        leaving = asyncio.ensure_future(anext(caller.watch("anna", UNIT_COIN)))
+        await asyncio.sleep(0.2)
+        leaving.cancel()
+        await asyncio.wait([leaving])
+    assert len(peers) == 1

@@ -156,10 +156,15 @@ class Connections:
         connection.begin()
         return connection
 
-    def release(self, connection: Connection, end: End) -> None:
-        """Counts a call that ended, and replaces the connection if it seems to be dead."""
+    def release(self, connection: Connection, end: End, *, is_silent: bool | None = None) -> None:
+        """Counts a call that ended, and replaces the connection if it seems to be dead.
+
+        A stream says whether it was silent for too long: a quiet one is owed nothing.
+        """
         connection.end(end)
-        if end is not End.ANSWERED and _seems_dead(connection, end):
+        if is_silent is None:
+            is_silent = connection.unanswered_s >= PING_AFTER_S
+        if end is not End.ANSWERED and (is_silent or _is_broken(connection, end)):
             self._replace(connection)
         if not connection.calls and connection in self._replaced:
             self._replaced.discard(connection)
@@ -183,12 +188,10 @@ def _calls(connection: Connection) -> int:
     return connection.calls
 
 
-def _seems_dead(connection: Connection, end: End) -> bool:
-    """Whether a connection seems to be dead (half-open), after a call without an answer.
+def _is_broken(connection: Connection, end: End) -> bool:
+    """Whether a call was lost on a connection that gRPC takes for ready.
 
     One that gRPC's core knows to be broken is reconnected by it, with its own back-off.
     """
-    if connection.unanswered_s >= PING_AFTER_S:
-        return True
     is_ready = connection.grpc_channel.get_state() is grpc.ChannelConnectivity.READY
     return end is End.LOST and is_ready and connection.age_s >= RENEWED_AFTER_S

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
+from time import monotonic
 from typing import Any, Generic, TypeVar
 
 import grpc
@@ -18,6 +19,8 @@ from giftpay.status import End, call_error, end_of
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
+SILENT_S = 20.0  # longer than any quiet stream is without a heartbeat
+
 Start = Callable[[Connection], Any]
 
 
@@ -104,10 +107,13 @@ async def _messages(
     connection, end = channel.connections.borrow(), End.GIVEN_UP
     call = start(connection)
     channel.open_ended.add(call)
+    waits_since: float | None = monotonic()  # None while the caller has a message
     try:
         async for message in call:
             connection.note_message()
+            waits_since = None
             yield message
+            waits_since = monotonic()
         end = End.ANSWERED
     except grpc.aio.AioRpcError as status:
         error = call_error(status, keys)
@@ -121,4 +127,5 @@ async def _messages(
     finally:
         channel.open_ended.discard(call)
         call.cancel()
-        channel.connections.release(connection, end)
+        is_silent = waits_since is not None and monotonic() - waits_since >= SILENT_S
+        channel.connections.release(connection, end, is_silent=is_silent)
