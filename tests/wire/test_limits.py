@@ -101,8 +101,8 @@ async def test_commands_are_refused_where_too_many_are_under_way(
     answers = await asyncio.gather(
         *(narrow.client.gifts.SendGift(honest.gift()) for _ in range(12)), return_exceptions=True
     )
-    told = [each for each in answers if isinstance(each, giftpay.LimitReached)]
-    assert {(error.setting, error.limit) for error in told} == {("GIFTPAY_COMMANDS_MAX", "2")}
+    refused = [each for each in answers if isinstance(each, giftpay.LimitReached)]
+    assert {(error.setting, error.limit) for error in refused} == {("GIFTPAY_COMMANDS_MAX", "2")}
     assert len([each for each in answers if isinstance(each, SendGiftResponse)]) >= 2
     assert (await narrow.client.gifts.SendGift(honest.gift())).gift.gift_id == "rose"
 
@@ -114,9 +114,11 @@ async def test_reads_wait_for_their_turn_and_are_refused_where_too_many_wait(
     answers = await asyncio.gather(
         *(narrow.client.wallets.GetWallet(asked) for _ in range(12)), return_exceptions=True
     )
-    told = [each for each in answers if isinstance(each, giftpay.LimitReached)]
-    assert {(error.setting, error.limit) for error in told} == {("GIFTPAY_READS_WAITING_MAX", "1")}
-    assert len(answers) - len(told) >= 2
+    refused = [each for each in answers if isinstance(each, giftpay.LimitReached)]
+    assert {(error.setting, error.limit) for error in refused} == {
+        ("GIFTPAY_READS_WAITING_MAX", "1")
+    }
+    assert len(answers) - len(refused) >= 2
     await narrow.client.wallets.GetWallet(asked)
 
 

@@ -1,4 +1,4 @@
-"""The server as nested lifetimes: what starts first stops last."""
+"""Starts and stops the server: a nest of context managers."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ class Running:
 
 @asynccontextmanager
 async def foundation(config: Config) -> AsyncIterator[Config]:
-    """What all processes of a server stand on: a database with the schema, and the providers.
+    """What all processes of a server share: a database with the schema, and the providers.
 
     Without a database named, both are embedded: a Postgres and a sandbox of our own, in which the
-    callers' own word is good for a payment. Yields the settings completed by where they are.
+    callers are trusted to confirm payments. Yields the settings, completed with their addresses.
     """
     if config.database_url:
         named = "GIFTPAY_MIGRATE_URL" if config.migrate_url else "GIFTPAY_DATABASE_URL"
@@ -141,7 +141,7 @@ async def _ledger(
 ) -> AsyncIterator[Parts]:
     feed, catalogs = Feed(), Catalogs()
     with _reaching(config.database_url, "GIFTPAY_DATABASE_URL"):
-        await pool.fetchval("SELECT 1")  # who cannot use the database learns it before it serves
+        await pool.fetchval("SELECT 1")  # fails before serving if the database is unusable
     connect = connector(config.database_url, pool=pool)
     watch = ClockWatch(connect, bound_s=config.clock_skew_max_s, clock=system_clock)
     await watch.look()
@@ -196,7 +196,7 @@ async def _draining(journal: Journal) -> AsyncIterator[None]:
 
 
 def _stop_if_it_failed(journal: asyncio.Task[None]) -> None:
-    """Nothing is decided without the journal: better no server than one that only waits."""
+    """Stops the server if the journal failed: without it nothing is decided."""
     if not journal.cancelled() and (error := journal.exception()) is not None:
         log.critical("the journal ended; the server stops", exc_info=error)
         signal.raise_signal(signal.SIGTERM)

@@ -1,6 +1,6 @@
-"""Long work on the loop in steps: between them it is others' for as long as it was ours.
+"""A duty cycle of one half for long work on the event loop: each step is followed by a rest.
 
-To let what is ready run once is not enough: a command takes several turns of the loop.
+A single `sleep(0)` is not enough: a command takes several turns of the loop.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ TIMER_S = 0.001  # what the loop's timers are exact to
 
 
 class Rest:
-    """What a piece of work owes to others."""
+    """The rest that a piece of work owes."""
 
     def __init__(self) -> None:
         self._owed = 0.0
@@ -23,7 +23,7 @@ class Rest:
         self._begun = thread_time()  # not what other processes took meanwhile
 
     async def take(self) -> None:
-        """Ends the step, and lets others go on."""
+        """Ends the step and rests for as long as the steps took."""
         self._owed += thread_time() - self._begun
         pause = self._owed if self._owed >= TIMER_S else 0.0
         self._owed -= pause

@@ -1,4 +1,4 @@
-"""Registers the services of all slices with gRPC, beside health and reflection."""
+"""Registers the services of all slices with gRPC, and health and reflection."""
 
 from __future__ import annotations
 

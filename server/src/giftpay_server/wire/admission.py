@@ -1,4 +1,4 @@
-"""Admission control: what callers have under way in one process is bounded, by kind."""
+"""Admission control: bounds the calls in flight in a process, by kind."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from giftpay_server.wire.refusals import RefusedError
 
 PACKAGE = "giftpay.v1"
 
-Place: TypeAlias = AbstractAsyncContextManager[Any]  # entered for as long as a call is under way
+Place: TypeAlias = AbstractAsyncContextManager[Any]  # held while a call is in flight
 
 
 class Admission:
-    """The bounds of one process, and what counts against them."""
+    """The bounds of one process, and the calls that count against them."""
 
     def __init__(self, limits: CallLimits) -> None:
         self._limits = limits
@@ -39,7 +39,7 @@ class Admission:
         )
 
     def place(self, method: MethodDescriptor) -> Place:
-        """What a call of this method enters, together with the other calls of its kind."""
+        """The bound that a call of this method counts against, with the other calls of its kind."""
         if method.containing_service.file.package != PACKAGE:  # health and reflection
             return Bound(self._limits, "tool_calls_max")
         if method.client_streaming:
@@ -70,13 +70,13 @@ def _form(field: FieldDescriptor) -> Form.ValueType:
 
 
 def limit_reached(limits: CallLimits, name: str) -> RefusedError:
-    """What a call is refused with where this bound is met."""
+    """The refusal of a call that exceeds this bound."""
     figures = {"setting": variable_of(name), "limit": f"{getattr(limits, name):g}"}
     return RefusedError(refuse(ERROR_REASON_LIMIT_REACHED, **figures))
 
 
 class Bound:
-    """So many calls at once; raises RefusedError for one more."""
+    """At most so many calls at once; raises RefusedError for one more."""
 
     def __init__(self, limits: CallLimits, name: str) -> None:
         self._most: int = getattr(limits, name)
@@ -93,9 +93,9 @@ class Bound:
 
 
 class Turns:
-    """Few calls at once, so that they leave room to others; the next ones wait, first come first.
+    """Few calls at once, with a bounded FIFO queue of others, so that commands are not delayed.
 
-    Raises RefusedError where too many wait.
+    Raises RefusedError if the queue is full.
     """
 
     def __init__(self, limits: CallLimits) -> None:

@@ -1,4 +1,4 @@
-"""What the fields of requests may hold, by their options, compiled once for each message type."""
+"""Validates requests by the options of their fields, compiled once for each message type."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def validate(request: Message) -> None:
 
 
 def prepare(kind: Descriptor) -> None:
-    """Compiles the checks of a message type; raises TypeError for options that say nothing."""
+    """Compiles the checks of a message type; raises TypeError for options without effect."""
     _checks(kind)
 
 
@@ -60,13 +60,13 @@ def text_violations(text: str, form: Form.ValueType, path: str) -> Malformed:
 class _Rule(NamedTuple):
     """Which values a field may have."""
 
-    limit: str  # for people
+    limit: str  # shown to the caller
     test: Test = bool
     source: str = "{test}({value})"  # a template of the expression that makes the test
 
 
 class _Check(NamedTuple):
-    """One field: an expression that holds where it is well-formed, and else what is wrong."""
+    """One field: an expression that is true if it is well-formed, and a finder of what is not."""
 
     source: str  # over `message` and these names
     names: Mapping[str, Any]
@@ -74,7 +74,7 @@ class _Check(NamedTuple):
 
 
 class _Checks(NamedTuple):
-    """A message type: whether a message is surely well-formed, and else what is wrong with it."""
+    """A message type: a predicate for well-formed messages, and finders of what is malformed."""
 
     is_sound: Callable[[Message], object]
     inspections: Sequence[Inspect]

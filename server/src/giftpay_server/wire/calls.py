@@ -1,4 +1,4 @@
-"""What gRPC calls begin and end with: a first message that comes in time, and a status."""
+"""The start and the end of a gRPC call: a first message within its deadline, and a status."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from giftpay_server.wire.refusals import RefusedError, status
 
 
 class Unsent:
-    """The calls whose first message has not come yet, the oldest first; they are few, and young.
+    """The calls whose first message has not arrived, oldest first; bounded in number and age.
 
-    Whoever opens calls and sends nothing displaces its own silent calls: an honest one is silent
-    for a moment only, and never the oldest of many.
+    A caller that opens calls without a message evicts its own silent calls: an honest call is
+    silent only briefly, and so is never the oldest of many.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Unsent:
         self._looks = asyncio.get_running_loop().call_later(seconds, self._end_late)
 
     def _end_late(self) -> None:
-        """Ends what is too late, and looks again when the next one may be: one timer for all."""
+        """Ends calls past their deadline, and schedules the next check: one timer for all."""
         self._looks = None
         latest = monotonic() - self._within_s
         while self._since:
@@ -68,7 +68,7 @@ class Unsent:
         self._ending[context] = asyncio.create_task(self._abort(context, why))
 
     async def _abort(self, context: Context, why: Refusal) -> None:
-        # Not by cancelling who reads: its message may have come, and grpc.aio would lose it.
+        # The reader is not cancelled: its message may have arrived, and grpc.aio would lose it.
         if context in self._ending:
             with suppress(BaseError, asyncio.CancelledError):
                 await abort(context, why)
@@ -81,19 +81,19 @@ async def next_message(context: Context) -> bytes | None:
 
 
 def end(context: Context, refused: Refusal, others: Sequence[Refusal] = ()) -> None:
-    """Has a call end with a refusal once its method returns; `others` are of malformed fields.
+    """Sets a refusal as the status of a call whose method then returns.
 
-    Not by `abort`: gRPC keeps that exception with the call, and so the call with the frames that it
-    passed, until the collector comes; meanwhile Core counts the call as under way.
+    `others` are refusals of further malformed fields. Not by `abort`: gRPC stores its exception in
+    the call, which therefore lives until the garbage collector runs, and Core counts it until then.
     """
-    told = rpc_status.to_status(status(refused, others))
-    context.set_code(told.code)
-    context.set_details(told.details)
-    context.set_trailing_metadata(told.trailing_metadata)
+    grpc_status = rpc_status.to_status(status(refused, others))
+    context.set_code(grpc_status.code)
+    context.set_details(grpc_status.details)
+    context.set_trailing_metadata(grpc_status.trailing_metadata)
 
 
 async def abort(context: Context, refused: Refusal) -> NoReturn:
     """Ends a call with a refusal while its method still waits."""
-    told = rpc_status.to_status(status(refused))
-    await context.abort_with_status(told)  # type: ignore[attr-defined]  # the stubs lack it
+    grpc_status = rpc_status.to_status(status(refused))
+    await context.abort_with_status(grpc_status)  # type: ignore[attr-defined]  # the stubs lack it
     raise asyncio.CancelledError  # abort_with_status never returns

@@ -1,4 +1,4 @@
-"""From a request to the command that it asks for, and on to its outcome."""
+"""Turns a request into a command, and carries it out."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Kind: TypeAlias = "TransactionKind.ValueType"
 
 
 class Options(TypedDict, total=False):
-    """What a command may have besides; it has the defaults."""
+    """Optional fields of a command."""
 
     claims: Sequence[str]
     reads: Sequence[RowKey]
@@ -49,7 +49,7 @@ class Options(TypedDict, total=False):
 
 @dataclass(slots=True)
 class Asked(Generic[Request]):
-    """What a caller asks for, once its request is known to be well-formed."""
+    """A well-formed request with its transaction id and caller."""
 
     key: str  # the id of the transaction; empty in a preview, which has none
     caller: str
@@ -76,19 +76,19 @@ class Asked(Generic[Request]):
         )
 
     def refused(self, kind: Kind, refusal: Refused) -> Command:
-        """The command that is refused with this, now and under its key from then on."""
+        """A command that is always refused with this (the refusal is pinned)."""
         return self.command(kind, (), lambda _: refusal)
 
 
 def ask(request: Request, call: Call) -> Asked[Request]:
-    """What a well-formed request asks for; the request stays as it is."""
+    """Parses a well-formed request, of which it makes a copy."""
     copied = type(request)()
     copied.CopyFrom(request)
     return ask_in_place(copied, call)
 
 
 def ask_in_place(request: Request, call: Call) -> Asked[Request]:
-    """As `ask`, of a request that nobody reads any more: it becomes what is stored."""
+    """Like `ask`, without a copy: the request is changed to what is stored."""
     shape = _shape(request.DESCRIPTOR)
     # What this server does not know it cannot check, bound or erase.
     request.DiscardUnknownFields()  # type: ignore[attr-defined]  # the stubs lack it

@@ -1,4 +1,4 @@
-"""What gRPC's Core is told at the start; tests/wire/test_hostile.py sees the effects.
+"""The options of gRPC's Core; tests/wire/test_hostile.py tests their effects.
 
 Core ignores an option that it does not know.
 """
@@ -9,13 +9,13 @@ from giftpay.keepalive import SERVER_OPTIONS
 
 from giftpay_server.config import CallLimits
 
-PING_AFTER_S, PONG_WITHIN_S = 30, 10  # a peer that is gone or reads nothing is cut off
+PING_AFTER_S, PONG_WITHIN_S = 30, 10  # a peer that is gone or does not read is disconnected
 
 
 def core_options(limits: CallLimits) -> list[tuple[str, int]]:
-    """The options of a server that strangers may call."""
+    """The options of a server that untrusted callers may reach."""
     return [
-        # No message is inflated: Core inflates 0.5 MB to 512 MB before it counts them.
+        # No decompression: Core inflates 0.5 MB to 512 MB before it checks the size.
         ("grpc.compression_enabled_algorithms_bitset", 1),
         ("grpc.max_allowed_incoming_connections", limits.connections_max),
         ("grpc.max_concurrent_streams", limits.connection_calls_max),

@@ -1,4 +1,4 @@
-"""What is malformed, and the one form that needs the clock."""
+"""The error of malformed fields, and the form of dates of birth, which needs the clock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OLDEST_BIRTH = date(1900, 1, 1)
 
 
 class InvalidArgumentError(Exception):
-    """A field that is malformed, and what it may be; `others` are malformed as well."""
+    """A field is malformed; `limit` describes what is allowed. `others` are malformed as well."""
 
     def __init__(
         self, field: str, limit: str, *, others: Sequence[InvalidArgumentError] = ()

@@ -1,4 +1,4 @@
-"""Every failure leaves here as a status with a reason; no text of an unexpected exception does."""
+"""Turns every failure into a status with a reason, without the text of unexpected exceptions."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def handlers(
 def _handler(
     behavior: Behavior, method: MethodDescriptor, identify: Identify, admission: Admission
 ) -> grpc.RpcMethodHandler[Any, Any]:
-    prepare(method.input_type)  # who starts a server learns of options that say nothing
+    prepare(method.input_type)  # so that an option without effect ends the start
     handle = _streaming if method.server_streaming else _answering
     make = (
         grpc.stream_stream_rpc_method_handler
@@ -81,7 +81,7 @@ def _handler(
 
 
 def _asking(behavior: Behavior, method: MethodDescriptor) -> Ask:
-    """Calls the behavior with a request, or with those that come, given the first as bytes."""
+    """Calls the behavior with its request, or with the stream of its requests."""
     parse = GetMessageClass(method.input_type).FromString
 
     def ask(first: bytes | None, context: Context, call: Call) -> Any:
@@ -138,7 +138,7 @@ def _guarded(handle: Handle, identify: Identify) -> Any:
     async def call(_: object, context: Context) -> Any:
         try:
             return await handle(context, identify(context))
-        except (AbortError, InternalError):  # ended by another task, or left by its caller
+        except (AbortError, InternalError):  # ended by another task, or cancelled by its caller
             raise
         except UnknownServiceError as error:
             context.set_code(grpc.StatusCode.NOT_FOUND)
@@ -161,7 +161,7 @@ def _release_frames(error: BaseException | None) -> None:
 
 
 def refusal_from(error: BaseException) -> Refusal:
-    """What a caller is told of a failure."""
+    """The refusal that a caller gets for a failure."""
     match error:
         case RefusedError():
             return error.refusal

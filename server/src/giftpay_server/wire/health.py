@@ -11,13 +11,13 @@ from giftpay_server.wire.identity import Call
 
 
 class UnknownServiceError(Exception):
-    """Asked for the health of a service that is not there."""
+    """The server has no service of this name."""
 
 
 class Health:
     """The health of the services named, and of the server as the service without a name.
 
-    In grpcio-health-checking one watcher that leaves cuts the others off from the news.
+    In grpcio-health-checking a watcher that leaves stops the updates of all others.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -34,25 +34,25 @@ class Health:
     async def Watch(
         self, request: HealthCheckRequest, call: Call
     ) -> AsyncIterator[HealthCheckResponse]:
-        known, told = request.service in self._names, None
+        known, sent = request.service in self._names, None
         while True:
             changed = self._changed
             status = self._status if known else HealthCheckResponse.SERVICE_UNKNOWN
-            if status != told:
+            if status != sent:
                 yield HealthCheckResponse(status=status)
-                told = status
+                sent = status
             if self._stopped:
                 return
             await changed.wait()
 
     async def set(self, serving: bool) -> None:
-        """Says so to whoever asks or watches, unless the server is stopping."""
+        """Sets the health that is reported, unless the server is stopping."""
         if not self._stopped:
             status = HealthCheckResponse
             self._change(status.SERVING if serving else status.NOT_SERVING)
 
     async def stop(self) -> None:
-        """None serves any more, whatever is set afterwards; who watches is told, and let go."""
+        """Reports NOT_SERVING permanently, and ends the streams of `Watch`."""
         self._stopped = True
         self._change(HealthCheckResponse.NOT_SERVING)
 

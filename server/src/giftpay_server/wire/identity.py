@@ -1,4 +1,4 @@
-"""Who calls, and what they may do."""
+"""The caller of an rpc and its rights."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class Right(StrEnum):
-    """What not every caller may do."""
+    """A permission that not every caller has."""
 
     TRUSTED_PAYMENTS = "trusted_payments"  # to say itself that an order was paid
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Who asks for something, and what it may ask for."""
+    """The identity and the rights of the caller of one rpc."""
 
     caller: str  # the application; idempotency keys are its own
     person: str = ""  # who acts through it; empty: not known
@@ -47,7 +47,7 @@ Identify: TypeAlias = Callable[[Context], Call]
 
 
 def local_callers(trusted: frozenset[str]) -> Identify:
-    """Takes everybody for the same caller, with all rights; with one only if it is trusted."""
+    """Identifies all callers as LOCAL, with all rights; TRUSTED_PAYMENTS only if it is trusted."""
     untrusted = frozenset() if LOCAL in trusted else {Right.TRUSTED_PAYMENTS}
     call = Call(LOCAL, rights=frozenset(Right) - untrusted)
     return lambda _: call

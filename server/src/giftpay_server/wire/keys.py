@@ -1,4 +1,4 @@
-"""From a caller's idempotency key to the id of the transaction that it names."""
+"""Maps a caller's idempotency key to the id of its transaction."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def _canonical(key: str) -> str:
 
 
 def step_id(subject_id: str, step: str) -> str:
-    """The key of a command of the server's own: one step of an order or a redemption."""
+    """The key of one of the server's own commands: a step of an order or a redemption."""
     return _version_8(f"\0{subject_id}\0{step}".encode())
 
 
 def _version_8(name: bytes) -> str:
-    # RFC 9562, section 5.8: the version and the variant stand in fixed places, the rest is ours.
+    # RFC 9562, section 5.8: version and variant have fixed bits, the rest is custom.
     digest = bytearray(hashlib.sha256(name).digest()[:16])
     digest[6] = 0x80 | digest[6] & 0x0F
     digest[8] = 0x80 | digest[8] & 0x3F

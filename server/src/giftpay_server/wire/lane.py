@@ -1,4 +1,4 @@
-"""Reads of many rows: a part at a time and in turns, so that the loop is free between its steps."""
+"""Reads of many rows, in parts and round-robin, so that they do not block the event loop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Show = Callable[[Sequence[Item]], Message]
 
 
 class ReadLane:
-    """Where the reads of one kind in a process take turns, whoever asks for them."""
+    """A shared lane in which the reads of one kind in a process take turns."""
 
     def __init__(self) -> None:
         self._reading = asyncio.Semaphore(PARTS_READ_AT_ONCE)
@@ -30,8 +30,11 @@ class ReadLane:
     async def part(
         self, read: Read[Item], show: Show[Item], *, most: int = PART
     ) -> tuple[Sequence[Item], bytes]:
-        """What was found, and at most so many of it as a message. Concatenated, messages merge."""
-        async with self._reading:  # until it is built, or parts that were read would pile up
+        """The items that were read, and at most `most` of them as a serialized message.
+
+        Protobuf merges concatenated messages.
+        """
+        async with self._reading:  # held until it is built, to bound the memory of parts
             found = await read()
             async with self._building:
                 return found, await _built(found[:most], show)
@@ -39,7 +42,9 @@ class ReadLane:
 
 async def _built(items: Sequence[Item], show: Show[Item]) -> bytes:
     built, rest = [], Rest()
-    for at in range(0, max(len(items), 1), PORTION):  # of none, what the answer says beside them
+    for at in range(
+        0, max(len(items), 1), PORTION
+    ):  # once also without items, for the other fields
         rest.begin()
         built.append(show(items[at : at + PORTION]).SerializeToString())
         await rest.take()

@@ -29,14 +29,14 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Which part of a list is asked for."""
+    """The page that a request asks for."""
 
     filters: str  # a digest of everything that the list depends on
     size: int
     position: list[Any] | None  # where the page before ended; None on the first
 
     def number(self, *, first: int) -> int:
-        """Where to go on in a numbered list; `first` says where the first page begins."""
+        """The position in a numbered list; `first` is that of the first page."""
         match self.position:
             case None:
                 return first
@@ -45,7 +45,7 @@ class Page:
         raise _not_of_this_list()
 
     def text(self) -> str:
-        """Where to go on in a list by texts; empty on the first page."""
+        """The position in a list ordered by text; empty on the first page."""
         match self.position:
             case None:
                 return ""
@@ -54,7 +54,7 @@ class Page:
         raise _not_of_this_list()
 
     def before_row(self) -> tuple[datetime, str]:
-        """Where to go on in a list from the newest row, by time and then by id: before this."""
+        """The position in a list by time and id, newest first: the page has the rows before it."""
         match self.position:
             case None:
                 return NEWEST
@@ -84,9 +84,9 @@ class Listing(Generic[Item, Place]):
 async def read_page(
     lane: ReadLane, page: Page, listing: Listing[Item, Place], *, first: Place
 ) -> bytes:
-    """The answer with the page's items and the token of the next one, as it goes on the wire.
+    """The serialized answer with the page's items and the token of the next page.
 
-    Read and built by parts: a page of a thousand keeps neither others' reads waiting nor the loop.
+    It is read and built in parts, so that a page of 1,000 blocks neither other reads nor the loop.
     """
     place, left, parts = first, page.size, []
     while True:

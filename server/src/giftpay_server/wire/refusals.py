@@ -16,11 +16,11 @@ from giftpay_server.ledger.model import Answer, Deferred, KeyReused, Outcome, Re
 from giftpay_server.wire.fields import InvalidArgumentError
 
 DOMAIN = "giftpay"
-RETRY_AFTER_MS = 100  # about what the queue takes to empty
+RETRY_AFTER_MS = 100  # about the time in which a full queue empties
 
 
 class RefusedError(Exception):
-    """A refusal on its way to the wire."""
+    """Ends a call with a refusal."""
 
     def __init__(self, answer: Answer | Refused) -> None:
         self.refusal = refusal_of(answer)
@@ -29,7 +29,7 @@ class RefusedError(Exception):
 
 @cache
 def option_of(reason: ErrorReason.ValueType) -> RefusalOption:
-    """What refusals for a reason say, by its option."""
+    """The option of a reason: its status, sentence and figures."""
     value = ErrorReason.DESCRIPTOR.values_by_number[reason]
     option: RefusalOption = value.GetOptions().Extensions[options_pb2.refusal]
     return option
