@@ -142,7 +142,7 @@ async def test_of_a_database_that_stays_away_one_line_is_said(
 def test_owners_that_were_left_out_are_hinted_without_names(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(feeds, "NEWS_MAX", 2)
+    monkeypatch.setattr(feeds, "MOVED_MAX", 2)
     feed = Feed()
     for owner_id in ("a", "b", "c"):
         feed.announce(moved(owner_id))
