@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 
-import giftpay
 import pytest
-from giftpay.client import Client
 
 from tests.faults.fault_proxy import (
     DOWN,
@@ -15,28 +12,14 @@ from tests.faults.fault_proxy import (
     TARGET,
     UP,
     Direction,
-    FaultProxy,
-    fault_proxy,
-    tcp,
 )
 from tests.faults.faults import BlackHole
-from tests.stories.evening import Evening, evening
+from tests.faults.faulty_way import FaultyWay, faulty_way
 from tests.stories.processes import server_process
 
 GIFTS = 200  # answered before and after
 TIMEOUT_S = 10  # of a call, by default
 FOUND_WITHIN_S = 20  # and so many gifts answered again
-JUDGE_S = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A client whose connections may be lost without a sign."""
-
-    client: Client
-    judge: Client  # on a sound way
-    proxy: FaultProxy
-    gifts: Evening
 
 
 @pytest.fixture(scope="module")
@@ -46,18 +29,14 @@ async def address(new_database: Callable[[], Awaitable[str]]) -> AsyncIterator[s
 
 
 @pytest.fixture
-async def place(address: str) -> AsyncIterator[Place]:
-    async with (
-        fault_proxy(tcp(address)) as proxy,
-        giftpay.connect(proxy.address, timeout=TIMEOUT_S) as client,
-        giftpay.connect(address, timeout=JUDGE_S) as judge,
-    ):
-        yield Place(client, judge, proxy, await evening(judge, deadline_s=TIMEOUT_S))
+async def place(address: str) -> AsyncIterator[FaultyWay]:
+    async with faulty_way(address, timeout_s=TIMEOUT_S) as place:
+        yield place
 
 
 @pytest.mark.parametrize("ways", [UP | DOWN, UP, DOWN])
 async def test_gifts_go_on_beside_a_connection_that_swallows_bytes(
-    place: Place, ways: Direction
+    place: FaultyWay, ways: Direction
 ) -> None:
     async with place.gifts.under_way(place.client):
         await place.gifts.until_answered(GIFTS)
@@ -67,7 +46,7 @@ async def test_gifts_go_on_beside_a_connection_that_swallows_bytes(
     await place.gifts.prove(place.judge)
 
 
-async def test_gifts_go_on_after_a_server_has_gone_without_a_sign(place: Place) -> None:
+async def test_gifts_go_on_after_a_server_has_gone_without_a_sign(place: FaultyWay) -> None:
     async with place.gifts.under_way(place.client):
         await place.gifts.until_answered(GIFTS)
         place.proxy.half_open(TARGET, reset=True)

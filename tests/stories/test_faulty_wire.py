@@ -4,40 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 
-import giftpay
 import pytest
-from giftpay.client import Client
 
 from tests.faults.fault_proxy import (
     CLIENT,
     DOWN,
     UP,
     Direction,
-    FaultProxy,
-    fault_proxy,
-    tcp,
 )
 from tests.faults.faults import Cut, Delay, Fault, Outage, Trickle
-from tests.stories.evening import Evening, evening
+from tests.faults.faulty_way import FaultyWay, faulty_way
 from tests.stories.processes import server_process
 
 GIFTS = 200  # answered before, while and after something is wrong
 CUTS = 3
 OUTAGE_S = 3  # longer than the client waits
-JUDGE_S = 60
 TIMEOUT_S = 2  # of the client
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A client whose way to its server may fail."""
-
-    client: Client
-    judge: Client  # on a sound way
-    proxy: FaultProxy
-    gifts: Evening
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +30,9 @@ async def address(new_database: Callable[[], Awaitable[str]]) -> AsyncIterator[s
 
 
 @pytest.fixture
-async def place(address: str) -> AsyncIterator[Place]:
-    async with (
-        fault_proxy(tcp(address)) as proxy,
-        giftpay.connect(proxy.address, timeout=TIMEOUT_S) as client,
-        giftpay.connect(address, timeout=JUDGE_S) as judge,
-    ):
-        yield Place(client, judge, proxy, await evening(judge, deadline_s=TIMEOUT_S))
+async def place(address: str) -> AsyncIterator[FaultyWay]:
+    async with faulty_way(address, timeout_s=TIMEOUT_S) as place:
+        yield place
 
 
 @pytest.mark.parametrize(
@@ -61,7 +40,7 @@ async def place(address: str) -> AsyncIterator[Place]:
     [(UP, 0, False), (UP, 5_000, True), (DOWN, 0, True), (DOWN, 5_000, False)],
 )
 async def test_a_connection_that_is_cut_in_mid_message_loses_nothing(
-    place: Place, way: Direction, after: int, reset: bool
+    place: FaultyWay, way: Direction, after: int, reset: bool
 ) -> None:
     async with place.gifts.under_way(place.client):
         await place.gifts.until_answered(GIFTS)
@@ -77,7 +56,7 @@ async def test_a_connection_that_is_cut_in_mid_message_loses_nothing(
     [(Delay(0.1), UP | DOWN), (Trickle(size=1_000, pause_s=0.005), DOWN)],
 )
 async def test_a_slow_connection_is_a_slow_connection(
-    place: Place, fault: Fault, way: Direction
+    place: FaultyWay, fault: Fault, way: Direction
 ) -> None:
     async with place.gifts.under_way(place.client):
         with place.proxy.failing(fault, way):
@@ -87,7 +66,7 @@ async def test_a_slow_connection_is_a_slow_connection(
     await place.gifts.prove(place.judge)
 
 
-async def test_what_arrives_after_its_client_has_given_up_is_done_once(place: Place) -> None:
+async def test_what_arrives_after_its_client_has_given_up_is_done_once(place: FaultyWay) -> None:
     async with place.gifts.under_way(place.client):
         await place.gifts.until_answered(GIFTS)
         with place.proxy.failing(Outage()):
@@ -96,7 +75,7 @@ async def test_what_arrives_after_its_client_has_given_up_is_done_once(place: Pl
     await place.gifts.prove(place.judge)
 
 
-async def test_a_server_that_refuses_connections_for_a_while_is_met_again(place: Place) -> None:
+async def test_a_server_that_refuses_connections_for_a_while_is_met_again(place: FaultyWay) -> None:
     async with place.gifts.under_way(place.client):
         await place.gifts.until_answered(GIFTS)
         async with place.proxy.refusing():
@@ -107,7 +86,7 @@ async def test_a_server_that_refuses_connections_for_a_while_is_met_again(place:
 
 
 async def test_a_connection_of_which_only_the_client_knows_that_it_ended_loses_nothing(
-    place: Place,
+    place: FaultyWay,
 ) -> None:
     async with place.gifts.under_way(place.client):
         for _ in range(CUTS):
