@@ -1,4 +1,4 @@
-"""What gRPC's Core is told has its effect, seen on raw frames; an unknown option has none."""
+"""Core options have their effect, seen on raw frames; Core ignores an unknown option silently."""
 
 from __future__ import annotations
 

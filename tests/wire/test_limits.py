@@ -1,4 +1,4 @@
-"""What callers have under way is bounded, each bound says which it is, and honest calls go on."""
+"""Calls in flight are bounded, a refusal names its bound, and honest calls are still served."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ class GiftStream:
     def _final(self, error: GiftpayError, *, was_sent: bool) -> GiftpayError:
         """The error that all of it ends with, as a stream ended with this one."""
         error.keys = tuple(self._undecided)
-        # It tells of the last message alone; earlier ones may have been carried out.
+        # It is about the last message alone; earlier ones may have been carried out.
         return with_unknown_outcome(error, error.keys) if was_sent or self._messages > 1 else error
 
     async def _read(self, requests: AsyncIterator[StreamGiftsRequest]) -> None:
